@@ -1,0 +1,436 @@
+//! The checked configuration: every name resolved, every value in range. Nothing past this point sees what the
+//! human wrote.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::types::{Dialect, EndpointId, Secret};
+
+/// All of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it came from.
+    pub source: Source,
+    /// In file order, disabled and not-yet-active ones included, so that people see them.
+    pub providers: Vec<Provider>,
+    /// In file order.
+    pub routes: Vec<Route>,
+    /// Pattern (as written in `routes`) that serves unknown models.
+    pub default_route: Option<String>,
+    /// Behaviour.
+    pub settings: Settings,
+    /// Who may call.
+    pub auth: Auth,
+    /// Who may administer.
+    pub admin: Admin,
+    /// What people should be told once at start: deprecated keys, keys not active yet, doubtful values.
+    pub notes: Vec<Note>,
+}
+
+/// Where a configuration came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// Provider keys in the environment.
+    Environment,
+    /// Neither: the simulated providers.
+    Demo,
+}
+
+/// Something to tell once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Where: `settings.cooldown_seconds`.
+    pub path: String,
+    /// What: lower case, names the remedy.
+    pub text: String,
+    /// Whether it deserves a warning rather than a remark.
+    pub warning: bool,
+}
+
+/// One endpoint: a base URL with its credentials.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Identity that health and statistics hang on.
+    pub id: EndpointId,
+    /// As written; several accounts may share it.
+    pub name: String,
+    /// The account, where several share the name.
+    pub account_email: Option<String>,
+    /// The type as written: `anthropic`, `openai`, `zed` …
+    pub kind: String,
+    /// The wire protocol; `None` for a type whose engine is not active yet.
+    pub dialect: Option<Dialect>,
+    /// As written, without a trailing slash, for people.
+    pub base_url: String,
+    /// Where requests go; `None` for a provider that is not active.
+    pub target: Option<Target>,
+    /// How we sign in.
+    pub auth: ProviderAuth,
+    /// Credentials in file order; empty unless `auth` needs one.
+    pub keys: Vec<Secret>,
+    /// How one of several keys is chosen.
+    pub key_strategy: KeyStrategy,
+    /// As written.
+    pub enabled: bool,
+    /// Why it is skipped although enabled: `type zed is not active yet`.
+    pub inactive: Option<String>,
+    /// Headers added to every request.
+    pub headers: Vec<(String, String)>,
+    /// Egress proxy.
+    pub proxy: Option<EgressProxy>,
+    /// Limits of time, the settings already applied.
+    pub timeouts: Timeouts,
+    /// HTTP version towards the provider.
+    pub http2: Http2,
+    /// Requests at once; `None` is no limit.
+    pub max_in_flight: Option<usize>,
+    /// Active health check.
+    pub probe: Option<Probe>,
+    /// Declared facts about models, by glob pattern of the upstream model.
+    pub models: BTreeMap<String, ModelFacts>,
+    /// Legacy: model for all names that are not small ones (`None`, or `passthrough`, or a name).
+    pub big_model: Option<String>,
+    /// Legacy: model for names with `haiku`, `mini`, `flash`.
+    pub small_model: Option<String>,
+    /// The provider answers every call with a stream; JSON answers are assembled from it.
+    pub stream_only: bool,
+}
+
+impl Provider {
+    /// Whether requests may be sent to it.
+    pub fn is_active(&self) -> bool {
+        self.enabled && self.inactive.is_none() && self.target.is_some()
+    }
+}
+
+/// Where requests to a provider go. Paths are complete and start with `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The `host` header: with port unless it is the scheme's own, IPv6 in brackets.
+    pub authority: String,
+    /// Path of the inference call, for example `/v1/messages` or `/api/v1/chat/completions`.
+    pub inference: String,
+    /// Path of `count_tokens`; `None` where the provider has none.
+    pub count_tokens: Option<String>,
+    /// Path of the list of models; `None` when `endpoint_url` replaced the whole URL.
+    pub models: Option<String>,
+}
+
+/// How we sign in at a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderAuth {
+    /// `x-api-key` for Anthropic-type providers, `Authorization: Bearer` for OpenAI-type ones.
+    ApiKey,
+    /// `Authorization: Bearer`.
+    AuthToken,
+    /// The client's own credential.
+    Passthrough,
+    /// Nothing.
+    None,
+    /// OAuth; not active yet.
+    OAuth,
+}
+
+/// How one of several keys is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum KeyStrategy {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// Any.
+    Random,
+    /// The first usable one in file order.
+    Failover,
+}
+
+/// An egress proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EgressProxy {
+    /// How it is spoken to.
+    pub scheme: EgressScheme,
+    /// Its host name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Name and password.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// How an egress proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EgressScheme {
+    /// `CONNECT` in the clear.
+    Http,
+    /// `CONNECT` inside TLS.
+    Https,
+    /// SOCKS5, names resolved by the proxy.
+    Socks5,
+}
+
+/// HTTP version towards a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Http2 {
+    /// Over TLS whatever the provider offers, in the clear HTTP/1.1.
+    #[default]
+    Auto,
+    /// Always; in the clear with prior knowledge.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Limits of time of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP connection.
+    pub connect: Duration,
+    /// TCP and TLS together.
+    pub connect_total: Duration,
+    /// Head of a streamed answer.
+    pub first_byte: Duration,
+    /// Head of an answer that is not streamed, which is the whole answer.
+    pub first_byte_whole: Duration,
+    /// First content of a streamed answer.
+    pub first_content: Duration,
+    /// Silence between two pieces of an answer.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    /// The defaults of DESIGN §4.
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(2),
+            connect_total: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            first_byte_whole: Duration::from_secs(600),
+            first_content: Duration::from_secs(180),
+            idle: Duration::from_secs(90),
+        }
+    }
+}
+
+/// An active health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Time between two checks.
+    pub interval: Duration,
+    /// What is asked.
+    pub ask: ProbeAsk,
+}
+
+/// What a probe asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeAsk {
+    /// `GET` of a path; any status below 500 counts as alive.
+    Path(String),
+    /// A request of one token to this model; costs money.
+    Model(String),
+}
+
+/// Declared facts about a model; `None` is unknown, which never excludes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelFacts {
+    /// Context window in tokens.
+    pub context: Option<u64>,
+    /// Largest `max_tokens` it accepts; larger ones are clamped when translating.
+    pub max_output: Option<u64>,
+    /// Takes tools.
+    pub tools: Option<bool>,
+    /// Takes pictures.
+    pub images: Option<bool>,
+    /// Can think.
+    pub thinking: Option<bool>,
+    /// Dollars per million tokens: input, output. Not active yet.
+    pub price: Option<(f64, f64)>,
+    /// Translation quirks of an OpenAI-type model.
+    pub quirks: Quirks,
+}
+
+/// Where OpenAI-compatible providers differ. `None` leaves the built-in guess from host and model name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// Send `max_completion_tokens` instead of `max_tokens`.
+    pub max_completion_tokens: Option<bool>,
+    /// Accepts `temperature`, `top_p`, `stop`.
+    pub sampling: Option<bool>,
+    /// Accepts `reasoning_effort`.
+    pub reasoning_effort: Option<bool>,
+    /// Wants `reasoning_content` of earlier tool-calling turns back.
+    pub replay_reasoning: Option<bool>,
+    /// Accepts `stream_options.include_usage`.
+    pub stream_usage: Option<bool>,
+    /// Accepts `file` parts (PDF).
+    pub files: Option<bool>,
+}
+
+/// One pattern and who serves it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// As written: `*sonnet*`, `claude-opus-4-1`.
+    pub pattern: String,
+    /// In file order; disabled ones are gone, ones on inactive providers stay.
+    pub candidates: Vec<RouteCandidate>,
+}
+
+/// One way to serve a route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteCandidate {
+    /// Index into `Config::providers`.
+    pub provider: usize,
+    /// The model to send; `None` is `passthrough`.
+    pub model: Option<String>,
+    /// Smaller is tried first.
+    pub priority: u32,
+    /// Share among equals under the strategy `weighted`.
+    pub weight: f64,
+}
+
+/// How candidates of equal priority are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// File order.
+    #[default]
+    Priority,
+    /// One after the other.
+    RoundRobin,
+    /// Any.
+    Random,
+    /// By weight.
+    Weighted,
+}
+
+/// Behaviour.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 picks a free one.
+    pub port: u16,
+    /// Worker threads; `None` is one per core.
+    pub threads: Option<usize>,
+    /// Order of candidates.
+    pub strategy: Strategy,
+    /// How long an open circuit stays open at first.
+    pub failure_cooldown: Duration,
+    /// Errors that open a circuit.
+    pub unhealthy_threshold: u32,
+    /// Within this time; zero never forgets.
+    pub unhealthy_reset_timeout: Duration,
+    /// Whether a success zeroes the count.
+    pub unhealthy_reset_on_success: bool,
+    /// Statuses that count as errors besides the table of FAILURES §1; client faults never do.
+    pub unhealthy_http_codes: Vec<u16>,
+    /// Texts (case-insensitive) in an error message that count as errors; seeds' `unhealthy_error_types`,
+    /// `failover_error_types` and `unhealthy_exception_patterns` end here.
+    pub unhealthy_texts: Vec<String>,
+    /// Regular expressions on short error-like bodies.
+    pub unhealthy_response_body_patterns: Vec<String>,
+    /// Texts (case-insensitive) that mean a credential has no money left, beyond the built-in ones.
+    pub credit_patterns: Vec<String>,
+    /// Bench of a credential without money.
+    pub credit_cooldown: Duration,
+    /// Try the endpoint whose cooldown ends first rather than refuse.
+    pub fail_open: bool,
+    /// Candidates tried for one request.
+    pub max_attempts: usize,
+    /// Keys tried of one candidate.
+    pub max_keys_per_candidate: usize,
+    /// Longest wait for a lone rate-limited or overloaded provider.
+    pub max_retry_wait: Duration,
+    /// Whole request until the commit.
+    pub request_deadline: Duration,
+    /// Silence before a streaming client gets its head and pings.
+    pub ping_after: Duration,
+    /// Time between two pings.
+    pub ping_interval: Duration,
+    /// Longest wait for a client that does not read.
+    pub client_write_timeout: Duration,
+    /// Longest wait for a client's whole request head, and for silence inside its body.
+    pub client_read_timeout: Duration,
+    /// Idle keep-alive of a client's connection.
+    pub keepalive_timeout: Duration,
+    /// Bytes of one request body.
+    pub max_body_bytes: usize,
+    /// Bytes of all request bodies in memory.
+    pub max_buffered_bytes: usize,
+    /// Connections of clients at once.
+    pub max_connections: usize,
+    /// Requests at once over all; `None` is no limit.
+    pub max_in_flight: Option<usize>,
+    /// Drain on shutdown.
+    pub drain_timeout: Duration,
+    /// Token counting.
+    pub token_counting: TokenCounting,
+    /// Logs.
+    pub log: LogSettings,
+    /// `service` in the answer of `GET /`.
+    pub app_name: String,
+}
+
+/// Token counting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenCounting {
+    /// Never ask a provider.
+    pub always_use_local: bool,
+    /// Longest wait for a provider's count.
+    pub timeout: Duration,
+    /// Failures in a row before only local counts are given.
+    pub failure_threshold: u32,
+    /// For this long.
+    pub api_failure_cooldown: Duration,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Least level shown.
+    pub level: LogLevel,
+    /// Colour on a terminal; `None` decides by terminal and `NO_COLOR`.
+    pub color: Option<bool>,
+    /// JSON lines go here.
+    pub file: Option<PathBuf>,
+}
+
+/// Log levels in the seeds' words; `CRITICAL` is `Error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// Everything about decisions.
+    Debug,
+    /// Life cycle and one line a request.
+    #[default]
+    Info,
+    /// Degraded.
+    Warning,
+    /// An operator must act.
+    Error,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, Default)]
+pub struct Auth {
+    /// Gateway keys, any one of which suffices; empty lets everyone in.
+    pub keys: Vec<Secret>,
+    /// Paths that need no key, exact.
+    pub exempt_paths: Vec<String>,
+    /// The operator has confirmed (`i_know: true`) that a listener beyond loopback has no key.
+    pub open_on_purpose: bool,
+}
+
+/// Who may administer.
+#[derive(Clone, Debug, Default)]
+pub struct Admin {
+    /// The admin key.
+    pub key: Option<Secret>,
+    /// A listener of its own, `host:port`; the main one then serves no admin surface.
+    pub listen: Option<String>,
+}

@@ -1,0 +1,274 @@
+//! A request, whatever dialect it came in.
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+
+/// One call of a model.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The model as the client named it.
+    pub model: String,
+    /// Limit of output tokens.
+    pub max_tokens: Option<u64>,
+    /// System prompt, one entry a block, in order.
+    pub system: Vec<String>,
+    /// The conversation, in order.
+    pub messages: Vec<Message>,
+    /// Tools that the client runs.
+    pub tools: Vec<Tool>,
+    /// Tools that the provider would run.
+    pub server_tools: Vec<ServerTool>,
+    /// How tools are to be chosen; `None` is the provider's default.
+    pub tool_choice: Option<ToolChoice>,
+    /// `Some(false)`: at most one call a turn.
+    pub parallel_tool_calls: Option<bool>,
+    /// Texts that end the answer.
+    pub stop_sequences: Vec<String>,
+    /// Sampling, as the client wrote the number.
+    pub temperature: Option<Number>,
+    /// Sampling.
+    pub top_p: Option<Number>,
+    /// Sampling.
+    pub top_k: Option<Number>,
+    /// Whether and how much to think; `None` is the provider's default.
+    pub thinking: Option<Thinking>,
+    /// How hard to try.
+    pub effort: Option<Effort>,
+    /// The answer must be JSON of this shape.
+    pub format: Option<JsonFormat>,
+    /// `metadata.user_id` of Anthropic, `user` of OpenAI.
+    pub user: Option<String>,
+    /// Service tier, in the client's words.
+    pub service_tier: Option<String>,
+    /// Whether the client wants a stream.
+    pub stream: bool,
+    /// Top-level fields without a place here, as they stood.
+    pub rest: Map<String, Value>,
+}
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The person, and tool results.
+    User,
+    /// The model.
+    Assistant,
+    /// Instructions in the middle of a conversation.
+    System,
+}
+
+/// One turn.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said, in order.
+    pub blocks: Vec<Block>,
+}
+
+/// One piece of a turn.
+#[derive(Clone, Debug)]
+pub enum Block {
+    /// Words.
+    Text(String),
+    /// A picture.
+    Image(ImageSource),
+    /// A document.
+    Document {
+        /// Where it is.
+        source: DocumentSource,
+        /// Its title.
+        title: Option<String>,
+        /// What the client says about it.
+        context: Option<String>,
+    },
+    /// A found passage offered as context.
+    SearchResult {
+        /// Its title.
+        title: String,
+        /// Its address.
+        source: String,
+        /// Its text.
+        text: String,
+    },
+    /// Reasoning of an earlier turn.
+    Thinking {
+        /// Its text.
+        text: String,
+        /// What proves its origin.
+        signature: String,
+    },
+    /// Opaque reasoning of an earlier turn.
+    RedactedThinking {
+        /// The opaque value.
+        data: String,
+    },
+    /// A call of a tool.
+    ToolUse(ToolUse),
+    /// What a tool gave.
+    ToolResult(ToolResult),
+    /// A block without a place here, as it stood; `kind` is its `type`.
+    Unknown {
+        /// Its `type`.
+        kind: String,
+        /// All of it.
+        raw: Box<RawValue>,
+    },
+}
+
+/// A call of a tool in an earlier turn.
+#[derive(Clone, Debug)]
+pub struct ToolUse {
+    /// Names the call.
+    pub id: String,
+    /// Names the tool.
+    pub name: String,
+    /// Its arguments as raw JSON text: numbers and key order untouched.
+    pub input: Box<RawValue>,
+}
+
+/// The result of a call.
+#[derive(Clone, Debug)]
+pub struct ToolResult {
+    /// Names the call it belongs to.
+    pub tool_use_id: String,
+    /// What the tool gave, in order; empty when it gave nothing.
+    pub content: Vec<ToolResultPart>,
+    /// Whether the tool failed.
+    pub is_error: bool,
+}
+
+/// One piece of a tool's result.
+#[derive(Clone, Debug)]
+pub enum ToolResultPart {
+    /// Words.
+    Text(String),
+    /// A picture.
+    Image(ImageSource),
+    /// A document.
+    Document {
+        /// Where it is.
+        source: DocumentSource,
+        /// Its title.
+        title: Option<String>,
+    },
+    /// Anything else, as it stood; `kind` is its `type`.
+    Unknown {
+        /// Its `type`.
+        kind: String,
+        /// All of it.
+        raw: Box<RawValue>,
+    },
+}
+
+/// Where a picture is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageSource {
+    /// In the request.
+    Base64 {
+        /// Such as `image/png`.
+        media_type: String,
+        /// The bytes in base64.
+        data: String,
+    },
+    /// On the web.
+    Url(String),
+    /// In the vendor's file store; no other vendor can read it.
+    File(String),
+}
+
+/// Where a document is.
+#[derive(Clone, Debug)]
+pub enum DocumentSource {
+    /// In the request, usually a PDF.
+    Base64 {
+        /// Such as `application/pdf`.
+        media_type: String,
+        /// The bytes in base64.
+        data: String,
+    },
+    /// On the web.
+    Url(String),
+    /// Plain text.
+    Text(String),
+    /// Given as blocks.
+    Blocks(Vec<Block>),
+    /// In the vendor's file store.
+    File(String),
+}
+
+/// A tool that the client runs.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// JSON Schema of its arguments.
+    pub input_schema: Value,
+    /// Whether the model must keep to the schema.
+    pub strict: Option<bool>,
+    /// The vendor's type for a built-in client tool (`bash_20250124`); `None` for an ordinary one.
+    pub typed: Option<String>,
+}
+
+/// A tool that the provider would run (`web_search_20250305`).
+#[derive(Clone, Debug)]
+pub struct ServerTool {
+    /// Its `type`.
+    pub kind: String,
+    /// Its `name`, where it has one.
+    pub name: Option<String>,
+    /// All of it.
+    pub raw: Box<RawValue>,
+}
+
+/// How tools are chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// The model decides.
+    Auto,
+    /// Some tool must be called.
+    Any,
+    /// This tool must be called.
+    Tool(String),
+    /// No tool may be called.
+    None,
+}
+
+/// Whether and how much to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// No thinking.
+    Disabled,
+    /// Up to this many tokens.
+    Budget(u64),
+    /// As the model sees fit.
+    Adaptive,
+}
+
+/// How hard to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// Least.
+    Minimal,
+    /// Little.
+    Low,
+    /// Middling.
+    Medium,
+    /// Much.
+    High,
+    /// More.
+    XHigh,
+    /// Most.
+    Max,
+}
+
+/// The answer must be JSON of this shape.
+#[derive(Clone, Debug)]
+pub struct JsonFormat {
+    /// Its name, where the client gave one.
+    pub name: Option<String>,
+    /// JSON Schema.
+    pub schema: Value,
+}

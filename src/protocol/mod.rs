@@ -1,0 +1,3 @@
+//! How it is said: wire formats and the translation between them. Pure: bytes in, values out; no clock, no I/O, no log.
+
+pub mod canonical;

@@ -1,0 +1,21 @@
+//! The wire protocols Pointsman speaks.
+
+use std::fmt;
+
+/// A wire protocol. The client's side and the provider's side of one request may differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Anthropic Messages, `POST /v1/messages`.
+    Anthropic,
+    /// OpenAI Chat Completions, `POST /v1/chat/completions`, and the many providers compatible with it.
+    OpenAiChat,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dialect::Anthropic => "anthropic",
+            Dialect::OpenAiChat => "openai",
+        })
+    }
+}
