@@ -1,3 +1,5 @@
 //! How it is said: wire formats and the translation between them. Pure: bytes in, values out; no clock, no I/O, no log.
 
+#![deny(clippy::indexing_slicing)]
+
 pub mod canonical;
