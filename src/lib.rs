@@ -1,6 +1,9 @@
 //! Pointsman: a reverse proxy that keeps AI coding clients running.
 
 pub mod config;
+pub mod credential;
 pub mod error;
+pub mod health;
+pub mod net;
 pub mod protocol;
 pub mod types;
