@@ -2,5 +2,8 @@
 
 #![deny(clippy::indexing_slicing)]
 
+pub mod anthropic;
 pub mod canonical;
 pub mod envelope;
+pub mod scan;
+pub mod splice;

@@ -36,7 +36,9 @@ impl Splice {
         let mut out = BytesMut::with_capacity(text.len() + grown);
         let mut at = 0;
         for (range, new) in &self.edits {
-            let Some(kept) = text.get(at..range.start) else { continue };
+            let Some(kept) = text.get(at..range.start) else {
+                continue;
+            };
             out.extend_from_slice(kept);
             out.extend_from_slice(new);
             at = range.end;
@@ -85,9 +87,11 @@ mod tests {
 
     #[test]
     fn cutting_with_its_comma_leaves_a_list() {
-        for (text, range, left) in
-            [("[1, 2,3]", 1..2, "[ 2,3]"), ("[1 , 22]", 5..7, "[1 ]"), ("[1]", 1..2, "[]")]
-        {
+        for (text, range, left) in [
+            ("[1, 2,3]", 1..2, "[ 2,3]"),
+            ("[1 , 22]", 5..7, "[1 ]"),
+            ("[1]", 1..2, "[]"),
+        ] {
             let mut splice = Splice::default();
             splice.cut(with_comma(text.as_bytes(), range));
             assert_eq!(splice.apply(&Bytes::copy_from_slice(text.as_bytes())), left);

@@ -1,0 +1,5 @@
+//! Anthropic Messages.
+
+mod head;
+
+pub use head::{HeadError, RequestHead};
