@@ -15,6 +15,8 @@ pub(super) const BYTES_PER_TOKEN: u64 = 4;
 const PIECE_BYTES: usize = 8 * 1024;
 /// How far back from the end of a piece a gap between words is looked for, in bytes.
 const GAP_BYTES: usize = 256;
+/// Even the shortest text costs the tokeniser as much time as about this many bytes of a long one.
+const LEAST_COST: usize = 32;
 /// Text of one request that is really tokenised, in bytes; the rest is taken to be as dense as this.
 const EXACT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -84,7 +86,7 @@ impl Meter<'_> {
             let (piece, after) = cut(rest);
             self.exact.bytes += piece.len() as u64;
             self.exact.tokens += tokens_of(self.vocabulary, piece);
-            self.exact_left = self.exact_left.saturating_sub(piece.len());
+            self.exact_left = self.exact_left.saturating_sub(piece.len().max(LEAST_COST));
             rest = after;
         }
         self.unread += rest.len() as u64;
