@@ -4,5 +4,6 @@ pub mod access;
 pub mod config;
 pub mod error;
 pub mod protocol;
+pub mod telemetry;
 pub mod tokens;
 pub mod types;
