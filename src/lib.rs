@@ -4,6 +4,7 @@ pub mod access;
 pub mod config;
 pub mod error;
 pub mod protocol;
+pub mod routing;
 pub mod telemetry;
 pub mod tokens;
 pub mod types;
