@@ -1,0 +1,1 @@
+//! What the operator declared about a model, in the words of the translation.
