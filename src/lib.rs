@@ -1,5 +1,6 @@
 //! Pointsman: a reverse proxy that keeps AI coding clients running.
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod protocol;

@@ -12,23 +12,28 @@ use crate::config::settings::listen_host;
 use crate::config::url::split_port;
 use crate::types::Secret;
 
-/// Reads `auth` at the top and in `settings`; the environment's key replaces all of the file's.
+/// Reads `auth` at the top and in `settings`; the environment's key replaces all of the file's. Also says whether any
+/// key was written, be it a good one or one that was refused.
 pub(super) fn auth(
     top: &Reader<'_>,
     settings: &Reader<'_>,
     overrides: &Overrides,
     report: &mut Report,
-) -> Auth {
+) -> (Auth, bool) {
     let sections = [top.section("auth"), settings.section("auth")];
     let flag = |key: &str| sections.iter().find_map(|it| it.boolean(key));
     let enabled = flag("enabled");
     let mut keys: Vec<Secret> = overrides.gateway_key.iter().cloned().collect();
+    let mut written = overrides.gateway_key_written;
     if keys.is_empty() && enabled != Some(false) {
+        written |= sections
+            .iter()
+            .any(|it| it.has("api_key") || it.has("api_keys"));
         keys = sections
             .iter()
             .flat_map(|it| gateway_keys(it, report))
             .collect();
-        if keys.is_empty() && enabled == Some(true) && report.faults.is_empty() {
+        if keys.is_empty() && enabled == Some(true) && !written {
             let place = sections.iter().find(|it| it.has("enabled"));
             report.fault(
                 place.map_or_else(|| "auth".to_owned(), |it| it.at("api_key")),
@@ -46,11 +51,12 @@ pub(super) fn auth(
             }
         }
     }
-    Auth {
+    let auth = Auth {
         keys,
         exempt_paths,
         open_on_purpose: enabled == Some(false) && flag("i_know") == Some(true),
-    }
+    };
+    (auth, written)
 }
 
 fn gateway_keys(section: &Reader<'_>, report: &mut Report) -> Vec<Secret> {
@@ -132,9 +138,6 @@ pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, repor
             path,
             "can be reached from other machines without a key, as `i_know: true` confirms",
         );
-        return;
-    }
-    if report.faults.iter().any(|it| it.path.contains("auth.")) {
         return;
     }
     report.fault_at(

@@ -50,9 +50,12 @@ impl Sources<'_> {
     fn expand_node(&self, node: &mut Node, path: &str, report: &mut Report) {
         match node {
             Node::Text { text, written } => {
-                if text.contains("${") {
-                    let expanded = self.expand_text(text, path, report);
-                    *written = Some(std::mem::replace(text, expanded));
+                if !text.contains("${") {
+                    return;
+                }
+                match self.expand_text(text, path, report) {
+                    Some(expanded) => *written = Some(std::mem::replace(text, expanded)),
+                    None => *node = Node::Broken,
                 }
             }
             Node::List(items) => {
@@ -65,12 +68,18 @@ impl Sources<'_> {
                     self.expand_node(value, &format!("{path}.{}", quoted(key)), report);
                 }
             }
-            Node::Null | Node::Bool(_) | Node::Int(_) | Node::Float(_) | Node::Tagged => {}
+            Node::Null
+            | Node::Bool(_)
+            | Node::Int(_)
+            | Node::Float(_)
+            | Node::Tagged
+            | Node::Broken => {}
         }
     }
 
-    /// Expands one text; what cannot be expanded becomes nothing, and a fault.
-    fn expand_text(&self, text: &str, path: &str, report: &mut Report) -> String {
+    /// Expands one text; `None` when a reference led nowhere, which is told as a fault.
+    fn expand_text(&self, text: &str, path: &str, report: &mut Report) -> Option<String> {
+        let mut broken = false;
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("${") {
@@ -87,16 +96,19 @@ impl Sources<'_> {
                     path,
                     "a `${` has no closing `}`; write `$${` for the two characters themselves",
                 );
-                return out;
+                return None;
             };
             match self.look_up(inner, path, report) {
                 Ok(value) => out.push_str(&value),
-                Err(remedy) => report.fault(path, remedy),
+                Err(remedy) => {
+                    broken = true;
+                    report.fault(path, remedy);
+                }
             }
             rest = after;
         }
         out.push_str(rest);
-        out
+        (!broken).then_some(out)
     }
 
     fn look_up(&self, inner: &str, path: &str, report: &mut Report) -> Result<String, String> {
@@ -179,7 +191,7 @@ mod tests {
     use super::*;
     use crate::config::tree;
 
-    fn expanded(text: &str) -> (String, Vec<String>) {
+    fn expanded(text: &str) -> (Option<String>, Vec<String>) {
         let env = Env::from([("A", "one"), ("EMPTY", "")]);
         let sources = Sources {
             env: &env,
@@ -204,7 +216,11 @@ mod tests {
             ("$A and $ {A}", "$A and $ {A}"),
         ];
         for (text, expected) in table {
-            assert_eq!(expanded(text), (expected.to_owned(), vec![]), "{text}");
+            assert_eq!(
+                expanded(text),
+                (Some(expected.to_owned()), vec![]),
+                "{text}"
+            );
         }
     }
 
@@ -241,7 +257,7 @@ mod tests {
         let mut report = Report::new("c.yaml");
         assert_eq!(
             sources.expand_text("${file:key}", "k", &mut report),
-            "sk-secret"
+            Some("sk-secret".to_owned())
         );
         assert_eq!(report.notes.len(), 1);
         assert!(report.notes[0].warning && !report.notes[0].text.contains("sk-secret"));

@@ -151,7 +151,7 @@ fn resolve(
     let mut settings = settings::settings(&section, &mut report);
     override_settings(&mut settings, &overrides, options, &mut report);
     let timeouts = settings::timeouts(&section, overrides.request_timeout, &mut report);
-    let mut providers = read_providers(&top, env, timeouts, &mut report);
+    let mut providers = read_providers(&top, &source, env, timeouts, &mut report);
     if let Some(strategy) = overrides.key_strategy {
         for provider in &mut providers {
             provider.key_strategy = strategy;
@@ -165,14 +165,16 @@ fn resolve(
         routes::routes(&top, &providers, &mut report)
     };
     let default_route = routes::default_route(&section, &routes, &mut report);
-    let auth = access::auth(&top, &section, &overrides, &mut report);
+    let (auth, key_written) = access::auth(&top, &section, &overrides, &mut report);
     let admin = access::admin(&top, &overrides, &mut report);
     let host_path = if options.host.is_some() {
         "--host".to_owned()
     } else {
         section.at("host")
     };
-    access::check_listener(&host_path, &settings, &auth, &mut report);
+    if !key_written {
+        access::check_listener(&host_path, &settings, &auth, &mut report);
+    }
     if !report.faults.is_empty() {
         return Err(report.faults);
     }
@@ -218,13 +220,14 @@ fn override_settings(
 /// The file's providers; the environment's when the file names none.
 fn read_providers(
     top: &Reader<'_>,
+    source: &Source,
     env: &Env,
     timeouts: Timeouts,
     report: &mut Report,
 ) -> Vec<Provider> {
     if top.has("providers") {
         let readers = top.list("providers");
-        if readers.is_empty() && report.faults.is_empty() {
+        if matches!(top.raw("providers"), Some(Node::List(it)) if it.is_empty()) {
             report.fault(
                 "providers",
                 "is an empty list; add a provider (see conf/minimal.yaml)",
@@ -233,17 +236,18 @@ fn read_providers(
         return provider::providers(&readers, timeouts, report);
     }
     let providers = vendors::providers(env, timeouts);
-    if top.raw("settings").is_some() || top.has("model_routes") {
-        let text = if providers.is_empty() {
-            "is missing and the environment holds no provider's key either: nothing can be served"
-        } else {
-            "is missing: the keys in the environment are used"
-        };
-        if providers.is_empty() {
-            report.warn("providers", text);
-        } else {
-            report.remark("providers", text);
+    let none =
+        "is missing and the environment holds no provider's key either: nothing can be served";
+    match source {
+        Source::File(_) if !providers.is_empty() => {
+            report.remark(
+                "providers",
+                "is missing: the keys in the environment are used",
+            );
         }
+        Source::File(_) if top.has("model_routes") => report.fault("providers", none),
+        Source::File(_) => report.warn("providers", none),
+        Source::Environment | Source::Demo => {}
     }
     providers
 }

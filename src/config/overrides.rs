@@ -23,6 +23,7 @@ const NOT_YET: &[&str] = &[
     "ENABLE_REQUEST_LOGS",
     "ENABLE_RESPONSE_LOGS",
     "HEALTH_CHECK_ENABLED",
+    "NODE_ENV",
 ];
 const LEVELS: &[&str] = &[
     "trace", "debug", "info", "warn", "warning", "error", "critical", "fatal",
@@ -35,6 +36,8 @@ pub(super) struct Overrides {
     pub port: Option<u16>,
     /// `PROXY_ACCESS_KEY`: the only gateway key then.
     pub gateway_key: Option<Secret>,
+    /// Whether it is set, be it to a good key or to one that was refused.
+    pub gateway_key_written: bool,
     /// `POINTSMAN_ADMIN_KEY`.
     pub admin_key: Option<Secret>,
     /// `LOG_LEVEL`.
@@ -70,6 +73,7 @@ impl Overrides {
             gateway_key: read(env, "PROXY_ACCESS_KEY", report, |text| {
                 own_key(text).map_err(str::to_owned)
             }),
+            gateway_key_written: env.filled("PROXY_ACCESS_KEY").is_some(),
             admin_key: read(env, "POINTSMAN_ADMIN_KEY", report, |text| {
                 own_key(text).map_err(str::to_owned)
             }),

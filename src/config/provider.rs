@@ -61,7 +61,7 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
     let account_email = reader.text("account_email").map(str::to_lowercase);
     let kind = reader.choice("type").unwrap_or("anthropic");
     let dialect = dialect(kind);
-    let (auth, keys) = credentials(reader, report);
+    let (auth, keys) = credentials(reader, dialect.is_some(), report);
     let inactive = inactive(kind, dialect, auth);
     if let Some(why) = inactive.as_ref().filter(|_| enabled) {
         report.warn(&reader.path, format!("{name}: {why}; it is skipped"));
@@ -135,7 +135,11 @@ fn inactive(kind: &str, dialect: Option<Dialect>, auth: ProviderAuth) -> Option<
     }
 }
 
-fn credentials(reader: &Reader<'_>, report: &mut Report) -> (ProviderAuth, Vec<Secret>) {
+fn credentials(
+    reader: &Reader<'_>,
+    active_type: bool,
+    report: &mut Report,
+) -> (ProviderAuth, Vec<Secret>) {
     let value = reader.text("auth_value");
     let auth = match (reader.choice("auth_type"), value) {
         (_, Some("passthrough")) | (Some("passthrough"), _) => ProviderAuth::Passthrough,
@@ -165,7 +169,7 @@ fn credentials(reader: &Reader<'_>, report: &mut Report) -> (ProviderAuth, Vec<S
         let place = |(i, key)| (format!("{path}[{i}]"), key);
         several.into_iter().enumerate().map(place).collect()
     };
-    if written.is_empty() && reader.raw("auth_value").is_none_or(is_null) {
+    if written.is_empty() && active_type && reader.raw("auth_value").is_none_or(is_null) {
         report.fault(
             reader.at("auth_value"),
             "is missing: give the key, for example ${PROVIDER_API_KEY}, or set `auth_type: passthrough` or `none`",
@@ -218,7 +222,7 @@ fn target(
     let address = base.and_then(|it| parsed(reader, "base_url", it, Address::parse_base, report));
     let whole =
         endpoint.and_then(|it| parsed(reader, "endpoint_url", it, Address::parse_endpoint, report));
-    if base.is_none() && endpoint.is_none() && !inactive {
+    if !reader.has("base_url") && !reader.has("endpoint_url") && !inactive {
         report.fault(
             reader.at("base_url"),
             "is missing: give the provider's address, for example https://api.anthropic.com",

@@ -5,6 +5,7 @@ use crate::config::fault::Report;
 use crate::config::model::{Provider, Route, RouteCandidate};
 use crate::config::near::hint;
 use crate::config::read::Reader;
+use crate::config::tree::Node;
 use crate::config::vendors;
 use crate::config::walk::join;
 use crate::types::Dialect;
@@ -18,17 +19,21 @@ const SMALL_PATTERNS: &[&str] = &["*haiku*", "*-mini*", "*flash*"];
 /// that are their own.
 pub(super) fn routes(top: &Reader<'_>, providers: &[Provider], report: &mut Report) -> Vec<Route> {
     let mut routes = Vec::new();
-    for (pattern, candidates) in top.named_lists("model_routes") {
+    let nodes = top.entries("model_routes").map(|it| it.1);
+    for ((pattern, candidates), node) in top.named_lists("model_routes").into_iter().zip(nodes) {
         let path = join("model_routes", pattern);
         if pattern.trim().is_empty() {
             report.fault(path, "is an empty pattern; write `\"*\"` for every model");
             continue;
         }
         if candidates.is_empty() {
-            report.fault(
-                path,
-                "has no candidates; add `- provider: …`, or remove the route",
-            );
+            // Anything but a list has been told already.
+            if node == &Node::List(Vec::new()) {
+                report.fault(
+                    path,
+                    "has no candidates; add `- provider: …`, or remove the route",
+                );
+            }
             continue;
         }
         let candidates = candidates
@@ -61,6 +66,10 @@ fn candidates_of(
     };
     let account = reader.text("account_email").map(str::to_lowercase);
     let named: Vec<usize> = indices(providers, |it| it.name == name);
+    if named.is_empty() && providers.is_empty() {
+        // That there are none at all is told once, not here.
+        return Vec::new();
+    }
     if named.is_empty() {
         let known = providers.iter().map(|it| it.name.as_str());
         report.fault_at(

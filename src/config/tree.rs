@@ -36,6 +36,8 @@ pub(super) enum Node {
     Map(Vec<(String, Node)>),
     /// A value with a YAML tag, which nothing here takes.
     Tagged,
+    /// A value whose references led nowhere; that has been told already.
+    Broken,
 }
 
 impl Node {
@@ -57,6 +59,7 @@ impl Node {
             Node::List(_) => "a list",
             Node::Map(_) => "a section with keys",
             Node::Tagged => "a tagged value",
+            Node::Broken => "a broken reference",
         }
     }
 
@@ -67,7 +70,7 @@ impl Node {
             Node::Int(it) => Some(it.to_string()),
             Node::Float(it) => Some(it.to_string()),
             Node::Text { text, written } => Some(shown(written.as_ref().unwrap_or(text))),
-            Node::Null | Node::List(_) | Node::Map(_) | Node::Tagged => None,
+            Node::Null | Node::List(_) | Node::Map(_) | Node::Tagged | Node::Broken => None,
         }
     }
 
@@ -186,7 +189,8 @@ fn merge(node: &mut Node) {
         | Node::Int(_)
         | Node::Float(_)
         | Node::Text { .. }
-        | Node::Tagged => {}
+        | Node::Tagged
+        | Node::Broken => {}
     }
 }
 

@@ -66,7 +66,9 @@ pub(super) fn number(node: &Node) -> Option<f64> {
         Node::Int(it) => Some(*it as f64),
         Node::Float(it) => Some(*it),
         Node::Text { text, .. } => text.trim().parse().ok(),
-        Node::Null | Node::Bool(_) | Node::List(_) | Node::Map(_) | Node::Tagged => None,
+        Node::Null | Node::Bool(_) | Node::List(_) | Node::Map(_) | Node::Tagged | Node::Broken => {
+            None
+        }
     }
 }
 
@@ -80,7 +82,8 @@ pub(super) fn count(node: &Node) -> Option<u64> {
         | Node::Float(_)
         | Node::List(_)
         | Node::Map(_)
-        | Node::Tagged => None,
+        | Node::Tagged
+        | Node::Broken => None,
     }
 }
 
@@ -98,7 +101,8 @@ pub(super) fn boolean(node: &Node) -> Option<bool> {
         | Node::Float(_)
         | Node::List(_)
         | Node::Map(_)
-        | Node::Tagged => None,
+        | Node::Tagged
+        | Node::Broken => None,
     }
 }
 
@@ -112,7 +116,8 @@ pub(super) fn text(node: &Node) -> Option<&str> {
         | Node::Float(_)
         | Node::List(_)
         | Node::Map(_)
-        | Node::Tagged => None,
+        | Node::Tagged
+        | Node::Broken => None,
     }
 }
 

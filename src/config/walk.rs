@@ -80,7 +80,8 @@ pub(super) fn is_absent(node: &Node, kind: Kind) -> bool {
         | Node::Float(_)
         | Node::List(_)
         | Node::Map(_)
-        | Node::Tagged => false,
+        | Node::Tagged
+        | Node::Broken => false,
     }
 }
 
@@ -103,6 +104,7 @@ fn tell_state(field: &Field, entries: &[(String, Node)], path: &str, report: &mu
 
 fn check(node: &Node, field: &Field, path: &str, report: &mut Report) {
     match (field.kind, node) {
+        (_, Node::Broken) => {}
         (Kind::One(rows), _) => section(node, rows, path, report),
         (Kind::ChoiceOr(_, rows), Node::Map(_)) => section(node, rows, path, report),
         (Kind::Many(rows), _) => items(node, rows, path, report),
