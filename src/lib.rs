@@ -1,6 +1,7 @@
 //! Pointsman: a reverse proxy that keeps AI coding clients running.
 
 pub mod access;
+pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod error;
