@@ -2,5 +2,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
+pub mod anthropic;
 pub mod canonical;
 pub mod envelope;
+pub mod openai_chat;
