@@ -38,10 +38,10 @@ pub(super) fn content(
     let mut content = Content::default();
     for (index, raw) in field::list(raw, at)?.into_iter().enumerate() {
         let at = at.index(index);
-        let wire: wire::Block<'_> = field::read(raw, at, field::OBJECT)?;
+        let wire: wire::Block<'_> = field::object(raw, at)?;
         content.blocks.push(block(raw, &wire, at, losses, 0)?);
         if let Some(control) = wire.cache_control {
-            let control = field::read(control, at.key("cache_control"), field::OBJECT)?;
+            let control = field::object(control, at.key("cache_control"))?;
             content.controls.push((index, control));
         }
     }
@@ -127,7 +127,7 @@ fn tool_result(
     let mut parts = Vec::new();
     for (index, raw) in field::list(raw, at)?.into_iter().enumerate() {
         let at = at.index(index);
-        let wire: wire::Block<'_> = field::read(raw, at, field::OBJECT)?;
+        let wire: wire::Block<'_> = field::object(raw, at)?;
         parts.push(tool_result_part(raw, &wire, at, losses, depth)?);
     }
     Ok(parts)
@@ -165,8 +165,7 @@ fn tool_result_part(
 /// `None` is a kind of source this crate does not know.
 fn image(wire: &wire::Block<'_>, at: Path<'_>) -> Result<Option<ImageSource>, TranslateError> {
     let at = at.key("source");
-    let source: wire::Source<'_> =
-        field::read(field::required(wire.source, at)?, at, field::OBJECT)?;
+    let source: wire::Source<'_> = field::object(field::required(wire.source, at)?, at)?;
     Ok(match field::string(source.kind, at.key("type"))?.as_str() {
         "base64" => Some(ImageSource::Base64 {
             media_type: field::string(source.media_type, at.key("media_type"))?,
@@ -195,8 +194,7 @@ fn document(
         losses.add(at.key("citations").bracketed(), "dropped");
     }
     let at = at.key("source");
-    let source: wire::Source<'_> =
-        field::read(field::required(wire.source, at)?, at, field::OBJECT)?;
+    let source: wire::Source<'_> = field::object(field::required(wire.source, at)?, at)?;
     let text = |raw, key| field::string(raw, at.key(key));
     Ok(Some(match text(source.kind, "type")?.as_str() {
         "base64" => DocumentSource::Base64 {
@@ -232,7 +230,7 @@ fn nested(
     let mut blocks = Vec::new();
     for (index, raw) in field::list(raw, at)?.into_iter().enumerate() {
         let at = at.index(index);
-        let wire: wire::Block<'_> = field::read(raw, at, field::OBJECT)?;
+        let wire: wire::Block<'_> = field::object(raw, at)?;
         blocks.push(block(raw, &wire, at, losses, depth.saturating_add(1))?);
     }
     Ok(blocks)
@@ -254,7 +252,7 @@ fn search_result(
     };
     for (index, raw) in entries.into_iter().enumerate() {
         let at = content.index(index);
-        let wire: wire::Block<'_> = field::read(raw, at, field::OBJECT)?;
+        let wire: wire::Block<'_> = field::object(raw, at)?;
         if !text.is_empty() {
             text.push('\n');
         }

@@ -118,6 +118,26 @@ pub(super) fn optional<'de, T: Deserialize<'de>>(
     raw.map(|raw| read(raw, at, what)).transpose()
 }
 
+/// Reads an object. Alone, a derived reader would take a list for the fields in their order.
+pub(super) fn object<'de, T: Deserialize<'de>>(
+    raw: &'de RawValue,
+    at: Path<'_>,
+) -> Result<T, TranslateError> {
+    if raw.get().starts_with('{') {
+        read(raw, at, OBJECT)
+    } else {
+        Err(at.expected(OBJECT))
+    }
+}
+
+/// Reads an object that may be absent.
+pub(super) fn optional_object<'de, T: Deserialize<'de>>(
+    raw: Raw<'de>,
+    at: Path<'_>,
+) -> Result<Option<T>, TranslateError> {
+    raw.map(|raw| object(raw, at)).transpose()
+}
+
 /// The raw text of a value that must be there.
 pub(super) fn required<'de>(raw: Raw<'de>, at: Path<'_>) -> Result<&'de RawValue, TranslateError> {
     raw.ok_or_else(|| at.error(Problem::Missing))
@@ -150,8 +170,8 @@ pub(super) fn is_string(raw: &RawValue) -> bool {
 }
 
 pub(super) const STRING: &str = "a valid string";
-pub(super) const LIST: &str = "a valid list";
-pub(super) const OBJECT: &str = "a valid object";
+const LIST: &str = "a valid list";
+const OBJECT: &str = "a valid object";
 pub(super) const NUMBER: &str = "a valid number";
 pub(super) const BOOLEAN: &str = "a valid boolean";
 pub(super) const COUNT: &str = "a valid integer of 0 or more";

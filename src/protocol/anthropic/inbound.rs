@@ -85,12 +85,12 @@ fn system(
     let mut texts = Vec::new();
     for (index, raw) in field::list(raw, at)?.into_iter().enumerate() {
         let at = at.index(index);
-        let block: wire::Block<'_> = field::read(raw, at, field::OBJECT)?;
+        let block: wire::Block<'_> = field::object(raw, at)?;
         texts.push(field::string(block.text, at.key("text"))?);
         if let Some(control) = block.cache_control {
             breakpoints.push(CacheBreakpoint {
                 at: CacheAt::System(index),
-                control: field::read(control, at.key("cache_control"), field::OBJECT)?,
+                control: field::object(control, at.key("cache_control"))?,
             });
         }
     }
@@ -110,7 +110,7 @@ fn conversation(
     let mut messages = Vec::with_capacity(entries.len());
     for (index, raw) in entries.into_iter().enumerate() {
         let at = at.index(index);
-        let wire: wire::Message<'_> = field::read(raw, at, field::OBJECT)?;
+        let wire: wire::Message<'_> = field::object(raw, at)?;
         for (beta, key) in [
             (wire.clear_at, "clear_at"),
             (wire.output_config, "output_config"),
@@ -164,7 +164,7 @@ fn content(
 
 fn thinking(raw: wire::Raw<'_>, losses: &mut Losses) -> Result<Option<Thinking>, TranslateError> {
     let at = Path::root("thinking");
-    let Some(wire) = field::optional::<wire::Thinking<'_>>(raw, at, field::OBJECT)? else {
+    let Some(wire) = field::optional_object::<wire::Thinking<'_>>(raw, at)? else {
         return Ok(None);
     };
     match field::string(wire.kind, at.key("type"))?.as_str() {
@@ -189,8 +189,7 @@ fn output(
 ) -> Result<(Option<Effort>, Option<JsonFormat>), TranslateError> {
     let at = Path::root("output_config");
     let old = format(wire.output_format, Path::root("output_format"), losses)?;
-    let Some(config) =
-        field::optional::<wire::OutputConfig<'_>>(wire.output_config, at, field::OBJECT)?
+    let Some(config) = field::optional_object::<wire::OutputConfig<'_>>(wire.output_config, at)?
     else {
         return Ok((None, old));
     };
@@ -230,7 +229,7 @@ fn format(
     at: Path<'_>,
     losses: &mut Losses,
 ) -> Result<Option<JsonFormat>, TranslateError> {
-    let Some(wire) = field::optional::<wire::Format<'_>>(raw, at, field::OBJECT)? else {
+    let Some(wire) = field::optional_object::<wire::Format<'_>>(raw, at)? else {
         return Ok(None);
     };
     if field::string(wire.kind, at.key("type"))? != "json_schema" {
@@ -250,7 +249,7 @@ fn format(
 
 fn user(raw: wire::Raw<'_>) -> Result<Option<String>, TranslateError> {
     let at = Path::root("metadata");
-    match field::optional::<wire::Metadata<'_>>(raw, at, field::OBJECT)? {
+    match field::optional_object::<wire::Metadata<'_>>(raw, at)? {
         Some(metadata) => field::optional_string(metadata.user_id, at.key("user_id")),
         None => Ok(None),
     }

@@ -33,7 +33,7 @@ pub(super) fn tools(
     };
     for (index, raw) in field::list(raw, at)?.into_iter().enumerate() {
         let at = at.index(index);
-        let wire: wire::Tool<'_> = field::read(raw, at, field::OBJECT)?;
+        let wire: wire::Tool<'_> = field::object(raw, at)?;
         let kind = field::optional_string(wire.kind, at.key("type"))?;
         let Some(tool) = client_tool(&wire, kind.as_deref(), at)? else {
             tools.server.push(ServerTool {
@@ -49,7 +49,7 @@ pub(super) fn tools(
         if let Some(control) = wire.cache_control {
             breakpoints.push(CacheBreakpoint {
                 at: CacheAt::Tool(tools.client.len()),
-                control: field::read(control, at.key("cache_control"), field::OBJECT)?,
+                control: field::object(control, at.key("cache_control"))?,
             });
         }
         tools.client.push(tool);
@@ -78,11 +78,10 @@ fn client_tool(
     if !ordinary && wire.input_schema.is_none() {
         return Ok(None);
     }
-    let schema = field::optional(wire.input_schema, at.key("input_schema"), field::OBJECT)?
-        .map_or_else(
-            || json!({"type": "object", "properties": {}}),
-            Value::Object,
-        );
+    let schema = field::optional_object(wire.input_schema, at.key("input_schema"))?.map_or_else(
+        || json!({"type": "object", "properties": {}}),
+        Value::Object,
+    );
     Ok(Some(Tool {
         name: field::string(wire.name, at.key("name"))?,
         description: field::optional_string(wire.description, at.key("description"))?,
@@ -104,7 +103,7 @@ pub(super) fn choice(
     raw: wire::Raw<'_>,
 ) -> Result<(Option<ToolChoice>, Option<bool>), TranslateError> {
     let at = Path::root("tool_choice");
-    let Some(wire) = field::optional::<wire::ToolChoice<'_>>(raw, at, field::OBJECT)? else {
+    let Some(wire) = field::optional_object::<wire::ToolChoice<'_>>(raw, at)? else {
         return Ok((None, None));
     };
     let choice = match field::string(wire.kind, at.key("type"))?.as_str() {

@@ -236,7 +236,9 @@ impl Parts<'_> {
                 }
             }
             DocumentSource::Base64 { media_type, data } => {
-                if self.profile.files {
+                // OpenAI takes PDF and nothing else; OpenRouter, which also takes addresses, reads many types.
+                let readable = media_type == "application/pdf" || self.profile.file_urls;
+                if self.profile.files && readable {
                     out.push(file(format!("data:{media_type};base64,{data}").into()));
                 } else {
                     self.losses

@@ -12,7 +12,8 @@
 //! | `aliyuncs.com` | `enable_thinking`, `cache_control` |
 //! | `openrouter.ai` | `reasoning`, `reasoning_details`, files by address, `cache_control` |
 //! | `mistral.ai` | unknown fields are refused, `prefix` |
-//! | `googleapis.com`, `x.ai`, `groq.com`, `cerebras.ai` | few extras |
+//! | `googleapis.com` | few extras, thought signatures |
+//! | `x.ai`, `groq.com`, `cerebras.ai` | few extras |
 //!
 //! | model | differs in |
 //! | --- | --- |
@@ -20,6 +21,7 @@
 //! | DeepSeek, Kimi, GLM, MiniMax, Qwen | want `reasoning_content` back |
 //! | Mistral's | ids of 9 characters, no user message right after tool messages |
 
+use super::names::sent_model;
 use super::profile::{
     CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Prefill, Profile, Reasoning,
     Replay, UserField,
@@ -61,7 +63,7 @@ struct Model {
 
 impl Model {
     fn new(name: &str) -> Self {
-        let full = name.to_ascii_lowercase();
+        let full = sent_model(name).to_ascii_lowercase();
         let base = full.rsplit('/').next().unwrap_or_default().to_owned();
         Model { full, base }
     }
@@ -193,6 +195,7 @@ fn by_host(profile: &mut Profile, host: &Host<'_>, model: &Model) {
         profile.user = UserField::Nowhere;
         profile.prefill = Prefill::Prefix;
     } else if host.is(&["googleapis.com"]) {
+        profile.thought_signatures = true;
         profile.top_k = false;
         profile.user = UserField::Nowhere;
         profile.parallel_tool_calls = false;
@@ -210,6 +213,8 @@ fn by_host(profile: &mut Profile, host: &Host<'_>, model: &Model) {
         }
     } else if host.is(&["groq.com", "cerebras.ai"]) {
         profile.top_k = false;
+        // Unknown fields of a message are refused, `reasoning_content` among them.
+        profile.replay = Replay::Nothing;
     }
 }
 

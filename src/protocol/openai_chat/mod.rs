@@ -9,6 +9,8 @@ mod names;
 mod outbound;
 mod profile;
 mod reasoning;
+#[cfg(test)]
+mod sample;
 mod schema;
 mod tools;
 mod vendor_blocks;

@@ -1,6 +1,6 @@
-//! Tool call ids and tool names that the provider accepts.
+//! Tool call ids, tool names and model names that the provider accepts.
 //!
-//! Both mappings depend on nothing but the text: a conversation is translated anew each turn, and the same id or name
+//! All mappings depend on nothing but the text: a conversation is translated anew each turn, and the same id or name
 //! must come out the same each time, or calls lose their results and the provider's prompt cache its prefix.
 
 use std::borrow::Cow;
@@ -39,6 +39,11 @@ pub(super) fn tool_call_id(id: &str, style: IdStyle) -> Cow<'_, str> {
             Cow::Owned(nine(id))
         }
     }
+}
+
+/// The model's name without what clients of Anthropic append to ask for its long context.
+pub(super) fn sent_model(name: &str) -> &str {
+    name.strip_suffix("[1m]").unwrap_or(name)
 }
 
 /// Remembers which names were changed.

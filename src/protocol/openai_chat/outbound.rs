@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::protocol::canonical::{JsonFormat, Losses, Problem, Request, ToolNames, TranslateError};
 
 use super::conversation;
-use super::names::{Names, hex};
+use super::names::{Names, hex, sent_model};
 use super::profile::{JsonAnswers, Prefill, Profile, UserField};
 use super::reasoning;
 use super::schema;
@@ -35,8 +35,6 @@ pub struct Outbound {
 const MAX_STOP: usize = 4;
 /// Longest `user`, `safety_identifier` and `prompt_cache_key`, and longest name of an answer's schema.
 const MAX_ID: usize = 64;
-/// What a client appends to a model's name to ask for its long context.
-const LONG_CONTEXT: &str = "[1m]";
 
 /// Writes `request` for `model` at an upstream that takes what `profile` says.
 ///
@@ -79,7 +77,7 @@ pub fn outbound(
     let continues = written.prefill && profile.prefill == Prefill::ContinueFinal;
     let user = user(request, profile);
     let body = wire::Request {
-        model: model.strip_suffix(LONG_CONTEXT).unwrap_or(model),
+        model: sent_model(model),
         messages: written.messages,
         max_tokens,
         max_completion_tokens,

@@ -58,6 +58,9 @@ pub struct Profile {
     pub null_content: bool,
     /// Refuses a user message right after tool messages: a short assistant message is put between them.
     pub bridge_after_tools: bool,
+    /// Refuses a history of calls without Google's thought signatures: the first call of each turn gets the value that
+    /// Google accepts in their place.
+    pub thought_signatures: bool,
     /// Whose model it is, where reasoning is sealed by vendor.
     pub family: Family,
 }
@@ -236,6 +239,7 @@ impl Profile {
             mid_system: MidSystem::Reminder,
             null_content: true,
             bridge_after_tools: false,
+            thought_signatures: false,
             family: Family::Other,
         }
     }

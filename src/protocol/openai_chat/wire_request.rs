@@ -180,6 +180,19 @@ pub(super) struct ToolCall<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub function: Call<'a>,
+    /// Google.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<ExtraContent>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ExtraContent {
+    pub google: Google,
+}
+
+#[derive(Serialize)]
+pub(super) struct Google {
+    pub thought_signature: &'static str,
 }
 
 #[derive(Serialize)]
