@@ -7,3 +7,4 @@ pub mod canonical;
 pub mod envelope;
 pub mod scan;
 pub mod splice;
+pub mod openai_chat;

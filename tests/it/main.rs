@@ -1,0 +1,6 @@
+//! The integration tests, in one binary.
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod golden;
