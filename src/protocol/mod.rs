@@ -3,3 +3,4 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod canonical;
+pub mod envelope;
