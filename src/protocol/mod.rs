@@ -2,5 +2,10 @@
 
 #![deny(clippy::indexing_slicing)]
 
+pub mod anthropic;
 pub mod canonical;
 pub mod envelope;
+pub mod frame;
+pub mod openai_chat;
+pub mod translate;
+pub mod upstream_error;
