@@ -217,7 +217,13 @@ impl Decode {
         if let Some(error) = choice.error {
             return Err(Box::new(parse_error(None, error.get().as_bytes())).into());
         }
-        if let Some(delta) = choice.delta.or(choice.message) {
+        // Perplexity sends both: an empty `delta` in bodies, the message so far in streams.
+        let said = if self.whole {
+            choice.message.or(choice.delta)
+        } else {
+            choice.delta.or(choice.message)
+        };
+        if let Some(delta) = said {
             self.delta(&delta, out)?;
         }
         let Some(reason) = choice.finish_reason.get() else {

@@ -41,12 +41,12 @@ pub(crate) fn canonical_usage(raw: &str) -> Option<Usage> {
         reasoning.unwrap_or(0),
     );
     Some(Usage {
-        // A cache that holds more than the prompt is nonsense; the prompt is the better known of the two.
+        // More from the cache than the prompt holds: recorded with grok at Azure, which leaves the cache out.
         input: prompt
             .saturating_sub(cache_read)
             .saturating_sub(cache_creation),
-        cache_read: cache_read.min(prompt),
-        cache_creation: cache_creation.min(prompt.saturating_sub(cache_read)),
+        cache_read,
+        cache_creation,
         output,
         thinking: reasoning.map(|it| it.min(output)),
     })
@@ -122,7 +122,7 @@ mod tests {
             r#"{"prompt_tokens":5,"completion_tokens":1,"cached_tokens":50}"#;
         assert_eq!(
             canonical_usage(more_cached_than_sent),
-            Some(usage(0, 5, 0, 1))
+            Some(usage(0, 50, 0, 1))
         );
         for nothing in [
             "{}",

@@ -1,0 +1,4 @@
+//! Recorded traffic. It is not part of the repository; `POINTSMAN_CORPUS` names its directory.
+
+mod answers;
+mod recordings;

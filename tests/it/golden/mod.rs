@@ -1,0 +1,3 @@
+//! Hand-written fixtures against recorded snapshots.
+
+mod answers;
