@@ -4,3 +4,5 @@
 mod corpus;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod naive;

@@ -2,6 +2,7 @@
 //!
 //! Reference: <https://platform.openai.com/docs/api-reference/chat>, seen November 2026.
 
+// Requests.
 mod content;
 mod conversation;
 mod guess;
@@ -15,7 +16,19 @@ mod schema;
 mod tools;
 mod vendor_blocks;
 mod wire_request;
+// Answers.
+mod blocks;
+mod calls;
+mod decode;
+mod details;
+mod error;
+mod surrogate;
+mod think;
+mod usage;
+mod wire_answer;
 
+pub use decode::{Decode, DecodeContext};
+pub use error::{error_body, error_event, parse_error, status_and_type};
 pub use outbound::{Outbound, outbound};
 pub use profile::{
     CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Overrides, Prefill, Profile,

@@ -2,3 +2,5 @@
 
 pub mod order;
 mod requests;
+mod answers;
+mod recordings;

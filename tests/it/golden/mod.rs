@@ -1,4 +1,5 @@
-//! Requests made up by hand, against recorded snapshots, and by chance, against the rules.
+//! Hand-written fixtures against recorded snapshots; made-up requests against the rules.
 
+mod answers;
 mod random;
 mod requests;
