@@ -15,8 +15,13 @@ use crate::snapshot::{Endpoint, Snapshot};
 /// `GET /providers`: every provider of the configuration and how it fares.
 pub fn providers(snapshot: &Snapshot, now: Instant) -> Value {
     let config = &snapshot.config;
-    let list: Vec<Value> = (0..config.providers.len()).map(|index| provider(snapshot, index, now)).collect();
-    let healthy = list.iter().filter(|p| p.get("healthy") == Some(&Value::Bool(true))).count();
+    let list: Vec<Value> = (0..config.providers.len())
+        .map(|index| provider(snapshot, index, now))
+        .collect();
+    let healthy = list
+        .iter()
+        .filter(|p| p.get("healthy") == Some(&Value::Bool(true)))
+        .count();
     json!({
         "total_providers": list.len(),
         "healthy_providers": healthy,
@@ -27,7 +32,9 @@ pub fn providers(snapshot: &Snapshot, now: Instant) -> Value {
 }
 
 fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
-    let Some(provider) = snapshot.config.providers.get(index) else { return Value::Null };
+    let Some(provider) = snapshot.config.providers.get(index) else {
+        return Value::Null;
+    };
     let mut value = json!({
         "name": provider.name,
         "account_email": provider.account_email,
@@ -135,15 +142,27 @@ fn models_of(snapshot: &Snapshot, index: usize) -> Vec<Value> {
 
 /// `GET /health`: whether every route has a candidate that could serve now, and which have none.
 pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
-    let usable = |provider: usize| snapshot.endpoint(provider).is_some_and(|endpoint| endpoint.is_usable(now));
+    let usable = |provider: usize| {
+        snapshot
+            .endpoint(provider)
+            .is_some_and(|endpoint| endpoint.is_usable(now))
+    };
     let without: Vec<&str> = snapshot
         .config
         .routes
         .iter()
-        .filter(|route| !route.candidates.iter().any(|candidate| usable(candidate.provider)))
+        .filter(|route| {
+            !route
+                .candidates
+                .iter()
+                .any(|candidate| usable(candidate.provider))
+        })
         .map(|route| route.pattern.as_str())
         .collect();
-    let healthy = snapshot.active().filter(|endpoint| endpoint.is_usable(now)).count();
+    let healthy = snapshot
+        .active()
+        .filter(|endpoint| endpoint.is_usable(now))
+        .count();
     let well = without.is_empty() && 0 < healthy;
     let mut value = json!({
         "status": if well { "healthy" } else { "unhealthy" },
@@ -152,7 +171,11 @@ pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
         "total_providers": snapshot.config.providers.len(),
     });
     if let (false, Some(value)) = (well, value.as_object_mut()) {
-        let message = if healthy == 0 { "No healthy providers available" } else { "Some routes have no healthy provider" };
+        let message = if healthy == 0 {
+            "No healthy providers available"
+        } else {
+            "Some routes have no healthy provider"
+        };
         value.insert("message".to_owned(), message.into());
         value.insert("routes_without_provider".to_owned(), without.into());
     }
@@ -162,7 +185,15 @@ pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
 /// The models that may be asked for: exact names of the routes, names that routes send on where they may be asked
 /// for as well, and those of the catalogue that a pattern serves.
 pub fn models(snapshot: &Snapshot) -> Vec<Listed> {
-    let serves = |name: &str| matches!(snapshot.table.resolve(name), Resolution::Route { fallback: false, .. });
+    let serves = |name: &str| {
+        matches!(
+            snapshot.table.resolve(name),
+            Resolution::Route {
+                fallback: false,
+                ..
+            }
+        )
+    };
     let mut seen = BTreeSet::new();
     let mut list = Vec::new();
     let mut add = |model: Listed| {
@@ -177,7 +208,11 @@ pub fn models(snapshot: &Snapshot) -> Vec<Listed> {
     }
     catalogue::claude().for_each(&mut add);
     for route in &snapshot.config.routes {
-        route.candidates.iter().filter_map(|c| c.model.as_deref()).for_each(|name| add(catalogue::named(name)));
+        route
+            .candidates
+            .iter()
+            .filter_map(|c| c.model.as_deref())
+            .for_each(|name| add(catalogue::named(name)));
     }
     list
 }
@@ -207,11 +242,17 @@ fn proxy_text(provider: &Provider) -> Option<String> {
             EgressScheme::Https => "https",
             EgressScheme::Socks5 => "socks5",
         };
-        let credentials = if proxy.credentials.is_some() { "***@" } else { "" };
+        let credentials = if proxy.credentials.is_some() {
+            "***@"
+        } else {
+            ""
+        };
         format!("{scheme}://{credentials}{}:{}", proxy.host, proxy.port)
     })
 }
 
 fn epoch(at: SystemTime) -> f64 {
-    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    at.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
 }

@@ -42,7 +42,10 @@ pub struct Told {
 impl Told {
     fn facts(facts: AnswerFacts) -> Self {
         let stop_reason = facts.stop.map(|stop| stop.as_anthropic().to_owned());
-        Told { usage: facts.usage, stop_reason }
+        Told {
+            usage: facts.usage,
+            stop_reason,
+        }
     }
 }
 
@@ -69,11 +72,18 @@ impl AnswerReader {
         let machine = match reading {
             Reading::PassStream => Machine::PassStream(StreamTap::new()),
             Reading::PassWhole => Machine::PassWhole,
-            Reading::ToStream(context) => Machine::ToStream(Box::new(StreamTranslator::new(*context))),
+            Reading::ToStream(context) => {
+                Machine::ToStream(Box::new(StreamTranslator::new(*context)))
+            }
             Reading::ToWhole(context) => Machine::ToWhole(Box::new(BodyTranslator::new(*context))),
             Reading::PassRaw => Machine::PassRaw,
         };
-        AnswerReader { machine, held: BytesMut::new(), committed: false, told: Told::default() }
+        AnswerReader {
+            machine,
+            held: BytesMut::new(),
+            committed: false,
+            told: Told::default(),
+        }
     }
 
     /// Reads the next piece. Returns what the client gets for it, everything held before included.
@@ -109,14 +119,26 @@ impl AnswerReader {
 
     /// The upstream has nothing more. Returns the rest of what the client gets, or why the answer is not whole.
     pub fn finish(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let over = Machine::Over { complete: true, error_relayed: false };
+        let over = Machine::Over {
+            complete: true,
+            error_relayed: false,
+        };
         match std::mem::replace(&mut self.machine, over) {
             Machine::PassStream(mut tap) => {
-                let ended = tap.finish().map_err(StreamError::from).and_then(|()| whole(&tap));
-                self.told = Told { usage: tap.usage(), stop_reason: tap.stop_reason().map(str::to_owned) };
+                let ended = tap
+                    .finish()
+                    .map_err(StreamError::from)
+                    .and_then(|()| whole(&tap));
+                self.told = Told {
+                    usage: tap.usage(),
+                    stop_reason: tap.stop_reason().map(str::to_owned),
+                };
                 if let Err(error) = ended {
                     let error_relayed = self.committed && tap.error().is_some();
-                    self.machine = Machine::Over { complete: false, error_relayed };
+                    self.machine = Machine::Over {
+                        complete: false,
+                        error_relayed,
+                    };
                     return Err(error);
                 }
                 Ok(self.rest())
@@ -168,18 +190,23 @@ impl AnswerReader {
         match &self.machine {
             Machine::PassStream(tap) => self.committed && tap.error().is_some(),
             Machine::Over { error_relayed, .. } => *error_relayed,
-            Machine::ToStream(_) | Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw => false,
+            Machine::ToStream(_) | Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw => {
+                false
+            }
         }
     }
 
     /// What the answer has told so far.
     pub fn told(&self) -> Told {
         match &self.machine {
-            Machine::PassStream(tap) => {
-                Told { usage: tap.usage(), stop_reason: tap.stop_reason().map(str::to_owned) }
-            }
+            Machine::PassStream(tap) => Told {
+                usage: tap.usage(),
+                stop_reason: tap.stop_reason().map(str::to_owned),
+            },
             Machine::ToStream(translator) => stream_told(translator),
-            Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw | Machine::Over { .. } => self.told.clone(),
+            Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw | Machine::Over { .. } => {
+                self.told.clone()
+            }
         }
     }
 
@@ -215,7 +242,10 @@ impl AnswerReader {
 
 fn stream_told(translator: &StreamTranslator) -> Told {
     let stop_reason: Option<StopReason> = translator.stop_reason();
-    Told { usage: translator.usage(), stop_reason: stop_reason.map(|stop| stop.as_anthropic().to_owned()) }
+    Told {
+        usage: translator.usage(),
+        stop_reason: stop_reason.map(|stop| stop.as_anthropic().to_owned()),
+    }
 }
 
 /// Before the first content, an error inside the stream or an unreadable event means: ask another provider.

@@ -1,12 +1,58 @@
-//! Answers of one dialect to a client of another: the machines of `frame/`, `openai_chat/` and `anthropic/` put
+//! Requests and answers of one dialect for another. For answers: the machines of `frame/`, `openai_chat/` and `anthropic/` put
 //! together for each of the four cases (client wants a stream or a body, provider gives a stream or a body).
 
-use crate::protocol::anthropic::{Assemble, Encode, EncodeContext};
-use crate::protocol::canonical::{Event, StopReason, ToolNames, Usage};
+use crate::protocol::anthropic::{self, Assemble, Encode, EncodeContext};
+use crate::protocol::canonical::{Event, Losses, StopReason, ToolNames, TranslateError, Usage};
 use crate::protocol::frame::SseDecoder;
 use crate::protocol::frame::limit::MAX_MESSAGE_BYTES;
-use crate::protocol::openai_chat::{Decode, DecodeContext};
+use crate::protocol::openai_chat::{self, Decode, DecodeContext, Profile};
 use crate::protocol::upstream_error::StreamError;
+
+/// A client's request in a provider's dialect, and what its answer has to be read with.
+#[derive(Debug)]
+pub struct Translation {
+    /// The body to send.
+    pub body: Vec<u8>,
+    /// For the reader of the answer.
+    pub context: AnswerContext,
+    /// What could not be said.
+    pub losses: Losses,
+}
+
+/// What [`request`] needs to know besides the request itself.
+#[derive(Debug)]
+pub struct RequestContext<'a> {
+    /// The model to ask the provider for.
+    pub model: &'a str,
+    /// What the provider takes.
+    pub profile: &'a Profile,
+    /// The id of the message to come, `msg_` and letters and digits.
+    pub message_id: String,
+    /// Our estimate of the prompt, in tokens.
+    pub input_estimate: u64,
+    /// The provider only streams: ask for a stream whatever the client wants.
+    pub always_stream: bool,
+}
+
+/// Translates an Anthropic request for an OpenAI-type provider.
+pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, TranslateError> {
+    let mut losses = Losses::default();
+    let mut request = anthropic::messages(body, &mut losses)?;
+    request.stream |= ctx.always_stream;
+    let outbound = openai_chat::outbound(&request, ctx.model, ctx.profile, &mut losses)?;
+    let context = AnswerContext {
+        client_model: request.model,
+        message_id: ctx.message_id,
+        input_estimate: ctx.input_estimate,
+        names: outbound.names,
+        stop_sequences: request.stop_sequences,
+    };
+    Ok(Translation {
+        body: outbound.body,
+        context,
+        losses,
+    })
+}
 
 /// What must be known to answer a client of the Anthropic dialect from an OpenAI-type provider.
 #[derive(Clone, Debug, Default)]

@@ -12,13 +12,18 @@ use crate::error::{Fault, FaultKind};
 use crate::protocol::answer::{AnswerReader, Reading, Told};
 use crate::protocol::translate::AnswerContext;
 use crate::protocol::upstream_error::StreamError;
-use crate::types::Dialect;
 
 /// Longest body of an error answer that is kept and relayed, bytes.
 const MAX_ERROR_BYTES: usize = 1024 * 1024;
 
 /// Response headers that stop here besides the hop-by-hop ones.
-const STOPPED: [&str; 5] = ["set-cookie", "server", "alt-svc", "strict-transport-security", "content-length"];
+const STOPPED: [&str; 5] = [
+    "set-cookie",
+    "server",
+    "alt-svc",
+    "strict-transport-security",
+    "content-length",
+];
 /// Hop-by-hop headers (RFC 9110 §7.6.1 and common practice).
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
@@ -34,8 +39,6 @@ const HOP_BY_HOP: [&str; 9] = [
 
 /// What is expected of an attempt.
 pub struct Expect {
-    /// What the provider speaks.
-    pub upstream: Dialect,
     /// What the answer becomes.
     pub shape: Shape,
 }
@@ -157,7 +160,10 @@ impl Incoming {
         let State::Waiting(expect) = std::mem::replace(&mut self.state, State::Over) else {
             return self.bad("a second response head");
         };
-        let coded = head.headers.get("content-encoding").is_some_and(|v| v != "identity");
+        let coded = head
+            .headers
+            .get("content-encoding")
+            .is_some_and(|v| v != "identity");
         strip(head);
         if !head.status.is_success() {
             self.state = State::Error(head.status, head.headers.clone(), BytesMut::new());
@@ -214,7 +220,11 @@ impl Incoming {
         if let State::Error(status, headers, body) = &mut self.state {
             let (status, headers, body) = (*status, std::mem::take(headers), body.split().freeze());
             self.state = State::Over;
-            self.refused = Some(Refused { status, headers, body });
+            self.refused = Some(Refused {
+                status,
+                headers,
+                body,
+            });
             return Ok(None);
         }
         match self.finish_reading() {
@@ -224,7 +234,9 @@ impl Incoming {
     }
 
     fn finish_reading(&mut self) -> std::result::Result<Option<Bytes>, StreamError> {
-        let State::Reading(reader) = &mut self.state else { return Ok(None) };
+        let State::Reading(reader) = &mut self.state else {
+            return Ok(None);
+        };
         if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
         }
@@ -241,7 +253,10 @@ impl Incoming {
     }
 
     fn bad(&mut self, what: &'static str) -> Result<()> {
-        let fault = Fault::new(FaultKind::UpstreamBadAnswer, "the provider's answer makes no sense");
+        let fault = Fault::new(
+            FaultKind::UpstreamBadAnswer,
+            "the provider's answer makes no sense",
+        );
         self.fail(fault.with_source(what));
         Err(Error::new(ErrorType::Custom("bad answer")))
     }
@@ -261,21 +276,31 @@ fn join(first: Option<Bytes>, second: Option<Bytes>) -> Option<Bytes> {
 
 /// How a good answer has to be read, by what was asked and what came; `None` when they do not fit.
 fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>> {
-    let content_type = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let content_type = head
+        .headers
+        .get("content-type")
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let events = content_type.starts_with("text/event-stream");
     let json = content_type.starts_with("application/json");
     let reading = match expect.shape {
         Shape::Raw => return Ok(Some(Reading::PassRaw)),
         Shape::Same { stream: true } => events.then_some(Reading::PassStream),
         // Some gateways forget the content type of a whole message; its text is checked anyway.
-        Shape::Same { stream: false } => (!events && !content_type.contains("html")).then_some(Reading::PassWhole),
+        Shape::Same { stream: false } => {
+            (!events && !content_type.contains("html")).then_some(Reading::PassWhole)
+        }
         Shape::Translated { stream, context } => {
             let reading = match (stream, events || json) {
                 (true, true) => Some(Reading::ToStream(context)),
                 (false, true) => Some(Reading::ToWhole(context)),
                 (_, false) => None,
             };
-            let ours = if stream { "text/event-stream; charset=utf-8" } else { "application/json" };
+            let ours = if stream {
+                "text/event-stream; charset=utf-8"
+            } else {
+                "application/json"
+            };
             head.insert_header("content-type", ours)?;
             reading
         }

@@ -58,8 +58,18 @@ pub struct Attempt {
 
 impl Attempt {
     /// Prepares a try; `group` separates pooled connections.
-    pub fn new(endpoint: Arc<Endpoint>, group: u64, outgoing: Outgoing, expect: Expect) -> Arc<Self> {
-        Arc::new(Attempt { endpoint, group, outgoing, incoming: Mutex::new(Incoming::new(expect)) })
+    pub fn new(
+        endpoint: Arc<Endpoint>,
+        group: u64,
+        outgoing: Outgoing,
+        expect: Expect,
+    ) -> Arc<Self> {
+        Arc::new(Attempt {
+            endpoint,
+            group,
+            outgoing,
+            incoming: Mutex::new(Incoming::new(expect)),
+        })
     }
 
     /// What has come in so far.
@@ -74,7 +84,10 @@ impl Attempt {
         match self.endpoint.peers.peer(self.group).await {
             Ok(peer) => Ok(peer),
             Err(error) => {
-                let fault = Fault::new(FaultKind::UpstreamUnreachable, "the provider cannot be reached");
+                let fault = Fault::new(
+                    FaultKind::UpstreamUnreachable,
+                    "the provider cannot be reached",
+                );
                 self.incoming.lock().fail(fault.with_source(error));
                 Err(Error::new(ErrorType::ConnectError))
             }
@@ -95,7 +108,9 @@ impl Attempt {
                 _ => FaultKind::UpstreamUnreachable,
             };
             let fault = Fault::new(kind, "the provider cannot be reached");
-            self.incoming.lock().fail(fault.with_source(error.etype().as_str()));
+            self.incoming
+                .lock()
+                .fail(fault.with_source(error.etype().as_str()));
         }
         error.set_retry(another);
         error
@@ -128,7 +143,12 @@ impl Attempt {
     }
 
     /// `error_while_proxy`: a pooled connection that was dead before a byte of the answer came is nobody's fault.
-    pub fn broke(&self, mut error: Box<Error>, reused: bool, budget: impl FnOnce() -> bool) -> Box<Error> {
+    pub fn broke(
+        &self,
+        mut error: Box<Error>,
+        reused: bool,
+        budget: impl FnOnce() -> bool,
+    ) -> Box<Error> {
         let mut incoming = self.incoming.lock();
         let stale = reused && !incoming.has_begun() && incoming.take_fresh_connection() && budget();
         error.retry.decide_reuse(reused);
@@ -186,14 +206,22 @@ impl Running {
             .build();
         let (prepared, handle) = SubrequestSpawner::new(app).create_subrequest(template, ctx);
         // The channel is new and holds four: the token always fits.
-        let _ = handle.tx.try_send(HttpTask::Body(Some(Bytes::from_static(b"x")), true));
-        Running { future: Box::pin(prepared.run()), handle, attempt, over: false }
+        let _ = handle
+            .tx
+            .try_send(HttpTask::Body(Some(Bytes::from_static(b"x")), true));
+        Running {
+            future: Box::pin(prepared.run()),
+            handle,
+            attempt,
+            over: false,
+        }
     }
 
     /// What it gave next. Cancel safe.
     pub async fn next(&mut self) -> Progress {
         // Unconstrained: an empty poll must mean that there is nothing, not that the task's budget is used up.
-        let tasks = tokio::task::unconstrained(std::future::poll_fn(|cx| self.poll_tasks(cx))).await;
+        let tasks =
+            tokio::task::unconstrained(std::future::poll_fn(|cx| self.poll_tasks(cx))).await;
         if tasks.is_empty() {
             return Progress::Broken;
         }
@@ -223,12 +251,20 @@ impl Running {
             while let Ok(task) = self.handle.rx.try_recv() {
                 tasks.push(task);
             }
-            idle_rounds = if tasks.len() == before { idle_rounds + 1 } else { 0 };
+            idle_rounds = if tasks.len() == before {
+                idle_rounds + 1
+            } else {
+                0
+            };
             if self.over && before == tasks.len() {
                 break;
             }
         }
-        if tasks.is_empty() && !self.over { Poll::Pending } else { Poll::Ready(tasks) }
+        if tasks.is_empty() && !self.over {
+            Poll::Pending
+        } else {
+            Poll::Ready(tasks)
+        }
     }
 
     /// One poll of the subrequest. A panic in a hook ends this attempt and nothing else.
@@ -242,7 +278,10 @@ impl Running {
             Ok(Poll::Ready(())) => self.over = true,
             Err(_) => {
                 self.over = true;
-                self.attempt.incoming.lock().fail(Fault::internal("panic in an attempt"));
+                self.attempt
+                    .incoming
+                    .lock()
+                    .fail(Fault::internal("panic in an attempt"));
             }
         }
     }
@@ -264,7 +303,11 @@ fn sort_out(tasks: Vec<HttpTask>) -> Progress {
     if broken && head.is_none() && pieces.is_empty() {
         return Progress::Broken;
     }
-    Progress::Answer { head, pieces, end: end && !broken }
+    Progress::Answer {
+        head,
+        pieces,
+        end: end && !broken,
+    }
 }
 
 /// The head that every subrequest is made from, parsed once a process.
@@ -290,5 +333,8 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Duration::try_from_secs_f64(seconds).ok();
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+    Some(
+        date.duration_since(std::time::SystemTime::now())
+            .unwrap_or_default(),
+    )
 }

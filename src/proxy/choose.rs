@@ -41,16 +41,36 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
         None => routed(snapshot, head)?,
     };
     let needs = Needs::of(body);
-    let mut choice = Choice { candidates: Vec::new(), skipped: Vec::new(), route };
+    let mut choice = Choice {
+        candidates: Vec::new(),
+        skipped: Vec::new(),
+        route,
+    };
     let mut incapable = Vec::new();
     for listed in listed {
-        let name = || snapshot.config.providers.get(listed.provider).map_or("?", |p| p.id.as_str()).to_owned();
+        let name = || {
+            snapshot
+                .config
+                .providers
+                .get(listed.provider)
+                .map_or("?", |p| p.id.as_str())
+                .to_owned()
+        };
         let Some(endpoint) = snapshot.endpoint(listed.provider) else {
-            choice.skipped.push(Skip::new(name(), inactive_reason(snapshot, listed.provider)));
+            choice.skipped.push(Skip::new(
+                name(),
+                inactive_reason(snapshot, listed.provider),
+            ));
             continue;
         };
-        let model = listed.model.as_deref().map_or_else(|| UpstreamModel::new(&head.model), UpstreamModel::new);
-        let candidate = Candidate { endpoint: Arc::clone(endpoint), model };
+        let model = listed
+            .model
+            .as_deref()
+            .map_or_else(|| UpstreamModel::new(&head.model), UpstreamModel::new);
+        let candidate = Candidate {
+            endpoint: Arc::clone(endpoint),
+            model,
+        };
         match needs.missing(&candidate) {
             None => choice.candidates.push(candidate),
             Some(why) => {
@@ -68,17 +88,31 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
 
 fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<(String, Vec<RouteCandidate>), Fault> {
     match snapshot.table.resolve(&head.model) {
-        Resolution::Route { route, pattern, candidates, fallback } => {
+        Resolution::Route {
+            pattern,
+            candidates,
+            fallback,
+        } => {
             if fallback {
                 let model = head.model.escape_debug();
-                log::warn!("no route names model \"{model}\": served by the default route \"{pattern}\"");
+                log::warn!(
+                    "no route names model \"{model}\": served by the default route \"{pattern}\""
+                );
             }
-            let order = snapshot.strategy.order(route, candidates, &mut fastrand::Rng::new());
-            let mut ordered: Vec<RouteCandidate> =
-                order.into_iter().filter_map(|i| candidates.get(i).cloned()).collect();
-            if snapshot.config.settings.strategy == Strategy::Priority {
+            let strategy = snapshot.config.settings.strategy;
+            let order =
+                snapshot
+                    .strategy
+                    .order(strategy, pattern, candidates, &mut fastrand::Rng::new());
+            let mut ordered: Vec<RouteCandidate> = order
+                .into_iter()
+                .filter_map(|i| candidates.get(i).cloned())
+                .collect();
+            if strategy == Strategy::Priority {
                 // Among equals the one that serves what was asked loses least.
-                let other = |c: &RouteCandidate| c.model.as_deref().is_some_and(|model| model != head.model);
+                let other = |c: &RouteCandidate| {
+                    c.model.as_deref().is_some_and(|model| model != head.model)
+                };
                 ordered.sort_by_key(|candidate| (candidate.priority, other(candidate)));
             }
             Ok((pattern.to_owned(), ordered))
@@ -95,29 +129,52 @@ fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<(String, Vec<RouteC
 }
 
 /// The seeds' pin: one provider by name, with the model its route would send, if one names it.
-fn pinned(snapshot: &Snapshot, head: &RequestHead, pin: &str) -> Result<(String, Vec<RouteCandidate>), Fault> {
-    let named = |i: &usize| snapshot.config.providers.get(*i).is_some_and(|p| p.name == pin);
+fn pinned(
+    snapshot: &Snapshot,
+    head: &RequestHead,
+    pin: &str,
+) -> Result<(String, Vec<RouteCandidate>), Fault> {
+    let named = |i: &usize| {
+        snapshot
+            .config
+            .providers
+            .get(*i)
+            .is_some_and(|p| p.name == pin)
+    };
     let indices: Vec<usize> = (0..snapshot.config.providers.len()).filter(named).collect();
     if indices.is_empty() {
         let text = format!("provider: there is no provider \"{}\"", pin.escape_debug());
         return Err(Fault::new(FaultKind::ModelNotFound, text));
     }
     let listed = match snapshot.table.resolve(&head.model) {
-        Resolution::Route { candidates, .. } => {
-            candidates.iter().filter(|c| indices.contains(&c.provider)).cloned().collect()
-        }
+        Resolution::Route { candidates, .. } => candidates
+            .iter()
+            .filter(|c| indices.contains(&c.provider))
+            .cloned()
+            .collect(),
         Resolution::NoRoute { .. } => Vec::new(),
     };
-    let plain = |provider: usize| RouteCandidate { provider, model: None, priority: 1, weight: 1.0 };
-    let candidates: Vec<RouteCandidate> =
-        if listed.is_empty() { indices.into_iter().map(plain).collect() } else { listed };
+    let plain = |provider: usize| RouteCandidate {
+        provider,
+        model: None,
+        priority: 1,
+        weight: 1.0,
+    };
+    let candidates: Vec<RouteCandidate> = if listed.is_empty() {
+        indices.into_iter().map(plain).collect()
+    } else {
+        listed
+    };
     Ok((format!("provider {pin}"), candidates))
 }
 
 fn inactive_reason(snapshot: &Snapshot, provider: usize) -> String {
     match snapshot.config.providers.get(provider) {
         Some(provider) if !provider.enabled => "disabled".to_owned(),
-        Some(provider) => provider.inactive.clone().unwrap_or_else(|| "not active".to_owned()),
+        Some(provider) => provider
+            .inactive
+            .clone()
+            .unwrap_or_else(|| "not active".to_owned()),
         None => "unknown".to_owned(),
     }
 }
@@ -147,7 +204,10 @@ impl Needs {
         if self.images && facts.images == Some(false) {
             return Some("the model takes no images");
         }
-        let too_long = !self.images && facts.context.is_some_and(|window| window < self.at_least_tokens);
+        let too_long = !self.images
+            && facts
+                .context
+                .is_some_and(|window| window < self.at_least_tokens);
         too_long.then_some("the prompt is longer than the model's context window")
     }
 }
@@ -158,15 +218,27 @@ pub fn refusal_text(refusal: &Refusal, now: Instant) -> (String, Option<Duration
     match refusal {
         Refusal::CircuitOpen(Some(until)) => {
             let wait = seconds(until);
-            (format!("circuit open for {} s", wait.as_secs() + 1), Some(wait))
+            (
+                format!("circuit open for {} s", wait.as_secs() + 1),
+                Some(wait),
+            )
         }
-        Refusal::CircuitOpen(None) => ("circuit half-open, a trial is under way".to_owned(), Some(Duration::ZERO)),
+        Refusal::CircuitOpen(None) => (
+            "circuit half-open, a trial is under way".to_owned(),
+            Some(Duration::ZERO),
+        ),
         Refusal::Cooling(until, why) => {
             let wait = seconds(until);
             (format!("{why}, for {} s", wait.as_secs() + 1), Some(wait))
         }
-        Refusal::ModelUnsupported(until) => ("it does not know the model".to_owned(), Some(seconds(until))),
-        Refusal::Full => ("as many requests as allowed are under way".to_owned(), Some(Duration::ZERO)),
+        Refusal::ModelUnsupported(until) => (
+            "it does not know the model".to_owned(),
+            Some(seconds(until)),
+        ),
+        Refusal::Full => (
+            "as many requests as allowed are under way".to_owned(),
+            Some(Duration::ZERO),
+        ),
     }
 }
 

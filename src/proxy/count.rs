@@ -42,8 +42,14 @@ pub async fn serve(
         Ok(counted) => counted,
         Err(fault) => return refuse_early(session, &snapshot, id, started, PATH, fault).await,
     };
-    let mut client = Downstream::new(session, id.clone(), snapshot.config.settings.client_write_timeout);
-    let Some(mut head) = client.head(StatusCode::OK) else { return };
+    let mut client = Downstream::new(
+        session,
+        id.clone(),
+        snapshot.config.settings.client_write_timeout,
+    );
+    let Some(mut head) = client.head(StatusCode::OK) else {
+        return;
+    };
     let _ = head.insert_header("content-type", "application/json");
     let by = provider.as_deref().unwrap_or("local");
     let _ = head.insert_header("x-pointsman-provider", super::answer::visible(by));
@@ -63,7 +69,11 @@ pub async fn serve(
         duration: started.elapsed(),
         tokens: TokenCounts::default(),
         stop_reason: None,
-        end: if written.is_ok() { LineEnd::Ok } else { LineEnd::ClientGone },
+        end: if written.is_ok() {
+            LineEnd::Ok
+        } else {
+            LineEnd::ClientGone
+        },
     }
     .emit();
 }
@@ -81,11 +91,17 @@ async fn count(
     let can_count = |c: &&Candidate| {
         c.endpoint.dialect == Dialect::Anthropic
             && c.endpoint.target.count_tokens.is_some()
-            && c.endpoint.health.check(now, c.model.as_str(), c.endpoint.provider.max_in_flight).is_ok()
+            && c.endpoint
+                .health
+                .check(now, c.model.as_str(), c.endpoint.provider.max_in_flight)
+                .is_ok()
             && c.endpoint.keys.any_usable(now)
     };
     let settings = &snapshot.config.settings.token_counting;
-    let counter = candidates.iter().find(can_count).filter(|_| !settings.always_use_local && may_ask(edge, now));
+    let counter = candidates
+        .iter()
+        .find(can_count)
+        .filter(|_| !settings.always_use_local && may_ask(edge, now));
     if let Some(candidate) = counter {
         let asked = ask(edge, candidate, &request);
         let answer = tokio::select! { biased;
@@ -98,18 +114,30 @@ async fn count(
             return Ok((request, answer, Some(provider)));
         }
     }
-    let model = candidates.first().map_or(request.head.model.clone(), |c| c.model.as_str().to_owned());
+    let model = candidates
+        .first()
+        .map_or(request.head.model.clone(), |c| c.model.as_str().to_owned());
     let (local, body) = (Arc::clone(&edge.shared.counter), request.body.bytes.clone());
     // A hostile body may take half a second: not on a thread that relays streams.
-    let tokens = tokio::task::spawn_blocking(move || local.count_messages_request(&body, &model)).await;
+    let tokens =
+        tokio::task::spawn_blocking(move || local.count_messages_request(&body, &model)).await;
     let tokens = tokens
         .map_err(Fault::internal)?
         .map_err(|error| Fault::new(FaultKind::InvalidRequest, error.to_string()))?;
-    Ok((request, Bytes::from(format!("{{\"input_tokens\":{tokens}}}")), None))
+    Ok((
+        request,
+        Bytes::from(format!("{{\"input_tokens\":{tokens}}}")),
+        None,
+    ))
 }
 
 async fn gone(session: &mut Session) {
-    while session.downstream_session.read_body_or_idle(true).await.is_ok() {}
+    while session
+        .downstream_session
+        .read_body_or_idle(true)
+        .await
+        .is_ok()
+    {}
 }
 
 /// Whether providers' own counts are worth asking for now.
@@ -129,7 +157,10 @@ fn remember(edge: &Edge, snapshot: &Snapshot, now: Instant, good: bool) {
     if settings.failure_threshold <= counts.0 {
         *counts = (0, Some(now + settings.api_failure_cooldown));
         let rest: Duration = settings.api_failure_cooldown;
-        log::warn!("providers do not count tokens in time: counting here for {} s", rest.as_secs());
+        log::warn!(
+            "providers do not count tokens in time: counting here for {} s",
+            rest.as_secs()
+        );
     }
 }
 
@@ -137,26 +168,59 @@ fn remember(edge: &Edge, snapshot: &Snapshot, now: Instant, good: bool) {
 async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<Bytes> {
     let endpoint = &candidate.endpoint;
     let key = endpoint.keys.pick(Instant::now(), &[]);
-    let body = request.head.rewritten(&request.body.bytes, candidate.model.as_str());
-    let mut headers = send::headers(&endpoint.provider, endpoint.dialect, &request.headers, true, false);
+    let body = request
+        .head
+        .rewritten(&request.body.bytes, candidate.model.as_str());
+    let mut headers = send::headers(
+        &endpoint.provider,
+        endpoint.dialect,
+        &request.headers,
+        true,
+        false,
+    );
     let secret = key.and_then(|key| endpoint.keys.secret(key));
-    send::sign_in(&mut headers, &endpoint.provider, endpoint.dialect, secret, &request.credentials).ok()?;
+    send::sign_in(
+        &mut headers,
+        &endpoint.provider,
+        endpoint.dialect,
+        secret,
+        &request.credentials,
+    )
+    .ok()?;
     let mut path = endpoint.target.count_tokens.clone()?;
     if let Some(query) = &request.query {
         path.push('?');
         path.push_str(query);
     }
-    let outgoing = Outgoing { method: http::Method::POST, path, headers, body };
-    let credential = is_passthrough(endpoint).then(|| request.credentials.first()).flatten();
+    let outgoing = Outgoing {
+        method: http::Method::POST,
+        path,
+        headers,
+        body,
+    };
+    let credential = is_passthrough(endpoint)
+        .then(|| request.credentials.first())
+        .flatten();
     let group = endpoint.connection_group(key, credential.map(|(_, value)| value.as_bytes()));
-    let attempt = Attempt::new(Arc::clone(endpoint), group, outgoing, Expect { shape: Shape::Raw });
-    let mut running = Running::start(edge.app().ok()?, edge.template().await.ok()?, attempt);
+    let attempt = Attempt::new(
+        Arc::clone(endpoint),
+        group,
+        outgoing,
+        Expect { shape: Shape::Raw },
+    );
+    let mut running = Running::start(
+        edge.shared.app().ok()?,
+        edge.shared.template().await.ok()?,
+        attempt,
+    );
     let mut answer = BytesMut::new();
     loop {
         match running.next().await {
             Progress::Broken => return None,
             Progress::Answer { pieces, end, .. } => {
-                pieces.iter().for_each(|piece| answer.extend_from_slice(piece));
+                pieces
+                    .iter()
+                    .for_each(|piece| answer.extend_from_slice(piece));
                 if MAX_ANSWER < answer.len() {
                     return None;
                 }

@@ -54,7 +54,15 @@ impl<'s> Downstream<'s> {
     pub fn new(session: &'s mut Session, id: RequestId, write_timeout: Duration) -> Self {
         session.as_mut().set_write_timeout(Some(write_timeout));
         let (last_write, shown) = (Instant::now(), Shown::Nothing);
-        Downstream { session, id, write_timeout, shown, last_write, written: 0, status: None }
+        Downstream {
+            session,
+            id,
+            write_timeout,
+            shown,
+            last_write,
+            written: 0,
+            status: None,
+        }
     }
 
     /// What it has been shown.
@@ -70,7 +78,13 @@ impl<'s> Downstream<'s> {
     /// Resolves when the client leaves.
     pub async fn left(&mut self) {
         // Bytes after the end of the request are the next request of a pipelining client, kept by the session.
-        while self.session.downstream_session.read_body_or_idle(true).await.is_ok() {}
+        while self
+            .session
+            .downstream_session
+            .read_body_or_idle(true)
+            .await
+            .is_ok()
+        {}
     }
 
     /// Writes a complete answer.
@@ -84,7 +98,10 @@ impl<'s> Downstream<'s> {
         let tasks = if is_head || body.is_empty() {
             vec![HttpTask::Header(Box::new(head), true)]
         } else {
-            vec![HttpTask::Header(Box::new(head), false), HttpTask::Body(Some(body), true)]
+            vec![
+                HttpTask::Header(Box::new(head), false),
+                HttpTask::Body(Some(body), true),
+            ]
         };
         self.shown = Shown::Everything;
         self.send(tasks).await
@@ -93,12 +110,15 @@ impl<'s> Downstream<'s> {
     /// Writes the head of a stream early, so that pings can follow.
     pub async fn open_early(&mut self) -> Result<(), Gone> {
         let mut head = self.head(StatusCode::OK).ok_or(Gone)?;
-        head.insert_header("content-type", "text/event-stream; charset=utf-8").map_err(|_| Gone)?;
-        head.insert_header("cache-control", "no-cache").map_err(|_| Gone)?;
+        head.insert_header("content-type", "text/event-stream; charset=utf-8")
+            .map_err(|_| Gone)?;
+        head.insert_header("cache-control", "no-cache")
+            .map_err(|_| Gone)?;
         self.frame(&mut head)?;
         self.status = Some(200);
         self.shown = Shown::Waiting;
-        self.send(vec![HttpTask::Header(Box::new(head), false)]).await
+        self.send(vec![HttpTask::Header(Box::new(head), false)])
+            .await
     }
 
     /// Writes pieces of a stream, together with its head if that is still to come.
@@ -110,7 +130,9 @@ impl<'s> Downstream<'s> {
     ) -> Result<(), Gone> {
         let mut tasks = Vec::with_capacity(2);
         if self.shown == Shown::Nothing {
-            let Some(mut head) = head else { return Err(Gone) };
+            let Some(mut head) = head else {
+                return Err(Gone);
+            };
             self.frame(&mut head)?;
             self.status = Some(head.status.as_u16());
             tasks.push(HttpTask::Header(head, false));
@@ -120,13 +142,18 @@ impl<'s> Downstream<'s> {
         if body.is_some() || end {
             tasks.push(HttpTask::Body(body, end));
         }
-        self.shown = if end { Shown::Everything } else { Shown::Content };
+        self.shown = if end {
+            Shown::Everything
+        } else {
+            Shown::Content
+        };
         self.send(tasks).await
     }
 
     /// Writes a sign of life into an open stream.
     pub async fn ping(&mut self, ping: &'static [u8]) -> Result<(), Gone> {
-        self.send(vec![HttpTask::Body(Some(Bytes::from_static(ping)), false)]).await
+        self.send(vec![HttpTask::Body(Some(Bytes::from_static(ping)), false)])
+            .await
     }
 
     /// Ends an open stream with an error event; the connection closes after it.
@@ -157,8 +184,10 @@ impl<'s> Downstream<'s> {
     /// An empty head with the ids of this request.
     pub fn head(&self, status: StatusCode) -> Option<ResponseHeader> {
         let mut head = ResponseHeader::build(status, Some(HEADERS)).ok()?;
-        head.insert_header("request-id", visible(self.id.as_str())).ok()?;
-        head.insert_header("x-pointsman-request-id", visible(self.id.as_str())).ok()?;
+        head.insert_header("request-id", visible(self.id.as_str()))
+            .ok()?;
+        head.insert_header("x-pointsman-request-id", visible(self.id.as_str()))
+            .ok()?;
         Some(head)
     }
 
@@ -167,7 +196,8 @@ impl<'s> Downstream<'s> {
         head.remove_header("content-length");
         head.remove_header("transfer-encoding");
         if self.session.req_header().version == Version::HTTP_11 {
-            head.insert_header("transfer-encoding", "chunked").map_err(|_| Gone)?;
+            head.insert_header("transfer-encoding", "chunked")
+                .map_err(|_| Gone)?;
         }
         Ok(())
     }
@@ -176,7 +206,9 @@ impl<'s> Downstream<'s> {
         // HTTP/2 sessions ignore their write timeout.
         let sent = if self.session.as_ref().is_http2() {
             let write = self.session.write_response_tasks(tasks);
-            tokio::time::timeout(self.write_timeout, write).await.map_err(|_| Gone)?
+            tokio::time::timeout(self.write_timeout, write)
+                .await
+                .map_err(|_| Gone)?
         } else {
             self.session.write_response_tasks(tasks).await
         };

@@ -15,15 +15,16 @@ use super::judge::{self, Case};
 use super::receive::Body;
 use super::service::Edge;
 use super::trail::{Failed, Skip, Trail};
-use super::{refuse, send};
+use super::{profile, refuse, send};
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
 use crate::protocol::answer::Told;
 use crate::protocol::anthropic::RequestHead;
 use crate::protocol::canonical::Losses;
-use crate::protocol::translate;
+use crate::protocol::translate::{self, RequestContext};
 use crate::snapshot::Snapshot;
+use crate::tokens::quick_estimate;
 use crate::types::{Dialect, EndpointId, RequestId};
 
 /// Time before the client's own deadline at which we give up, so that it hears of it.
@@ -58,10 +59,14 @@ pub struct Request {
 impl Request {
     /// The deadline of a request: ours, or a little before the client's own.
     pub fn deadline(headers: &HeaderMap, ours: Duration) -> Duration {
-        let client = headers.get("x-stainless-timeout").and_then(|value| value.to_str().ok());
+        let client = headers
+            .get("x-stainless-timeout")
+            .and_then(|value| value.to_str().ok());
         let client = client.and_then(|text| text.trim().parse::<f64>().ok());
         match client.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-            Some(client) => ours.min(client.saturating_sub(BEFORE_CLIENTS_DEADLINE)).max(MIN_DEADLINE),
+            Some(client) => ours
+                .min(client.saturating_sub(BEFORE_CLIENTS_DEADLINE))
+                .max(MIN_DEADLINE),
             None => ours,
         }
     }
@@ -118,7 +123,12 @@ pub struct Exchange<'e, 's> {
 
 impl<'e, 's> Exchange<'e, 's> {
     /// A request about to leave.
-    pub fn new(edge: &'e Edge, snapshot: Arc<Snapshot>, client: Downstream<'s>, request: Request) -> Self {
+    pub fn new(
+        edge: &'e Edge,
+        snapshot: Arc<Snapshot>,
+        client: Downstream<'s>,
+        request: Request,
+    ) -> Self {
         Exchange {
             edge,
             snapshot,
@@ -183,36 +193,59 @@ impl<'e, 's> Exchange<'e, 's> {
                 self.skip(candidate, "its provider is overloaded".to_owned(), None);
                 continue;
             }
-            if wanted_window.is_some_and(|wanted| window(candidate).is_none_or(|window| window <= wanted)) {
+            if wanted_window
+                .is_some_and(|wanted| window(candidate).is_none_or(|window| window <= wanted))
+            {
                 continue;
             }
             if repeat && !self.asked_for_patience(candidate) {
                 continue;
             }
-            let Some(permit) = self.permit(candidate) else { continue };
+            let Some(permit) = self.permit(candidate) else {
+                continue;
+            };
             tried += 1;
             match self.try_keys(candidate, permit).await {
                 Ok(end) => return Some(end),
                 Err(Retry::NextProvider) => overloaded.push(endpoint.provider.name.clone()),
                 Err(_) if self.last_was(|kind| *kind == FaultKind::UpstreamContextTooLong) => {
-                    wanted_window = Some(window(candidate).unwrap_or(0).max(wanted_window.unwrap_or(0)));
+                    wanted_window = Some(
+                        window(candidate)
+                            .unwrap_or(0)
+                            .max(wanted_window.unwrap_or(0)),
+                    );
                 }
                 Err(_) => {}
             }
         }
-        if wanted_window.is_some() { Some(refuse::as_sent(self).await) } else { None }
+        if wanted_window.is_some() {
+            Some(refuse::as_sent(self).await)
+        } else {
+            None
+        }
     }
 
     /// A place at an endpoint, or the reason why there is none, noted.
     fn permit(&mut self, candidate: &Candidate) -> Option<Permit> {
         let (endpoint, now) = (&candidate.endpoint, Instant::now());
         if !endpoint.keys.any_usable(now) {
-            let back_in = endpoint.keys.next_usable().map(|at| at.saturating_duration_since(now));
-            let why = if endpoint.keys.all_benched() { "all its keys were refused" } else { "all its keys rest" };
+            let back_in = endpoint
+                .keys
+                .next_usable()
+                .map(|at| at.saturating_duration_since(now));
+            let why = if endpoint.keys.all_benched() {
+                "all its keys were refused"
+            } else {
+                "all its keys rest"
+            };
             self.skip(candidate, why.to_owned(), back_in);
             return None;
         }
-        match endpoint.health.admit(now, candidate.model.as_str(), endpoint.provider.max_in_flight) {
+        match endpoint.health.admit(
+            now,
+            candidate.model.as_str(),
+            endpoint.provider.max_in_flight,
+        ) {
             Ok(permit) => Some(permit),
             Err(refusal) => {
                 let (why, back_in) = refusal_text(&refusal, now);
@@ -230,9 +263,18 @@ impl<'e, 's> Exchange<'e, 's> {
             Ok(()) => None,
             Err(refusal) => refusal_text(&refusal, now).1,
         };
-        let best = candidates.iter().filter(usable).min_by_key(soonest)?.clone();
-        log::warn!("no candidate is healthy: trying {} anyway", best.endpoint.id());
-        self.trail.skipped.retain(|skip| skip.endpoint != best.endpoint.id().as_str());
+        let best = candidates
+            .iter()
+            .filter(usable)
+            .min_by_key(soonest)?
+            .clone();
+        log::warn!(
+            "no candidate is healthy: trying {} anyway",
+            best.endpoint.id()
+        );
+        self.trail
+            .skipped
+            .retain(|skip| skip.endpoint != best.endpoint.id().as_str());
         let permit = best.endpoint.health.admit_anyway();
         self.try_keys(&best, permit).await.ok()
     }
@@ -259,12 +301,22 @@ impl<'e, 's> Exchange<'e, 's> {
             let retry = judge::judge(&self.case(candidate, key), &fault);
             let passthrough = is_passthrough(endpoint);
             let (endpoint_id, dialect) = (endpoint.id().clone(), endpoint.dialect);
-            self.trail.failed.push(Failed { endpoint: endpoint_id, dialect, fault, refused });
+            self.trail.failed.push(Failed {
+                endpoint: endpoint_id,
+                dialect,
+                fault,
+                refused,
+            });
             match retry {
                 Retry::Never => return Ok(refuse::as_sent(self).await),
-                Retry::NextKey if passthrough || endpoint.keys.is_empty() => return Err(Retry::NextEndpoint),
-                Retry::NextKey if tried.len() < self.snapshot.config.settings.max_keys_per_candidate => {}
-                Retry::NextKey | Retry::NextEndpoint | Retry::SameEndpoint => return Err(Retry::NextEndpoint),
+                Retry::NextKey if passthrough || endpoint.keys.is_empty() => {
+                    return Err(Retry::NextEndpoint);
+                }
+                Retry::NextKey
+                    if tried.len() < self.snapshot.config.settings.max_keys_per_candidate => {}
+                Retry::NextKey | Retry::NextEndpoint | Retry::SameEndpoint => {
+                    return Err(Retry::NextEndpoint);
+                }
                 Retry::NextProvider => {
                     drop(permit);
                     return Err(Retry::NextProvider);
@@ -286,11 +338,14 @@ impl<'e, 's> Exchange<'e, 's> {
             Ok(prepared) => prepared,
             Err(fault) => return Outcome::Failed(fault, None),
         };
-        let credential = is_passthrough(&candidate.endpoint).then(|| self.request.credentials.first());
-        let group = candidate.endpoint.connection_group(key, credential.flatten().map(|(_, v)| v.as_bytes()));
+        let credential =
+            is_passthrough(&candidate.endpoint).then(|| self.request.credentials.first());
+        let group = candidate
+            .endpoint
+            .connection_group(key, credential.flatten().map(|(_, v)| v.as_bytes()));
         let attempt = Attempt::new(Arc::clone(&candidate.endpoint), group, outgoing, expect);
         self.trail.attempts += 1;
-        let running = match (self.edge.app(), self.edge.template().await) {
+        let running = match (self.edge.shared.app(), self.edge.shared.template().await) {
             (Ok(app), Ok(template)) => Running::start(app, template, attempt),
             (Err(fault), _) | (_, Err(fault)) => return Outcome::Failed(fault, None),
         };
@@ -298,50 +353,84 @@ impl<'e, 's> Exchange<'e, 's> {
     }
 
     /// What is sent, and what is expected back.
-    fn prepare(&mut self, candidate: &Candidate, key: Option<KeyIndex>) -> Result<(Outgoing, Expect), Fault> {
+    fn prepare(
+        &mut self,
+        candidate: &Candidate,
+        key: Option<KeyIndex>,
+    ) -> Result<(Outgoing, Expect), Fault> {
         let endpoint = &candidate.endpoint;
         let stream = self.request.head.stream;
         let same = endpoint.dialect == Dialect::Anthropic;
         let (body, shape) = match endpoint.dialect {
             Dialect::Anthropic => {
-                let body = self.request.head.rewritten(&self.request.body.bytes, candidate.model.as_str());
+                let body = self
+                    .request
+                    .head
+                    .rewritten(&self.request.body.bytes, candidate.model.as_str());
                 (body, Shape::Same { stream })
             }
             Dialect::OpenAiChat => self.translated(candidate)?,
         };
-        let mut headers =
-            send::headers(&endpoint.provider, endpoint.dialect, &self.request.headers, same, stream);
+        let mut headers = send::headers(
+            &endpoint.provider,
+            endpoint.dialect,
+            &self.request.headers,
+            same,
+            stream,
+        );
         let secret = key.and_then(|key| endpoint.keys.secret(key));
-        send::sign_in(&mut headers, &endpoint.provider, endpoint.dialect, secret, &self.request.credentials)?;
+        send::sign_in(
+            &mut headers,
+            &endpoint.provider,
+            endpoint.dialect,
+            secret,
+            &self.request.credentials,
+        )?;
         let mut path = endpoint.target.inference.clone();
         if let (true, Some(query)) = (same, &self.request.query) {
             path.push(if path.contains('?') { '&' } else { '?' });
             path.push_str(query);
         }
-        let outgoing = Outgoing { method: http::Method::POST, path, headers, body };
+        let outgoing = Outgoing {
+            method: http::Method::POST,
+            path,
+            headers,
+            body,
+        };
         Ok((outgoing, Expect { shape }))
     }
 
     fn translated(&mut self, candidate: &Candidate) -> Result<(Bytes, Shape), Fault> {
         let endpoint = &candidate.endpoint;
-        let profile = translate::profile(
-            &endpoint.target.host,
-            candidate.model.as_str(),
-            endpoint.facts(candidate.model.as_str()).map(super::profile::overrides),
-            endpoint.provider.stream_only,
-        );
-        let message_id = self.request.id.as_str().replacen("req_", "msg_", 1);
+        let model = candidate.model.as_str();
+        let profile = profile::of(endpoint, model);
+        let context = RequestContext {
+            model,
+            profile: &profile,
+            message_id: self.request.id.as_str().replacen("req_", "msg_", 1),
+            input_estimate: quick_estimate(self.request.body.bytes.len()),
+            always_stream: endpoint.provider.stream_only,
+        };
         let translation =
-            translate::request(&self.request.body.bytes, candidate.model.as_str(), &profile, message_id)
-                .map_err(|error| Fault::new(FaultKind::InvalidRequest, error.to_string()))?;
+            translate::request(&self.request.body.bytes, context).map_err(|error| {
+                Fault::new(FaultKind::InvalidRequest, error.to_string())
+                    .with_code(error.error_code())
+            })?;
         self.losses = translation.losses;
         let (stream, context) = (self.request.head.stream, Box::new(translation.context));
-        Ok((Bytes::from(translation.body), Shape::Translated { stream, context }))
+        Ok((
+            Bytes::from(translation.body),
+            Shape::Translated { stream, context },
+        ))
     }
 
     fn skip(&mut self, candidate: &Candidate, why: String, back_in: Option<Duration>) {
         let endpoint = candidate.endpoint.id().as_str().to_owned();
-        self.trail.skipped.push(Skip { endpoint, why, back_in });
+        self.trail.skipped.push(Skip {
+            endpoint,
+            why,
+            back_in,
+        });
     }
 
     fn case<'c>(&'c self, candidate: &'c Candidate, key: Option<KeyIndex>) -> Case<'c> {
@@ -360,13 +449,21 @@ impl<'e, 's> Exchange<'e, 's> {
     }
 
     fn last_was(&self, matches: fn(&FaultKind) -> bool) -> bool {
-        self.trail.failed.last().is_some_and(|failed| matches(&failed.fault.kind))
+        self.trail
+            .failed
+            .last()
+            .is_some_and(|failed| matches(&failed.fault.kind))
     }
 
     /// Whether a candidate is rate limited or overloaded, so that waiting a moment may be all it needs.
     fn asked_for_patience(&self, candidate: &Candidate) -> bool {
         let id: &EndpointId = candidate.endpoint.id();
-        let failed = self.trail.failed.iter().rev().find(|failed| failed.endpoint == *id);
+        let failed = self
+            .trail
+            .failed
+            .iter()
+            .rev()
+            .find(|failed| failed.endpoint == *id);
         failed.is_none_or(|failed| {
             matches!(
                 failed.fault.kind,
@@ -382,7 +479,9 @@ impl<'e, 's> Exchange<'e, 's> {
             let endpoint = &candidate.endpoint;
             let health = match endpoint.health.check(now, candidate.model.as_str(), None) {
                 Ok(()) => Duration::ZERO,
-                Err(crate::health::Refusal::Cooling(until, _)) => until.saturating_duration_since(now),
+                Err(crate::health::Refusal::Cooling(until, _)) => {
+                    until.saturating_duration_since(now)
+                }
                 Err(_) => return None,
             };
             let keys = match endpoint.keys.any_usable(now) {
@@ -392,10 +491,13 @@ impl<'e, 's> Exchange<'e, 's> {
             let wait = health.max(keys);
             (!wait.is_zero()).then_some(wait)
         };
-        let patient = candidates.iter().filter(|candidate| self.asked_for_patience(candidate));
+        let patient = candidates
+            .iter()
+            .filter(|candidate| self.asked_for_patience(candidate));
         let wait = patient.filter_map(back_in).min()?;
-        let fits = wait <= self.snapshot.config.settings.max_retry_wait && now + wait < self.request.deadline;
-        (fits && self.edge.take_retry(now)).then_some(wait)
+        let fits = wait <= self.snapshot.config.settings.max_retry_wait
+            && now + wait < self.request.deadline;
+        (fits && self.edge.shared.take_retry(now)).then_some(wait)
     }
 
     /// What the client has been shown.

@@ -27,9 +27,14 @@ pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut 
 }
 
 /// The headers that tell which provider answered and how often was tried; with `x-pointsman-debug: 1` also why.
-pub fn marks(exchange: &Exchange<'_, '_>, served: Option<&EndpointId>) -> Vec<(HeaderName, HeaderValue)> {
+pub fn marks(
+    exchange: &Exchange<'_, '_>,
+    served: Option<&EndpointId>,
+) -> Vec<(HeaderName, HeaderValue)> {
     let mut marks = Vec::with_capacity(4);
-    let mut mark = |name: &'static str, value: &str| marks.push((HeaderName::from_static(name), visible(value)));
+    let mut mark = |name: &'static str, value: &str| {
+        marks.push((HeaderName::from_static(name), visible(value)))
+    };
     if let Some(served) = served {
         mark("x-pointsman-provider", served.as_str());
     }
@@ -48,23 +53,37 @@ pub fn marks(exchange: &Exchange<'_, '_>, served: Option<&EndpointId>) -> Vec<(H
 }
 
 fn shown(c: char) -> char {
-    if c == ' ' || c.is_ascii_graphic() { c } else { '?' }
+    if c == ' ' || c.is_ascii_graphic() {
+        c
+    } else {
+        '?'
+    }
 }
 
 /// Writes the request's line, and what was lost in translation.
 pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
     if !exchange.losses.is_empty() {
-        let (id, losses, total) = (&exchange.request.id, &exchange.losses, exchange.losses.total());
+        let (id, losses, total) = (
+            &exchange.request.id,
+            &exchange.losses,
+            exchange.losses.total(),
+        );
         log::warn!("request {id}: {total} losses in translation: {losses}");
     }
     log::debug!(
         "request {} took route {}: {}",
         exchange.request.id,
         exchange.route,
-        exchange.trail.trace(exchange.served_by.as_ref().map(|c| c.endpoint.id()))
+        exchange
+            .trail
+            .trace(exchange.served_by.as_ref().map(|c| c.endpoint.id()))
     );
     let usage = exchange.told.usage;
-    let last_tried = exchange.trail.failed.last().map(|failed| failed.endpoint.as_str());
+    let last_tried = exchange
+        .trail
+        .failed
+        .last()
+        .map(|failed| failed.endpoint.as_str());
     let line_end = match end {
         End::Served => LineEnd::Ok,
         End::Left => LineEnd::ClientGone,
@@ -78,8 +97,15 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         path,
         dialect: Some(Dialect::Anthropic),
         model_asked: Some(&exchange.request.head.model),
-        model_sent: exchange.served_by.as_ref().map(|candidate| candidate.model.as_str()),
-        provider: exchange.served_by.as_ref().map(|c| c.endpoint.id().as_str()).or(last_tried),
+        model_sent: exchange
+            .served_by
+            .as_ref()
+            .map(|candidate| candidate.model.as_str()),
+        provider: exchange
+            .served_by
+            .as_ref()
+            .map(|c| c.endpoint.id().as_str())
+            .or(last_tried),
         attempts: exchange.trail.attempts,
         status: exchange.client.status,
         stream: exchange.request.head.stream,
@@ -105,7 +131,10 @@ fn log_fault(exchange: &Exchange<'_, '_>, fault: &Fault) {
     match fault.kind {
         FaultKind::Internal => log::error!("request {id}: {fault}"),
         FaultKind::NoEndpoint | FaultKind::CredentialsDead => {
-            log::warn!("request {id} was not served: {}", exchange.trail.trace(None));
+            log::warn!(
+                "request {id} was not served: {}",
+                exchange.trail.trace(None)
+            );
         }
         _ => log::debug!("request {id}: {fault}"),
     }

@@ -50,8 +50,15 @@ pub struct Front {
 impl Cap {
     /// The door of one listener.
     pub fn new(proxy: Arc<HttpProxy<Edge>>, shared: Arc<Shared>) -> Self {
-        let front = Arc::new(Front { proxy, shared: Arc::clone(&shared) });
-        Cap { front, shared, open: AtomicUsize::new(0) }
+        let front = Arc::new(Front {
+            proxy,
+            shared: Arc::clone(&shared),
+        });
+        Cap {
+            front,
+            shared,
+            open: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -65,7 +72,11 @@ impl Drop for Place<'_> {
 
 #[async_trait]
 impl ServerApp for Cap {
-    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn process_new(
+        self: &Arc<Self>,
+        mut stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
         let (most, patience) = limits(&self.shared);
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let _place = Place(&self.open);
@@ -77,7 +88,10 @@ impl ServerApp for Cap {
         if stream.get_ssl_digest().is_none() {
             let mut first = [0_u8; PREFACE];
             // A peek, nothing is taken; an error shows again when the head is read.
-            tokio::time::timeout(patience, stream.try_peek(&mut first)).await.ok()?.ok();
+            tokio::time::timeout(patience, stream.try_peek(&mut first))
+                .await
+                .ok()?
+                .ok();
         }
         self.front.process_new(stream, shutdown).await
     }
@@ -89,7 +103,10 @@ impl ServerApp for Cap {
 
 fn limits(shared: &Shared) -> (usize, Duration) {
     let snapshot = shared.live.current();
-    (snapshot.config.settings.max_connections, snapshot.config.settings.client_read_timeout)
+    (
+        snapshot.config.settings.max_connections,
+        snapshot.config.settings.client_read_timeout,
+    )
 }
 
 #[async_trait]
@@ -103,7 +120,9 @@ impl HttpServerApp for Front {
             return self.proxy.process_new_http(session, shutdown).await;
         }
         let (_, patience) = limits(&self.shared);
-        let known = session.take_connection_user_context().and_then(|context| context.downcast::<Connection>().ok());
+        let known = session
+            .take_connection_user_context()
+            .and_then(|context| context.downcast::<Connection>().ok());
         let Some(connection) = known else {
             let session = self.first(session, patience).await?;
             return self.proxy.process_new_http(session, shutdown).await;
@@ -128,14 +147,23 @@ impl Front {
     /// The first request of a connection: nothing is buffered yet, so its head can be read here, under one deadline,
     /// and answered in JSON when it is no HTTP.
     async fn first(&self, session: ServerSession, patience: Duration) -> Option<ServerSession> {
-        let (keepalive, reuses) = (session.get_keepalive(), session.get_keepalive_reuses_remaining());
-        let ServerSession::H1(inner) = session else { return None };
+        let (keepalive, reuses) = (
+            session.get_keepalive(),
+            session.get_keepalive_reuses_remaining(),
+        );
+        let ServerSession::H1(inner) = session else {
+            return None;
+        };
         let mut stream = inner.into_inner();
         let mut head = BytesMut::with_capacity(4096);
         let read = tokio::time::timeout(patience, read_head(&mut stream, &mut head)).await;
         let fault = match read {
             Err(_) if head.is_empty() => return None,
-            Err(_) => Some((408, "Request Timeout", "the request head did not arrive in time")),
+            Err(_) => Some((
+                408,
+                "Request Timeout",
+                "the request head did not arrive in time",
+            )),
             Ok(None) => return None,
             Ok(Some(end)) => check_head(head.get(..end).unwrap_or_default()),
         };
@@ -148,7 +176,9 @@ impl Front {
         session.set_keepalive_reuses_remaining(reuses);
         session.set_pipelining_enabled(true);
         session.set_pipelined_prefix(head);
-        session.set_connection_user_context(Some(Box::new(Connection { head_done: Arc::new(Notify::new()) })));
+        session.set_connection_user_context(Some(Box::new(Connection {
+            head_done: Arc::new(Notify::new()),
+        })));
         Some(session)
     }
 
@@ -177,7 +207,7 @@ impl Front {
 
 /// Reads until the head is whole; `None` when the connection ends before. Returns the length of the head.
 async fn read_head(stream: &mut Stream, head: &mut BytesMut) -> Option<usize> {
-    let mut looked = 0;
+    let mut looked: usize = 0;
     loop {
         match stream.read_buf(head).await {
             Ok(0) | Err(_) => return None,
@@ -203,17 +233,28 @@ type HeadFault = (u16, &'static str, &'static str);
 fn check_head(head: &[u8]) -> Option<HeadFault> {
     let bad = |text: &'static str| Some((400, "Bad Request", text));
     if MAX_HEAD < head.len() {
-        return Some((431, "Request Header Fields Too Large", "the request head is larger than 64 KiB"));
+        return Some((
+            431,
+            "Request Header Fields Too Large",
+            "the request head is larger than 64 KiB",
+        ));
     }
-    let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = head
+        .split(|b| *b == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let line = lines.next().unwrap_or_default();
     let mut words = line.split(|b| *b == b' ');
-    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return bad("the request line is malformed");
     };
     if MAX_LINE < line.len() {
-        return Some((431, "Request Header Fields Too Large", "the request line is longer than 8 KiB"));
+        return Some((
+            431,
+            "Request Header Fields Too Large",
+            "the request line is longer than 8 KiB",
+        ));
     }
     if method.is_empty() || 32 < method.len() || !method.iter().all(u8::is_ascii_uppercase) {
         return bad("the request method is malformed");
@@ -236,7 +277,9 @@ fn check_fields<'h>(lines: impl Iterator<Item = &'h [u8]>, needs_host: bool) -> 
     let (mut hosts, mut fields, mut lengths, mut coded) = (0, 0, 0, false);
     for line in lines.take_while(|line| !line.is_empty()) {
         fields += 1;
-        let Some(colon) = memchr::memchr(b':', line) else { return bad("a header line has no colon") };
+        let Some(colon) = memchr::memchr(b':', line) else {
+            return bad("a header line has no colon");
+        };
         let (name, value) = line.split_at(colon);
         if name.is_empty() || !name.iter().all(|b| b.is_ascii_graphic()) {
             return bad("a header name is malformed");
@@ -267,9 +310,11 @@ fn check_fields<'h>(lines: impl Iterator<Item = &'h [u8]>, needs_host: bool) -> 
         (2.., _, _) => bad("there is more than one host header"),
         (_, 2.., _) => bad("there is more than one content-length header"),
         (_, 1, true) => bad("content-length and transfer-encoding exclude each other"),
-        _ if MAX_HEADERS < fields => {
-            Some((431, "Request Header Fields Too Large", "the request has more than 200 headers"))
-        }
+        _ if MAX_HEADERS < fields => Some((
+            431,
+            "Request Header Fields Too Large",
+            "the request has more than 200 headers",
+        )),
         _ => None,
     }
 }
@@ -278,7 +323,11 @@ fn check_fields<'h>(lines: impl Iterator<Item = &'h [u8]>, needs_host: bool) -> 
 async fn refuse(stream: &mut Stream, status: u16, reason: &str, error_type: &str, text: &str) {
     let id = RequestId::random();
     let body = anthropic::error_body(error_type, text, Some(id.as_str()));
-    let retry = if status == 503 { "retry-after: 1\r\n" } else { "" };
+    let retry = if status == 503 {
+        "retry-after: 1\r\n"
+    } else {
+        ""
+    };
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nrequest-id: {id}\r\n{retry}\
          content-length: {}\r\nconnection: close\r\n\r\n",
@@ -303,9 +352,17 @@ mod tests {
 
     #[test]
     fn ordinary_heads_pass() {
-        assert_eq!(status("POST /v1/messages?beta=true HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 2\r\n\r\n"), None);
+        assert_eq!(
+            status(
+                "POST /v1/messages?beta=true HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 2\r\n\r\n"
+            ),
+            None
+        );
         assert_eq!(status("GET / HTTP/1.0\r\n\r\n"), None);
-        assert_eq!(status("POST / HTTP/1.1\r\nhost: [::1]:8080\r\ntransfer-encoding: chunked\r\n\r\n"), None);
+        assert_eq!(
+            status("POST / HTTP/1.1\r\nhost: [::1]:8080\r\ntransfer-encoding: chunked\r\n\r\n"),
+            None
+        );
     }
 
     #[test]
@@ -329,8 +386,17 @@ mod tests {
         ] {
             assert_eq!(status(head), Some(400), "{head}");
         }
-        let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: 1\r\n".repeat(201));
+        let many = format!(
+            "GET / HTTP/1.1\r\nhost: a\r\n{}\r\n",
+            "x: 1\r\n".repeat(201)
+        );
         assert_eq!(status(&many), Some(431));
-        assert_eq!(status(&format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(9000))), Some(431));
+        assert_eq!(
+            status(&format!(
+                "GET /{} HTTP/1.1\r\nhost: a\r\n\r\n",
+                "x".repeat(9000)
+            )),
+            Some(431)
+        );
     }
 }

@@ -42,16 +42,21 @@ pub struct Case<'a> {
 pub fn fault_of(case: &Case<'_>, refused: &Refused) -> Fault {
     let status = refused.status.as_u16();
     if refused.status.is_redirection() {
-        let fault = Fault::new(FaultKind::UpstreamBadAnswer, "the provider answered with a redirect");
+        let fault = Fault::new(
+            FaultKind::UpstreamBadAnswer,
+            "the provider answered with a redirect",
+        );
         return fault.with_source(format!("status {status}"));
     }
     let error = anthropic::parse_error(Some(status), &refused.body);
     let kind = kind_of(case, status, &error, refused);
-    Fault::new(kind, error.message_for_anthropic()).with_source(format!("status {status}: {}", error.message))
+    Fault::new(kind, error.message_for_anthropic())
+        .with_source(format!("status {status}: {}", error.message))
 }
 
 fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refused) -> FaultKind {
-    let after = retry_after(&refused.headers).or_else(|| waiting_time(&refused.headers, &error.message));
+    let after =
+        retry_after(&refused.headers).or_else(|| waiting_time(&refused.headers, &error.message));
     let (texts, settings) = (&case.snapshot.texts, &case.snapshot.config.settings);
     if texts.is_credit(&error.message) {
         return FaultKind::UpstreamCredit { status };
@@ -62,7 +67,9 @@ fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refuse
         || texts.is_unhealthy(&error.message)
         || texts.is_unhealthy_body(&refused.body);
     match kind {
-        FaultKind::UpstreamRejected { .. } if named && !is_clients => FaultKind::UpstreamStatus { status },
+        FaultKind::UpstreamRejected { .. } if named && !is_clients => {
+            FaultKind::UpstreamStatus { status }
+        }
         kind => kind,
     }
 }
@@ -79,7 +86,11 @@ fn waiting_time(headers: &HeaderMap, message: &str) -> Option<Duration> {
         }
     }
     let (_, rest) = message.split_once("try again in ")?;
-    go_duration(rest.split_whitespace().next()?.trim_end_matches(['.', ',', ')']))
+    go_duration(
+        rest.split_whitespace()
+            .next()?
+            .trim_end_matches(['.', ',', ')']),
+    )
 }
 
 /// `6m0s`, `1.3s`, `250ms`, `2h`, `17`.
@@ -87,10 +98,14 @@ fn go_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
         let number: f64 = number.parse().ok()?;
-        let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let letters = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
         let (unit, after) = tail.split_at(letters);
         let seconds = match unit {
             "ms" => number / 1e3,
@@ -114,7 +129,9 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
     }
     match &fault.kind {
         FaultKind::UpstreamLimited { after } => {
-            let rest = after.unwrap_or(DEFAULT_LIMIT_REST).clamp(LIMIT_REST.0, LIMIT_REST.1);
+            let rest = after
+                .unwrap_or(DEFAULT_LIMIT_REST)
+                .clamp(LIMIT_REST.0, LIMIT_REST.1);
             rest_key(case, now + rest, "rate limited", fault);
         }
         FaultKind::UpstreamCredit { .. } => {
@@ -129,9 +146,15 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
         FaultKind::UpstreamModelNotFound => {
             case.endpoint.health.note(&fault.to_string());
             case.endpoint.health.model_unsupported(now, case.model);
-            log::warn!("provider {} does not know model {}", case.endpoint.id(), case.model.escape_debug());
+            log::warn!(
+                "provider {} does not know model {}",
+                case.endpoint.id(),
+                case.model.escape_debug()
+            );
         }
-        FaultKind::UpstreamTimeout(Timer::Deadline) => case.endpoint.health.note(&fault.to_string()),
+        FaultKind::UpstreamTimeout(Timer::Deadline) => {
+            case.endpoint.health.note(&fault.to_string())
+        }
         FaultKind::UpstreamStatus { .. }
         | FaultKind::UpstreamBadAnswer
         | FaultKind::UpstreamUnreachable
@@ -158,25 +181,41 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
 fn is_about_the_credential(kind: &FaultKind) -> bool {
     matches!(
         kind,
-        FaultKind::UpstreamAuth { .. } | FaultKind::UpstreamLimited { .. } | FaultKind::UpstreamCredit { .. }
+        FaultKind::UpstreamAuth { .. }
+            | FaultKind::UpstreamLimited { .. }
+            | FaultKind::UpstreamCredit { .. }
     )
 }
 
 /// Counts an error against the endpoint, and says so in the log.
 pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
-    let counted = case.endpoint.health.error(now, case.fingerprint, &fault.to_string());
+    let counted = case
+        .endpoint
+        .health
+        .error(now, case.fingerprint, &fault.to_string());
     let id = case.endpoint.id();
     let (count, threshold, kind) = (counted.count, counted.threshold, fault.kind.label());
-    let repeat = if counted.repeat { " (a repeat of the same request)" } else { "" };
-    log::warn!("recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}");
+    let repeat = if counted.repeat {
+        " (a repeat of the same request)"
+    } else {
+        ""
+    };
+    log::warn!(
+        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}"
+    );
     log::debug!("error of provider {id}: {fault}");
     if let Some(cooldown) = counted.opened {
-        log::warn!("provider {id} marked unhealthy for {} s", cooldown.as_secs_f64());
+        log::warn!(
+            "provider {id} marked unhealthy for {} s",
+            cooldown.as_secs_f64()
+        );
     }
 }
 
 fn rest_key(case: &Case<'_>, until: Instant, why: &'static str, fault: &Fault) {
-    let rest = until.saturating_duration_since(Instant::now()).as_secs_f64();
+    let rest = until
+        .saturating_duration_since(Instant::now())
+        .as_secs_f64();
     let id = case.endpoint.id();
     case.endpoint.health.note(&fault.to_string());
     let Some(key) = case.key else {
@@ -185,16 +224,30 @@ fn rest_key(case: &Case<'_>, until: Instant, why: &'static str, fault: &Fault) {
         return;
     };
     case.endpoint.keys.cool(key, until, why);
-    let masked = case.endpoint.keys.secret(key).map(crate::types::Secret::masked).unwrap_or_default();
+    let masked = case
+        .endpoint
+        .keys
+        .secret(key)
+        .map(crate::types::Secret::masked)
+        .unwrap_or_default();
     log::warn!("key {masked} of provider {id} is {why} and rests for {rest:.0} s");
 }
 
 fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
     let id = case.endpoint.id();
     if let Some(key) = case.key {
-        case.endpoint.keys.bench(key, format!("refused with status {status}"));
-        let masked = case.endpoint.keys.secret(key).map(crate::types::Secret::masked).unwrap_or_default();
-        log::error!("provider {id} refused key {masked} with status {status}: it is benched until a reload");
+        case.endpoint
+            .keys
+            .bench(key, format!("refused with status {status}"));
+        let masked = case
+            .endpoint
+            .keys
+            .secret(key)
+            .map(crate::types::Secret::masked)
+            .unwrap_or_default();
+        log::error!(
+            "provider {id} refused key {masked} with status {status}: it is benched until a reload"
+        );
     }
     if case.key.is_none() || case.endpoint.keys.all_benched() {
         count(case, now, fault);
@@ -207,7 +260,10 @@ fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
 fn quiet_provider(case: &Case<'_>, now: Instant, after: Option<Duration>) {
     let some_time = || Duration::from_millis(fastrand::u64(OVERLOAD_REST_MS));
     let rest = after.unwrap_or_else(some_time).min(MAX_OVERLOAD_REST);
-    let same = case.snapshot.active().filter(|e| e.provider.name == case.endpoint.provider.name);
+    let same = case
+        .snapshot
+        .active()
+        .filter(|e| e.provider.name == case.endpoint.provider.name);
     for endpoint in same {
         endpoint.health.cool(now + rest, "overloaded");
     }
@@ -219,7 +275,13 @@ mod tests {
 
     #[test]
     fn waiting_times_in_all_spellings() {
-        for (text, ms) in [("6m0s", 360_000), ("1.3s", 1_300), ("250ms", 250), ("1h2m3s", 3_723_000), ("17", 17_000)] {
+        for (text, ms) in [
+            ("6m0s", 360_000),
+            ("1.3s", 1_300),
+            ("250ms", 250),
+            ("1h2m3s", 3_723_000),
+            ("17", 17_000),
+        ] {
             assert_eq!(go_duration(text), Some(Duration::from_millis(ms)), "{text}");
         }
         for text in ["soon", "-1s", "1y", "s"] {
@@ -227,6 +289,9 @@ mod tests {
         }
         let none = HeaderMap::new();
         let message = "Rate limit reached. Please try again in 1.5s. Visit us.";
-        assert_eq!(waiting_time(&none, message), Some(Duration::from_millis(1500)));
+        assert_eq!(
+            waiting_time(&none, message),
+            Some(Duration::from_millis(1500))
+        );
     }
 }

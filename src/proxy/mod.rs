@@ -12,27 +12,30 @@
 //! | error | `trail`, `refuse` | – | – |
 //! | end | `finish` | – | access line, losses |
 //!
-//! Calls that need no provider are answered in `local`, token counts in `count`.
+//! Calls that need no provider are answered in `local`, token counts in `count`;
+//! `probe` asks endpoints without a client.
 
-mod front;
-mod service;
-mod ctx;
-mod serve;
-mod receive;
-mod choose;
-mod exchange;
-mod attempt;
-mod send;
-mod profile;
 mod answer;
-mod relay;
-mod downstream;
-mod judge;
-mod trail;
-mod refuse;
-mod finish;
-mod local;
+mod attempt;
+mod choose;
 mod count;
+mod ctx;
+mod downstream;
+mod exchange;
+mod finish;
+mod front;
+mod judge;
+mod local;
+mod probe;
+mod profile;
+mod receive;
+mod refuse;
+mod relay;
+mod send;
+mod serve;
+mod service;
+mod trail;
 
 pub use front::Cap;
+pub use probe::{Finding, probe};
 pub use service::{Edge, Reload, Shared, Surface};

@@ -60,7 +60,12 @@ impl Call {
             "/providers/reload" => (Call::Reload, POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
             _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),
-            _ => return Err(Fault::new(FaultKind::UnknownPath, "there is nothing at this path")),
+            _ => {
+                return Err(Fault::new(
+                    FaultKind::UnknownPath,
+                    "there is nothing at this path",
+                ));
+            }
         };
         if allow.split(", ").any(|allowed| method == allowed) {
             return Ok(call);
@@ -76,20 +81,26 @@ impl Call {
 
     /// Whether it needs a gateway key.
     pub fn needs_key(self) -> bool {
-        matches!(self, Call::Messages | Call::CountTokens | Call::Models | Call::Model)
+        matches!(
+            self,
+            Call::Messages | Call::CountTokens | Call::Models | Call::Model
+        )
     }
 }
 
 /// `path` is `prefix` and one more plain segment (a model's name may hold a slash, escapes are not decoded).
 fn is_one_below(prefix: &str, path: &str) -> bool {
-    path.strip_prefix(prefix)
-        .is_some_and(|rest| !rest.is_empty() && !rest.split('/').any(|s| matches!(s, "" | "." | "..")))
+    path.strip_prefix(prefix).is_some_and(|rest| {
+        !rest.is_empty() && !rest.split('/').any(|s| matches!(s, "" | "." | ".."))
+    })
 }
 
 /// The dialect whose error shape a path's caller understands.
 pub fn dialect_of(path: &str) -> Dialect {
     match path {
-        "/v1/chat/completions" | "/v1/responses" | "/v1/completions" | "/v1/embeddings" => Dialect::OpenAiChat,
+        "/v1/chat/completions" | "/v1/responses" | "/v1/completions" | "/v1/embeddings" => {
+            Dialect::OpenAiChat
+        }
         _ => Dialect::Anthropic,
     }
 }
@@ -115,14 +126,20 @@ impl Drop for BodyShare {
 
 impl BodyShare {
     fn empty(memory: &Arc<BodyMemory>) -> Self {
-        BodyShare { memory: Arc::clone(memory), bytes: 0 }
+        BodyShare {
+            memory: Arc::clone(memory),
+            bytes: 0,
+        }
     }
 
     fn grow(&mut self, bytes: usize, limit: usize) -> Result<(), Fault> {
         let before = self.memory.used.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         if limit < before.saturating_add(bytes) {
-            return Err(Fault::new(FaultKind::Overloaded, "too many request bodies in memory; try again shortly"));
+            return Err(Fault::new(
+                FaultKind::Overloaded,
+                "too many request bodies in memory; try again shortly",
+            ));
         }
         Ok(())
     }
@@ -132,12 +149,16 @@ impl BodyShare {
 pub struct Body {
     /// Its bytes.
     pub bytes: Bytes,
-    /// Its share of the memory; held as long as the bytes are needed.
-    pub share: BodyShare,
+    /// Its share of the memory, given back when the body goes.
+    _share: BodyShare,
 }
 
 /// Reads the client's body whole, whatever its framing.
-pub async fn read_body(session: &mut Session, settings: &Settings, memory: &Arc<BodyMemory>) -> Result<Body, Fault> {
+pub async fn read_body(
+    session: &mut Session,
+    settings: &Settings,
+    memory: &Arc<BodyMemory>,
+) -> Result<Body, Fault> {
     let headers = &session.req_header().headers;
     check_coding(headers)?;
     let declared = content_length(headers);
@@ -154,7 +175,9 @@ pub async fn read_body(session: &mut Session, settings: &Settings, memory: &Arc<
     let mut first: Option<Bytes> = None;
     let mut grown = BytesMut::new();
     loop {
-        let Some(piece) = next_piece(session, settings.client_read_timeout).await? else { break };
+        let Some(piece) = next_piece(session, settings.client_read_timeout).await? else {
+            break;
+        };
         let so_far = first.as_ref().map_or(grown.len(), Bytes::len) + piece.len();
         if settings.max_body_bytes < so_far {
             return Err(too_large(settings.max_body_bytes, so_far));
@@ -175,25 +198,39 @@ pub async fn read_body(session: &mut Session, settings: &Settings, memory: &Arc<
     let bytes = first.unwrap_or_else(|| grown.freeze());
     match declared {
         Some(declared) if bytes.len() != declared => Err(left()),
-        _ => Ok(Body { bytes, share }),
+        _ => Ok(Body {
+            bytes,
+            _share: share,
+        }),
     }
 }
 
 async fn next_piece(session: &mut Session, patience: Duration) -> Result<Option<Bytes>, Fault> {
-    let piece = tokio::time::timeout(patience, session.downstream_session.read_request_body()).await;
+    let piece =
+        tokio::time::timeout(patience, session.downstream_session.read_request_body()).await;
     match piece {
         Ok(Ok(piece)) => Ok(piece),
         Ok(Err(error)) => Err(left().with_source(error.etype().as_str())),
-        Err(_) => Err(Fault::new(FaultKind::RequestTimeout, "the request body did not arrive in time")),
+        Err(_) => Err(Fault::new(
+            FaultKind::RequestTimeout,
+            "the request body did not arrive in time",
+        )),
     }
 }
 
 async fn expect_continue(session: &mut Session) -> Result<(), Fault> {
     let expected = session.req_header().headers.get("expect");
     if !expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        return Err(Fault::new(FaultKind::InvalidRequest, "expect: only 100-continue is understood"));
+        return Err(Fault::new(
+            FaultKind::InvalidRequest,
+            "expect: only 100-continue is understood",
+        ));
     }
-    session.as_mut().write_continue_response().await.map_err(|_| left())
+    session
+        .as_mut()
+        .write_continue_response()
+        .await
+        .map_err(|_| left())
 }
 
 /// Encoded bodies would have to be read blind; no known client sends them.
@@ -209,15 +246,27 @@ fn check_coding(headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get("content-length")?.to_str().ok()?.trim().parse().ok()
+    headers
+        .get("content-length")?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 fn too_large(limit: usize, size: usize) -> Fault {
-    Fault::new(FaultKind::TooLarge, format!("the request body of {size} bytes or more passes the limit of {limit}"))
+    Fault::new(
+        FaultKind::TooLarge,
+        format!("the request body of {size} bytes or more passes the limit of {limit}"),
+    )
 }
 
 fn left() -> Fault {
-    Fault::new(FaultKind::Cancelled, "the client left before its request was whole")
+    Fault::new(
+        FaultKind::Cancelled,
+        "the client left before its request was whole",
+    )
 }
 
 #[cfg(test)]
@@ -231,17 +280,33 @@ mod tests {
     #[test]
     fn paths_are_an_exact_list() {
         assert_eq!(call("POST", "/v1/messages"), Ok(Call::Messages));
-        assert_eq!(call("GET", "/v1/models/google/gemini-2.5-pro"), Ok(Call::Model));
+        assert_eq!(
+            call("GET", "/v1/models/google/gemini-2.5-pro"),
+            Ok(Call::Model)
+        );
         assert_eq!(call("HEAD", "/"), Ok(Call::Root));
-        for path in ["/v1/messages/", "/v1/../admin", "/v1/models/../messages", "/v1/models/", "//", "/V1/messages"] {
+        for path in [
+            "/v1/messages/",
+            "/v1/../admin",
+            "/v1/models/../messages",
+            "/v1/models/",
+            "//",
+            "/V1/messages",
+        ] {
             assert_eq!(call("GET", path), Err(FaultKind::UnknownPath), "{path}");
         }
     }
 
     #[test]
     fn a_wrong_method_names_the_right_ones() {
-        assert_eq!(call("GET", "/v1/messages"), Err(FaultKind::MethodNotAllowed("POST")));
-        assert_eq!(call("DELETE", "/providers"), Err(FaultKind::MethodNotAllowed("GET, HEAD")));
+        assert_eq!(
+            call("GET", "/v1/messages"),
+            Err(FaultKind::MethodNotAllowed("POST"))
+        );
+        assert_eq!(
+            call("DELETE", "/providers"),
+            Err(FaultKind::MethodNotAllowed("GET, HEAD"))
+        );
     }
 
     #[test]

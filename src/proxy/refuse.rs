@@ -16,10 +16,19 @@ use crate::protocol::{anthropic, openai_chat};
 use crate::types::{Dialect, RequestId};
 
 /// Headers of a provider's error answer that reach a client of another dialect.
-const TRANSLATED: [&str; 4] = ["retry-after", "retry-after-ms", "x-should-retry", "x-request-id"];
+const TRANSLATED: [&str; 4] = [
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "x-request-id",
+];
 
 /// Refuses a request with a fault of ours.
-pub async fn with_fault(exchange: &mut Exchange<'_, '_>, fault: Fault, retry_after: Option<Duration>) -> End {
+pub async fn with_fault(
+    exchange: &mut Exchange<'_, '_>,
+    fault: Fault,
+    retry_after: Option<Duration>,
+) -> End {
     let written = match exchange.shown() {
         Shown::Waiting | Shown::Content => {
             let event = stream_event(exchange, &fault);
@@ -28,7 +37,15 @@ pub async fn with_fault(exchange: &mut Exchange<'_, '_>, fault: Fault, retry_aft
         Shown::Nothing | Shown::Everything => {
             let id = exchange.request.id.clone();
             let extra = finish::marks(exchange, None);
-            plain(&mut exchange.client, &id, Dialect::Anthropic, &fault, retry_after, &extra).await
+            plain(
+                &mut exchange.client,
+                &id,
+                Dialect::Anthropic,
+                &fault,
+                retry_after,
+                &extra,
+            )
+            .await
         }
     };
     match written {
@@ -64,7 +81,9 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
     if exchange.shown() != Shown::Nothing {
         return with_fault(exchange, failed.fault, None).await;
     }
-    let Some(mut head) = exchange.client.head(refused.status) else { return End::Left };
+    let Some(mut head) = exchange.client.head(refused.status) else {
+        return End::Left;
+    };
     let body = match failed.dialect {
         Dialect::Anthropic => {
             for (name, value) in &refused.headers {
@@ -78,14 +97,16 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
         Dialect::OpenAiChat => {
             let error = openai_chat::parse_error(Some(refused.status.as_u16()), &refused.body);
             let (status, error_type, message) = anthropic::translate_error(&error);
-            head.set_status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)).ok();
+            head.set_status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
+                .ok();
             for name in TRANSLATED {
                 if let Some(value) = refused.headers.get(name) {
                     let _ = head.insert_header(name, value.clone());
                 }
             }
             let _ = head.insert_header("content-type", "application/json");
-            let body = anthropic::error_body(error_type, &message, Some(exchange.request.id.as_str()));
+            let body =
+                anthropic::error_body(error_type, &message, Some(exchange.request.id.as_str()));
             without_our_keys(exchange, &failed, Bytes::from(body))
         }
     };
@@ -100,15 +121,25 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
 
 /// A provider that quotes our own key in its error must not teach it to the client.
 fn without_our_keys(exchange: &Exchange<'_, '_>, failed: &Failed, body: Bytes) -> Bytes {
-    let endpoint = exchange.snapshot.active().find(|endpoint| *endpoint.id() == failed.endpoint);
-    let quotes = |text: &str| !text.is_empty() && memchr::memmem::find(&body, text.as_bytes()).is_some();
+    let endpoint = exchange
+        .snapshot
+        .active()
+        .find(|endpoint| *endpoint.id() == failed.endpoint);
+    let quotes =
+        |text: &str| !text.is_empty() && memchr::memmem::find(&body, text.as_bytes()).is_some();
     let leaks = endpoint.is_some_and(|e| e.provider.keys.iter().any(|key| quotes(key.expose())));
     if !leaks {
         return body;
     }
-    let error_type = anthropic::type_for_status(failed.refused.as_ref().map_or(502, |r| r.status.as_u16()));
-    let text = "the provider refused the request; its message is withheld because it quotes a credential";
-    Bytes::from(anthropic::error_body(error_type, text, Some(exchange.request.id.as_str())))
+    let error_type =
+        anthropic::type_for_status(failed.refused.as_ref().map_or(502, |r| r.status.as_u16()));
+    let text =
+        "the provider refused the request; its message is withheld because it quotes a credential";
+    Bytes::from(anthropic::error_body(
+        error_type,
+        text,
+        Some(exchange.request.id.as_str()),
+    ))
 }
 
 /// The error event with which an open stream ends. Before any content only `overloaded_error` makes the client
@@ -117,12 +148,19 @@ pub fn stream_event(exchange: &Exchange<'_, '_>, fault: &Fault) -> Bytes {
     let mut event = Vec::new();
     let (_, by_kind) = anthropic::status_and_type(&fault.kind);
     let error_type = match (exchange.shown(), &fault.kind) {
-        (Shown::Waiting, kind) if !matches!(kind, FaultKind::UpstreamRejected { .. }) => "overloaded_error",
+        (Shown::Waiting, kind) if !matches!(kind, FaultKind::UpstreamRejected { .. }) => {
+            "overloaded_error"
+        }
         (_, FaultKind::UpstreamOverloaded { .. }) => "overloaded_error",
         (Shown::Waiting, _) => by_kind,
         _ => "api_error",
     };
-    anthropic::error_event(error_type, &fault.public, Some(exchange.request.id.as_str()), &mut event);
+    anthropic::error_event(
+        error_type,
+        &fault.public,
+        Some(exchange.request.id.as_str()),
+        &mut event,
+    );
     Bytes::from(event)
 }
 
@@ -138,16 +176,24 @@ pub async fn plain(
     let (status, body) = match dialect {
         Dialect::Anthropic => {
             let (status, error_type) = anthropic::status_and_type(&fault.kind);
-            (status, anthropic::error_body(error_type, &fault.public, Some(id.as_str())))
+            (
+                status,
+                anthropic::error_body(error_type, &fault.public, Some(id.as_str())),
+            )
         }
         Dialect::OpenAiChat => {
             let (status, error_type, code) = openai_chat::status_and_type(&fault.kind);
-            (status, openai_chat::error_body(error_type, &fault.public, None, code))
+            (
+                status,
+                openai_chat::error_body(error_type, &fault.public, None, code),
+            )
         }
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut head = client.head(status).ok_or(Gone)?;
-    let mut put = |name: &'static str, value: &str| head.insert_header(name, visible(value)).map_err(|_| Gone);
+    let mut put = |name: &'static str, value: &str| {
+        head.insert_header(name, visible(value)).map_err(|_| Gone)
+    };
     put("content-type", "application/json")?;
     match fault.kind {
         FaultKind::MethodNotAllowed(allow) => put("allow", allow)?,
@@ -159,7 +205,8 @@ pub async fn plain(
         put("retry-after", &wait.as_secs().max(1).to_string())?;
     }
     for (name, value) in extra {
-        head.insert_header(name.clone(), value.clone()).map_err(|_| Gone)?;
+        head.insert_header(name.clone(), value.clone())
+            .map_err(|_| Gone)?;
     }
     client.whole(head, Bytes::from(body)).await
 }

@@ -57,7 +57,10 @@ impl Exchange<'_, '_> {
             let duration = relay.begun.elapsed();
             candidate.endpoint.health.success(Instant::now(), duration);
             if let Some(usage) = &self.told.usage {
-                candidate.endpoint.health.tokens(usage.prompt(), usage.cache_read);
+                candidate
+                    .endpoint
+                    .health
+                    .tokens(usage.prompt(), usage.cache_read);
             }
             relay.running.tidy_up().await;
         }
@@ -97,7 +100,7 @@ impl Exchange<'_, '_> {
         relay: &mut Relay,
         head: Option<Box<ResponseHeader>>,
         mut pieces: Vec<Bytes>,
-        mut end: bool,
+        end: bool,
     ) -> Option<Outcome> {
         if head.is_some() {
             relay.head = head;
@@ -108,7 +111,6 @@ impl Exchange<'_, '_> {
                 Ok(rest) => pieces.extend(rest),
                 Err(_) => {
                     // What was whole before the break still goes out; the break itself follows.
-                    end = false;
                     if let Some(outcome) = self.show(candidate, relay, pieces, false).await {
                         return Some(outcome);
                     }
@@ -166,7 +168,9 @@ impl Exchange<'_, '_> {
     }
 
     async fn write_whole(&mut self, relay: &mut Relay, mut pieces: Vec<Bytes>) -> Result<(), Gone> {
-        let Some(head) = relay.head.take() else { return Err(Gone) };
+        let Some(head) = relay.head.take() else {
+            return Err(Gone);
+        };
         let body = match pieces.len() {
             0 | 1 => pieces.pop().unwrap_or_default(),
             _ => Bytes::from(pieces.concat()),
@@ -183,7 +187,12 @@ impl Exchange<'_, '_> {
         let (fault, refused, complete, told_already) = {
             let mut incoming = relay.running.attempt().incoming();
             let complete = relay.committed && incoming.is_complete();
-            (incoming.take_fault(), incoming.take_refused(), complete, incoming.error_relayed())
+            (
+                incoming.take_fault(),
+                incoming.take_refused(),
+                complete,
+                incoming.error_relayed(),
+            )
         };
         if complete {
             // The answer's own end was seen: nothing is missing.
@@ -260,8 +269,14 @@ impl Exchange<'_, '_> {
         let (stream, timeouts) = (self.request.head.stream, &relay.timeouts);
         let quiet = last_byte_at.map_or(relay.begun, |at| at) + timeouts.idle;
         let mut next = match head_at {
-            None if stream => (relay.begun + timeouts.first_byte, Due::Stalled(Timer::FirstByte)),
-            None => (relay.begun + timeouts.first_byte_whole, Due::Stalled(Timer::FirstByte)),
+            None if stream => (
+                relay.begun + timeouts.first_byte,
+                Due::Stalled(Timer::FirstByte),
+            ),
+            None => (
+                relay.begun + timeouts.first_byte_whole,
+                Due::Stalled(Timer::FirstByte),
+            ),
             Some(_) => (quiet, Due::Stalled(Timer::Idle)),
         };
         let mut earlier = |at: Instant, due: Due| {
@@ -270,7 +285,10 @@ impl Exchange<'_, '_> {
             }
         };
         if stream && !relay.committed {
-            earlier(relay.begun + timeouts.first_content, Due::Stalled(Timer::FirstContent));
+            earlier(
+                relay.begun + timeouts.first_content,
+                Due::Stalled(Timer::FirstContent),
+            );
         }
         if !relay.committed || !stream {
             earlier(self.request.deadline, Due::Stalled(Timer::Deadline));
@@ -289,7 +307,9 @@ impl Exchange<'_, '_> {
         let settings = &self.snapshot.config.settings;
         match self.shown() {
             Shown::Nothing => Some(self.request.started + settings.ping_after),
-            Shown::Waiting | Shown::Content => Some(self.client.last_write + settings.ping_interval),
+            Shown::Waiting | Shown::Content => {
+                Some(self.client.last_write + settings.ping_interval)
+            }
             Shown::Everything => None,
         }
     }
@@ -323,7 +343,11 @@ impl Exchange<'_, '_> {
 }
 
 fn bad_answer(what: &'static str) -> Fault {
-    Fault::new(FaultKind::UpstreamBadAnswer, "the provider's answer broke off").with_source(what)
+    Fault::new(
+        FaultKind::UpstreamBadAnswer,
+        "the provider's answer broke off",
+    )
+    .with_source(what)
 }
 
 fn stalled_text(timer: Timer) -> &'static str {

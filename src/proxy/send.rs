@@ -40,12 +40,22 @@ pub fn forwarded(client: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
         !STOPPED.contains(&text)
             && !is_hop_by_hop(name)
             && !named.contains(name)
-            && !STOPPED_FAMILIES.iter().any(|family| text.starts_with(family))
+            && !STOPPED_FAMILIES
+                .iter()
+                .any(|family| text.starts_with(family))
     };
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(client.len() + 4);
-    headers.extend(client.iter().filter(|(name, _)| passes(name)).map(|(n, v)| (n.clone(), v.clone())));
+    headers.extend(
+        client
+            .iter()
+            .filter(|(name, _)| passes(name))
+            .map(|(n, v)| (n.clone(), v.clone())),
+    );
     // A compressed answer would blind the tap that watches it.
-    headers.push((HeaderName::from_static("accept-encoding"), HeaderValue::from_static("identity")));
+    headers.push((
+        HeaderName::from_static("accept-encoding"),
+        HeaderValue::from_static("identity"),
+    ));
     headers
 }
 
@@ -58,17 +68,32 @@ pub fn headers(
     same_dialect: bool,
     stream: bool,
 ) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = if same_dialect { client.to_vec() } else { ours(stream) };
-    let has = |headers: &[(HeaderName, HeaderValue)], name: &str| headers.iter().any(|(n, _)| n == name);
+    let mut headers = if same_dialect {
+        client.to_vec()
+    } else {
+        ours(stream)
+    };
+    let has =
+        |headers: &[(HeaderName, HeaderValue)], name: &str| headers.iter().any(|(n, _)| n == name);
     if upstream == Dialect::Anthropic && !has(&headers, "anthropic-version") {
         let version = HeaderValue::from_static(ANTHROPIC_VERSION);
         headers.push((HeaderName::from_static("anthropic-version"), version));
     }
     if !has(&headers, "content-type") {
-        headers.push((http::header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        headers.push((
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ));
     }
     for (name, value) in &provider.headers {
-        let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) else { continue };
+        let parsed = (
+            name.parse::<HeaderName>(),
+            HeaderValue::from_str(value.expose()),
+        );
+        let (Ok(name), Ok(mut value)) = parsed else {
+            continue;
+        };
+        value.set_sensitive(true);
         headers.retain(|(n, _)| *n != name);
         headers.push((name, value));
     }
@@ -90,30 +115,60 @@ pub fn sign_in(
             return Ok(());
         }
         (ProviderAuth::ApiKey, Dialect::Anthropic) => false,
-        (ProviderAuth::ApiKey, Dialect::OpenAiChat) | (ProviderAuth::AuthToken | ProviderAuth::OAuth, _) => true,
+        (ProviderAuth::ApiKey, Dialect::OpenAiChat)
+        | (ProviderAuth::AuthToken | ProviderAuth::OAuth, _) => true,
     };
-    let key = key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;
-    let text = if bearer { format!("Bearer {}", key.expose()) } else { key.expose().to_owned() };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| Fault::internal("a key that is no header value"))?;
+    let key =
+        key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;
+    let text = if bearer {
+        format!("Bearer {}", key.expose())
+    } else {
+        key.expose().to_owned()
+    };
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| Fault::internal("a key that is no header value"))?;
     value.set_sensitive(true);
-    let name = if bearer { http::header::AUTHORIZATION } else { HeaderName::from_static("x-api-key") };
+    let name = if bearer {
+        http::header::AUTHORIZATION
+    } else {
+        HeaderName::from_static("x-api-key")
+    };
     headers.push((name, value));
     Ok(())
 }
 
 fn ours(stream: bool) -> Vec<(HeaderName, HeaderValue)> {
-    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
     vec![
         (http::header::ACCEPT, HeaderValue::from_static(accept)),
-        (http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-        (http::header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (http::header::USER_AGENT, HeaderValue::from_static(concat!("pointsman/", env!("CARGO_PKG_VERSION")))),
+        (
+            http::header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        ),
+        (
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
+        (
+            http::header::USER_AGENT,
+            HeaderValue::from_static(concat!("pointsman/", env!("CARGO_PKG_VERSION"))),
+        ),
     ]
 }
 
 fn named_by_connection(client: &HeaderMap) -> Vec<HeaderName> {
-    let values = client.get_all("connection").iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+    let values = client
+        .get_all("connection")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -140,9 +195,15 @@ mod tests {
             ("x-pointsman-debug", "1"),
             ("accept-encoding", "gzip"),
         ] {
-            client.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_static(value));
+            client.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_static(value),
+            );
         }
-        let mut names: Vec<String> = forwarded(&client).iter().map(|(n, v)| format!("{n}={}", v.to_str().unwrap())).collect();
+        let mut names: Vec<String> = forwarded(&client)
+            .iter()
+            .map(|(n, v)| format!("{n}={}", v.to_str().unwrap()))
+            .collect();
         names.sort();
         assert_eq!(
             names,

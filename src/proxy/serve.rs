@@ -30,8 +30,17 @@ pub async fn serve(edge: &Edge, session: &mut Session) {
     };
     let in_flight = InFlight::enter(&edge.shared, settings.max_in_flight);
     let admitted = admit(edge, &snapshot, session, &path).and_then(|(call, access)| {
-        let overload = || Fault::new(FaultKind::Overloaded, "too many requests at once; try again shortly");
-        if call.needs_key() && in_flight.is_none() { Err(overload()) } else { Ok((call, access)) }
+        let overload = || {
+            Fault::new(
+                FaultKind::Overloaded,
+                "too many requests at once; try again shortly",
+            )
+        };
+        if call.needs_key() && in_flight.is_none() {
+            Err(overload())
+        } else {
+            Ok((call, access))
+        }
     });
     let (call, access) = match admitted {
         Ok(admitted) => admitted,
@@ -46,7 +55,12 @@ pub async fn serve(edge: &Edge, session: &mut Session) {
 }
 
 /// What the request is, and whether it may.
-fn admit(edge: &Edge, snapshot: &Snapshot, session: &Session, path: &str) -> Result<(Call, Access), Fault> {
+fn admit(
+    edge: &Edge,
+    snapshot: &Snapshot,
+    session: &Session,
+    path: &str,
+) -> Result<(Call, Access), Fault> {
     let head = session.req_header();
     let call = Call::of(&head.method, path)?;
     let hidden = match edge.surface {
@@ -55,10 +69,20 @@ fn admit(edge: &Edge, snapshot: &Snapshot, session: &Session, path: &str) -> Res
         Surface::Admin => call.needs_key(),
     };
     if hidden {
-        return Err(Fault::new(FaultKind::UnknownPath, "there is nothing at this path"));
+        return Err(Fault::new(
+            FaultKind::UnknownPath,
+            "there is nothing at this path",
+        ));
     }
     let access = snapshot.gateway.authenticate(&head.headers);
-    if call.needs_key() && !snapshot.config.auth.exempt_paths.iter().any(|exempt| exempt == path) {
+    if call.needs_key()
+        && !snapshot
+            .config
+            .auth
+            .exempt_paths
+            .iter()
+            .any(|exempt| exempt == path)
+    {
         access.admit()?;
     }
     if call.is_admin() {
@@ -78,10 +102,12 @@ async fn messages(
     started: Instant,
     access: Access,
 ) {
-    edge.count_request(started);
+    edge.shared.count_request(started);
     let request = match receive_request(edge, &snapshot, session, &id, started, access).await {
         Ok(request) => request,
-        Err(fault) => return refuse_early(session, &snapshot, id, started, "/v1/messages", fault).await,
+        Err(fault) => {
+            return refuse_early(session, &snapshot, id, started, "/v1/messages", fault).await;
+        }
     };
     let write_timeout = snapshot.config.settings.client_write_timeout;
     let client = Downstream::new(session, id, write_timeout);
@@ -133,7 +159,11 @@ pub(super) async fn refuse_early(
 ) {
     let method = session.req_header().method.as_str().to_owned();
     let unread = !session.as_mut().is_body_done();
-    let mut client = Downstream::new(session, id.clone(), snapshot.config.settings.client_write_timeout);
+    let mut client = Downstream::new(
+        session,
+        id.clone(),
+        snapshot.config.settings.client_write_timeout,
+    );
     let gone = fault.kind == FaultKind::Cancelled;
     if !gone {
         let dialect = receive::dialect_of(path);
@@ -160,7 +190,11 @@ pub(super) async fn refuse_early(
         duration: started.elapsed(),
         tokens: TokenCounts::default(),
         stop_reason: None,
-        end: if gone { LineEnd::ClientGone } else { LineEnd::Rejected(fault.kind.label()) },
+        end: if gone {
+            LineEnd::ClientGone
+        } else {
+            LineEnd::Rejected(fault.kind.label())
+        },
     }
     .emit();
 }

@@ -63,9 +63,10 @@ pub struct Shared {
     pub draining: AtomicBool,
     /// Failures in a row of providers' own token counts, and until when they are left alone.
     pub counts: Mutex<(u32, Option<Instant>)>,
-    /// When the process started.
-    pub started: Instant,
     retries: Mutex<RetryBudget>,
+    /// The application that attempts run on; known once the first listener's proxy is made.
+    app: OnceLock<Weak<HttpProxy<Edge>>>,
+    template: tokio::sync::OnceCell<ServerSession>,
 }
 
 impl Shared {
@@ -79,51 +80,17 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             counts: Mutex::new((0, None)),
-            started: Instant::now(),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
-        })
-    }
-}
-
-/// One listener's proxy.
-pub struct Edge {
-    /// What all listeners share.
-    pub shared: Arc<Shared>,
-    /// What it serves.
-    pub surface: Surface,
-    /// Whether only this machine can reach it.
-    pub is_loopback: bool,
-    itself: Arc<OnceLock<Weak<HttpProxy<Edge>>>>,
-    template: tokio::sync::OnceCell<ServerSession>,
-}
-
-impl Edge {
-    /// A Pingora application for one listener. It has to know itself, because its attempts run on it.
-    pub fn proxy(
-        shared: Arc<Shared>,
-        surface: Surface,
-        is_loopback: bool,
-        conf: &Arc<ServerConf>,
-    ) -> Arc<HttpProxy<Edge>> {
-        let itself = Arc::new(OnceLock::new());
-        let template = tokio::sync::OnceCell::new();
-        let edge = Edge { shared, surface, is_loopback, itself: Arc::clone(&itself), template };
-        let mut proxy = pingora::proxy::http_proxy(conf, edge);
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(H2_IDLE);
-        proxy.server_options = Some(options);
-        Arc::new_cyclic(|weak: &Weak<HttpProxy<Edge>>| {
-            let _ = itself.set(weak.clone());
-            proxy
+            app: OnceLock::new(),
+            template: tokio::sync::OnceCell::new(),
         })
     }
 
     /// The application that attempts run on.
     pub fn app(&self) -> std::result::Result<Arc<dyn Subrequest + Send + Sync>, Fault> {
-        match self.itself.get().and_then(Weak::upgrade) {
+        match self.app.get().and_then(Weak::upgrade) {
             Some(app) => Ok(app),
-            None => Err(Fault::internal("the proxy was not planted")),
+            None => Err(Fault::internal("no listener is open")),
         }
     }
 
@@ -135,12 +102,46 @@ impl Edge {
 
     /// Takes one repeat on the same endpoint from the budget.
     pub fn take_retry(&self, now: Instant) -> bool {
-        self.shared.retries.lock().take(now)
+        self.retries.lock().take(now)
     }
 
     /// A request came in; the budget grows with them.
     pub fn count_request(&self, now: Instant) {
-        self.shared.retries.lock().request(now);
+        self.retries.lock().request(now);
+    }
+}
+
+/// One listener's proxy.
+pub struct Edge {
+    /// What all listeners share.
+    pub shared: Arc<Shared>,
+    /// What it serves.
+    pub surface: Surface,
+    /// Whether only this machine can reach it.
+    pub is_loopback: bool,
+}
+
+impl Edge {
+    /// A Pingora application for one listener. The first one is what attempts run on.
+    pub fn proxy(
+        shared: &Arc<Shared>,
+        surface: Surface,
+        is_loopback: bool,
+        conf: &Arc<ServerConf>,
+    ) -> Arc<HttpProxy<Edge>> {
+        let edge = Edge {
+            shared: Arc::clone(shared),
+            surface,
+            is_loopback,
+        };
+        let mut proxy = pingora::proxy::http_proxy(conf, edge);
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(H2_IDLE);
+        proxy.server_options = Some(options);
+        let proxy = Arc::new(proxy);
+        let _ = shared.app.set(Arc::downgrade(&proxy));
+        proxy
     }
 }
 
@@ -176,25 +177,43 @@ impl ProxyHttp for Edge {
         false // exchanges make their attempts themselves, from the template
     }
 
-    fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Ctx, previous: Box<dyn Any + Send + Sync>) {
+    fn on_connection_reuse(
+        &self,
+        _: &mut Session,
+        ctx: &mut Ctx,
+        previous: Box<dyn Any + Send + Sync>,
+    ) {
         if let Ok(connection) = previous.downcast::<Connection>() {
             connection.head_done.notify_one();
-            *ctx = Ctx::Client { connection: Some(*connection) };
+            *ctx = Ctx::Client {
+                connection: Some(*connection),
+            };
         }
     }
 
-    fn persist_connection_context(&self, _: &Session, ctx: &Ctx) -> Option<Box<dyn Any + Send + Sync>> {
+    fn persist_connection_context(
+        &self,
+        _: &Session,
+        ctx: &Ctx,
+    ) -> Option<Box<dyn Any + Send + Sync>> {
         match ctx {
-            Ctx::Client { connection: Some(connection) } => Some(Box::new(connection.clone())),
+            Ctx::Client {
+                connection: Some(connection),
+            } => Some(Box::new(connection.clone())),
             Ctx::Client { connection: None } | Ctx::Attempt(_) => None,
         }
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         if let Some(subrequest) = session.subrequest_ctx.as_ref() {
-            let attempt = subrequest.user_ctx().and_then(|user| user.downcast_ref::<Arc<Attempt>>());
+            let attempt = subrequest
+                .user_ctx()
+                .and_then(|user| user.downcast_ref::<Arc<Attempt>>());
             let Some(attempt) = attempt else {
-                return Error::e_explain(ErrorType::InternalError, "a subrequest without an attempt");
+                return Error::e_explain(
+                    ErrorType::InternalError,
+                    "a subrequest without an attempt",
+                );
             };
             *ctx = Ctx::Attempt(Arc::clone(attempt));
             return Ok(false);
@@ -207,14 +226,25 @@ impl ProxyHttp for Edge {
         attempt_of(ctx)?.peer().await
     }
 
-    fn fail_to_connect(&self, _: &mut Session, peer: &HttpPeer, ctx: &mut Ctx, error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        peer: &HttpPeer,
+        ctx: &mut Ctx,
+        error: Box<Error>,
+    ) -> Box<Error> {
         match attempt_of(ctx) {
             Ok(attempt) => attempt.connect_failed(peer, error),
             Err(_) => error,
         }
     }
 
-    async fn upstream_request_filter(&self, _: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
         attempt_of(ctx)?.write_head(head)
     }
 
@@ -229,7 +259,12 @@ impl ProxyHttp for Edge {
         Ok(())
     }
 
-    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
         if head.status.is_informational() {
             return Ok(());
         }
@@ -256,14 +291,19 @@ impl ProxyHttp for Edge {
         client_reused: bool,
     ) -> Box<Error> {
         match attempt_of(ctx) {
-            Ok(attempt) => attempt.broke(error, client_reused, || self.take_retry(Instant::now())),
+            Ok(attempt) => attempt.broke(error, client_reused, || {
+                self.shared.take_retry(Instant::now())
+            }),
             Err(error) => error,
         }
     }
 
     async fn fail_to_proxy(&self, _: &mut Session, _: &Error, _: &mut Ctx) -> FailToProxy {
         // Nothing is written here: an attempt answers to its exchange, and an exchange has answered already.
-        FailToProxy { error_code: 0, can_reuse_downstream: false }
+        FailToProxy {
+            error_code: 0,
+            can_reuse_downstream: false,
+        }
     }
 
     fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
@@ -284,6 +324,9 @@ impl ProxyHttp for Edge {
 fn attempt_of(ctx: &Ctx) -> Result<&Arc<Attempt>> {
     match ctx {
         Ctx::Attempt(attempt) => Ok(attempt),
-        Ctx::Client { .. } => Error::e_explain(ErrorType::InternalError, "an exchange has no upstream of its own"),
+        Ctx::Client { .. } => Error::e_explain(
+            ErrorType::InternalError,
+            "an exchange has no upstream of its own",
+        ),
     }
 }

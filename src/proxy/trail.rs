@@ -25,7 +25,11 @@ pub struct Skip {
 impl Skip {
     /// A candidate that no waiting brings back.
     pub fn new(endpoint: String, why: String) -> Self {
-        Skip { endpoint, why, back_in: None }
+        Skip {
+            endpoint,
+            why,
+            back_in: None,
+        }
     }
 }
 
@@ -85,7 +89,9 @@ impl Trail {
     pub fn verdict(&self, candidates: usize) -> Verdict<'_> {
         let answers = || self.failed.iter().filter(|failed| failed.refused.is_some());
         let every = |matches: fn(&FaultKind) -> bool| {
-            !self.failed.is_empty() && self.skipped.is_empty() && self.failed.iter().all(|f| matches(&f.fault.kind))
+            !self.failed.is_empty()
+                && self.skipped.is_empty()
+                && self.failed.iter().all(|f| matches(&f.fault.kind))
         };
         if every(|kind| matches!(kind, FaultKind::UpstreamAuth { .. })) {
             let text = "every provider refused this gateway's own credentials; an operator must look at them";
@@ -114,13 +120,21 @@ impl Trail {
     /// When the first candidate might serve again.
     fn back_in(&self) -> Option<Duration> {
         let skipped = self.skipped.iter().filter_map(|skip| skip.back_in);
-        skipped.chain(self.failed.iter().filter_map(Failed::wait)).min()
+        skipped
+            .chain(self.failed.iter().filter_map(Failed::wait))
+            .min()
     }
 
     fn apology(&self) -> String {
         let mut text = "no provider could serve this request: ".to_owned();
-        let skipped = self.skipped.iter().map(|skip| format!("{} ({})", skip.endpoint, skip.why));
-        let failed = self.failed.iter().map(|failed| format!("{} ({})", failed.endpoint, failed.reason()));
+        let skipped = self
+            .skipped
+            .iter()
+            .map(|skip| format!("{} ({})", skip.endpoint, skip.why));
+        let failed = self
+            .failed
+            .iter()
+            .map(|failed| format!("{} ({})", failed.endpoint, failed.reason()));
         let all: Vec<String> = skipped.chain(failed).collect();
         if all.is_empty() {
             text.push_str("none is configured for it");
@@ -141,7 +155,9 @@ impl Failed {
 
     fn wait(&self) -> Option<Duration> {
         match &self.fault.kind {
-            FaultKind::UpstreamLimited { after } | FaultKind::UpstreamOverloaded { after } => *after,
+            FaultKind::UpstreamLimited { after } | FaultKind::UpstreamOverloaded { after } => {
+                *after
+            }
             _ => None,
         }
     }

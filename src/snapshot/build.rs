@@ -7,12 +7,12 @@ use thiserror::Error;
 
 use super::endpoint::Endpoint;
 use super::{Snapshot, TextRules};
-use crate::access::{AdminGate, GatewayKeys};
+use crate::access::GatewayKeys;
 use crate::config::{Config, Provider, Settings};
 use crate::credential::KeyPool;
 use crate::health::{BreakerPolicy, HealthRegistry};
 use crate::net::{PeerFactory, Resolver};
-use crate::routing::{StrategyState, Table};
+use crate::routing::{Pattern, StrategyState, Table};
 use crate::types::EndpointId;
 
 /// Why a configuration cannot be put in force.
@@ -35,7 +35,11 @@ impl Live {
     pub fn new(config: Config) -> Result<Self, SnapshotError> {
         let (health, resolver) = (HealthRegistry::new(), Arc::new(Resolver::new()));
         let first = build(config, &health, &resolver, None)?;
-        Ok(Live { current: ArcSwap::from_pointee(first), health, resolver })
+        Ok(Live {
+            current: ArcSwap::from_pointee(first),
+            health,
+            resolver,
+        })
     }
 
     /// The snapshot in force.
@@ -72,6 +76,11 @@ fn build(
         }
         Some(Arc::new(Endpoint {
             dialect,
+            facts: provider
+                .models
+                .iter()
+                .map(|(glob, facts)| (Pattern::new(glob), facts.clone()))
+                .collect(),
             health: health.endpoint(&provider.id, &provider.base_url, policy),
             keys,
             peers: PeerFactory::new(provider, &target, Arc::clone(resolver)),
@@ -86,9 +95,8 @@ fn build(
     Ok(Snapshot {
         endpoints,
         table: Table::new(&config),
-        strategy: StrategyState::new(&config),
+        strategy: StrategyState::new(),
         gateway: GatewayKeys::new(&config.auth.keys),
-        admin: AdminGate::new(config.admin.key.clone()),
         texts: TextRules::new(&config.settings),
         config,
     })

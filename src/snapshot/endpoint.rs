@@ -8,7 +8,7 @@ use crate::config::{ModelFacts, Provider, Target};
 use crate::credential::{KeyIndex, KeyPool};
 use crate::health::EndpointHealth;
 use crate::net::PeerFactory;
-use crate::routing::glob_matches;
+use crate::routing::Pattern;
 use crate::types::{Dialect, EndpointId};
 
 /// An endpoint that requests may be sent to.
@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub keys: KeyPool,
     /// The way to it.
     pub peers: PeerFactory,
+    /// `provider.models`, compiled.
+    pub facts: Vec<(Pattern, ModelFacts)>,
 }
 
 impl Endpoint {
@@ -33,10 +35,15 @@ impl Endpoint {
         &self.provider.id
     }
 
-    /// What is declared about `model` there; the longest matching pattern speaks.
+    /// What is declared about `model` there; the most specific pattern speaks.
     pub fn facts(&self, model: &str) -> Option<&ModelFacts> {
-        let matching = self.provider.models.iter().filter(|(pattern, _)| glob_matches(pattern, model));
-        matching.max_by_key(|(pattern, _)| pattern.len()).map(|(_, facts)| facts)
+        let matching = self
+            .facts
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(model));
+        matching
+            .min_by(|(a, _), (b, _)| a.by_specificity(b))
+            .map(|(_, facts)| facts)
     }
 
     /// Whether a request could be sent now, credentials included.

@@ -11,10 +11,11 @@ pub use build::{Live, SnapshotError};
 pub use endpoint::Endpoint;
 pub use texts::TextRules;
 
-use crate::access::{AdminGate, GatewayKeys};
+use std::sync::Arc;
+
+use crate::access::GatewayKeys;
 use crate::config::Config;
 use crate::routing::{StrategyState, Table};
-use std::sync::Arc;
 
 /// A compiled configuration. Immutable but for the counters inside.
 pub struct Snapshot {
@@ -28,8 +29,6 @@ pub struct Snapshot {
     pub strategy: StrategyState,
     /// Who may call.
     pub gateway: GatewayKeys,
-    /// Who may administer.
-    pub admin: AdminGate,
     /// What error texts mean to this operator.
     pub texts: TextRules,
 }

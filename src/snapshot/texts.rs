@@ -23,13 +23,22 @@ impl TextRules {
         let lower = |texts: &[String]| texts.iter().map(|text| text.to_lowercase()).collect();
         let compile = |pattern: &String| {
             let build = |text: &str| {
-                RegexBuilder::new(text).case_insensitive(true).size_limit(REGEX_SIZE).build()
+                RegexBuilder::new(text)
+                    .case_insensitive(true)
+                    .size_limit(REGEX_SIZE)
+                    .build()
             };
-            build(pattern).or_else(|_| build(&regex::escape(pattern))).ok()
+            build(pattern)
+                .or_else(|_| build(&regex::escape(pattern)))
+                .ok()
         };
         TextRules {
             unhealthy: lower(&settings.unhealthy_texts),
-            body: settings.unhealthy_response_body_patterns.iter().filter_map(compile).collect(),
+            body: settings
+                .unhealthy_response_body_patterns
+                .iter()
+                .filter_map(compile)
+                .collect(),
             credit: lower(&settings.credit_patterns),
         }
     }
