@@ -148,10 +148,22 @@ pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, repor
     );
 }
 
+/// Says so when nobody will be able to administer.
+pub(super) fn tell_closed_admin(settings: &Settings, admin: &Admin, report: &mut Report) {
+    if !is_loopback(&settings.host) && admin.key.is_none() && admin.listen.is_none() {
+        report.remark(
+            "admin.key",
+            "is missing: beyond loopback /providers, /admin and /metrics stay closed without one",
+        );
+    }
+}
+
 /// Whether only this machine can reach `host`. A name other than localhost may be anything.
 pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|it| it.to_canonical().is_loopback())
 }
 
 /// Whether a request to `host` and `port` would come back to us.

@@ -62,6 +62,9 @@ impl Sources<'_> {
                 for (i, item) in items.iter_mut().enumerate() {
                     self.expand_node(item, &format!("{path}[{i}]"), report);
                 }
+                if items.contains(&Node::Broken) {
+                    *node = Node::Broken;
+                }
             }
             Node::Map(entries) => {
                 for (key, value) in entries {
@@ -130,8 +133,7 @@ impl Sources<'_> {
             (Some("") | None, Some(default)) => Ok(default.to_owned()),
             (Some(value), _) => Ok(value.to_owned()),
             (None, None) => Err(format!(
-                "the environment variable {name} is not set; set it, put it into .env beside the configuration, or \
-                 write ${{{name}:-default}}"
+                "the environment variable {name} is not set; export it, or write it into .env beside the configuration"
             )),
         }
     }

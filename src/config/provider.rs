@@ -11,6 +11,7 @@ use crate::config::model::{
 use crate::config::read::Reader;
 use crate::config::secrets;
 use crate::config::settings;
+use crate::config::tree::Node;
 use crate::config::url::{Address, masked};
 use crate::config::walk::join;
 use crate::types::{Dialect, EndpointId, Secret};
@@ -153,6 +154,13 @@ fn credentials(
         ProviderAuth::Passthrough | ProviderAuth::None | ProviderAuth::OAuth => false,
     };
     if !needs_key {
+        let magic = matches!(value, None | Some("passthrough" | "oauth" | "none" | ""));
+        if !magic || reader.has("api_keys") {
+            report.warn(
+                &reader.path,
+                "gives a key that `auth_type` leaves unused; remove one of the two",
+            );
+        }
         return (auth, Vec::new());
     }
     let several = reader.texts("api_keys");
@@ -169,17 +177,19 @@ fn credentials(
         let place = |(i, key)| (format!("{path}[{i}]"), key);
         several.into_iter().enumerate().map(place).collect()
     };
-    if written.is_empty() && active_type && reader.raw("auth_value").is_none_or(is_null) {
+    let none = |key| match reader.raw(key) {
+        None | Some(Node::Null) => true,
+        Some(Node::List(items)) => items.is_empty(),
+        // Broken references and wrong types have been told already.
+        Some(_) => false,
+    };
+    if active_type && none("auth_value") && none("api_keys") {
         report.fault(
             reader.at("auth_value"),
             "is missing: give the key, for example ${PROVIDER_API_KEY}, or set `auth_type: passthrough` or `none`",
         );
     }
     (auth, checked_keys(&written, report))
-}
-
-fn is_null(node: &crate::config::tree::Node) -> bool {
-    matches!(node, crate::config::tree::Node::Null)
 }
 
 fn checked_keys(written: &[(String, &str)], report: &mut Report) -> Vec<Secret> {
