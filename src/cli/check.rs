@@ -4,8 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
-use crate::config::{Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, Source};
-use crate::config::{dump, load};
+use crate::config::{
+    Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, Source, dump, load,
+};
+use crate::types::Secret;
 
 /// How the result is shown.
 #[derive(Clone, Copy, Debug)]
@@ -200,7 +202,7 @@ fn config_json(config: &Config) -> Value {
                 "enabled": it.enabled,
                 "active": it.is_active(),
                 "inactive": it.inactive,
-                "keys": it.keys.iter().map(crate::types::Secret::masked).collect::<Vec<_>>(),
+                "keys": it.keys.iter().map(Secret::masked).collect::<Vec<_>>(),
             })
         })
         .collect();

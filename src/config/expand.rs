@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::env::Env;
-use crate::config::fault::Report;
+use crate::config::fault::{Report, shown};
 use crate::config::tree::Node;
 use crate::config::units;
 
@@ -165,7 +165,7 @@ pub(super) fn quoted(key: &str) -> String {
     if !key.is_empty() && key.chars().all(plain) {
         key.to_owned()
     } else {
-        format!("\"{}\"", crate::config::fault::shown(key))
+        format!("\"{}\"", shown(key))
     }
 }
 

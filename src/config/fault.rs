@@ -14,7 +14,7 @@ pub struct ConfigFault {
     pub file: String,
     /// The key: `settings.timeouts.streaming.read`; empty for a fault of the whole file.
     pub path: String,
-    /// What was written, `***` for a secret; `None` where it says nothing or may be one.
+    /// What was written; credentials in it are `***`, and where it may be one as a whole it is `None`.
     pub value: Option<String>,
     /// What is wrong and what would be right: lower case.
     pub remedy: String,

@@ -12,6 +12,7 @@ use crate::config::read::Reader;
 use crate::config::secrets;
 use crate::config::settings;
 use crate::config::tree::Node;
+use crate::config::units;
 use crate::config::url::{Address, masked};
 use crate::config::walk::join;
 use crate::types::{Dialect, EndpointId, Secret};
@@ -267,7 +268,7 @@ fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, Secret)> {
     let mut headers = Vec::new();
     for (name, node) in reader.entries("headers") {
         let path = join(&reader.at("headers"), name);
-        let Some(value) = crate::config::units::text(node)
+        let Some(value) = units::text(node)
             .map(str::to_owned)
             .or_else(|| node.shown())
         else {

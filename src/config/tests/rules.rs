@@ -5,6 +5,10 @@ use super::{ONE, loaded, provider};
 /// Inside `settings: {…}`.
 const SETTINGS: &[(&str, &str)] = &[
     (
+        "admin: {}",
+        "c.yaml: settings.admin: is not a known key; it belongs at the top",
+    ),
+    (
         "failure_coldown: 1",
         "c.yaml: settings.failure_coldown: is not a known key; did you mean `failure_cooldown`?",
     ),
@@ -233,6 +237,10 @@ const BESIDE: &[(&str, &str)] = &[
 
 /// A whole file.
 const WHOLE: &[(&str, &str)] = &[
+    (
+        "port: 1\n",
+        "c.yaml: port: is not a known key; it belongs under `settings`",
+    ),
     (
         "providers: {a: b}\n",
         "c.yaml: providers: is a section with keys; it must be a list (`- …`)",
