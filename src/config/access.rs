@@ -148,9 +148,21 @@ pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, repor
     );
 }
 
-/// Says so when nobody will be able to administer.
-pub(super) fn tell_closed_admin(settings: &Settings, admin: &Admin, report: &mut Report) {
-    if !is_loopback(&settings.host) && admin.key.is_none() && admin.listen.is_none() {
+/// Two listeners need two addresses; and it is said when nobody will be able to administer.
+pub(super) fn check_admin(settings: &Settings, admin: &Admin, report: &mut Report) {
+    if let Some(listen) = &admin.listen {
+        let same = split_port(listen).is_ok_and(|(host, port)| {
+            let host = listen_host(host).unwrap_or_default();
+            host == settings.host && port == Some(settings.port)
+        });
+        if same {
+            report.fault_at(
+                "admin.listen",
+                listen,
+                "is the main listener's address, too; take another port",
+            );
+        }
+    } else if !is_loopback(&settings.host) && admin.key.is_none() {
         report.remark(
             "admin.key",
             "is missing: beyond loopback /providers, /admin and /metrics stay closed without one",

@@ -180,7 +180,7 @@ fn resolve(
     if !key_written {
         access::check_listener(&host_path, &settings, &auth, &mut report);
     }
-    access::tell_closed_admin(&settings, &admin, &mut report);
+    access::check_admin(&settings, &admin, &mut report);
     if !report.faults.is_empty() {
         return Err(report.faults);
     }

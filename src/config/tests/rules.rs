@@ -181,6 +181,10 @@ const ROUTE: &[(&str, &str)] = &[
 /// Beside a provider.
 const BESIDE: &[(&str, &str)] = &[
     (
+        "admin: {listen: '127.0.0.1:8080'}\n",
+        "c.yaml: admin.listen = 127.0.0.1:8080: is the main listener's address, too",
+    ),
+    (
         "x-y: 1\nproviders: []\n",
         "c.yaml: providers: is written twice",
     ),
@@ -237,6 +241,10 @@ const BESIDE: &[(&str, &str)] = &[
 
 /// A whole file.
 const WHOLE: &[(&str, &str)] = &[
+    (
+        "providers: [{name: a, base_url: sk-0123, auth_value: k}]\n",
+        "c.yaml: providers[0].base_url = ***: must start with https://",
+    ),
     (
         "port: 1\n",
         "c.yaml: port: is not a known key; it belongs under `settings`",
