@@ -4,8 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
-use crate::config::{Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, Source};
-use crate::config::{dump, load};
+use crate::config::{
+    Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, Source, dump, load,
+};
+use crate::types::Secret;
 
 /// How the result is shown.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +66,11 @@ fn config_text(config: &Config, verbose: bool, style: Style) -> String {
         lines.push(dump(config).trim_end().to_owned());
     }
     lines.push(String::new());
-    lines.extend(config.notes.iter().map(|it| note_line(it, style)));
+    // Warnings last: that is where people look.
+    let mut notes: Vec<&Note> = config.notes.iter().collect();
+    notes.sort_by_key(|it| it.warning);
+    lines.extend(notes.into_iter().map(|it| note_line(it, style)));
+    lines.push(String::new());
     let warnings = config.notes.iter().filter(|it| it.warning).count();
     lines.push(format!(
         "{} {}, {}, {}",
@@ -196,7 +202,7 @@ fn config_json(config: &Config) -> Value {
                 "enabled": it.enabled,
                 "active": it.is_active(),
                 "inactive": it.inactive,
-                "keys": it.keys.iter().map(crate::types::Secret::masked).collect::<Vec<_>>(),
+                "keys": it.keys.iter().map(Secret::masked).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -234,4 +240,75 @@ fn config_json(config: &Config) -> Value {
         "default_route": config.default_route,
         "notes": notes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Env;
+
+    const GOOD: &str = "providers:\n- {name: a, base_url: 'https://a.b', auth_value: sk-0123456789abcdef}\n\
+                        - {name: b, type: zed}\nsettings: {cooldown_seconds: 9}\n";
+
+    fn checked(text: &str, json: bool) -> Outcome {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.yaml");
+        std::fs::write(&file, text).unwrap();
+        let options = LoadOptions {
+            config: Some(file),
+            no_env_file: true,
+            ..LoadOptions::new(Env::default())
+        };
+        let args = CheckArgs {
+            json,
+            verbose: !json,
+        };
+        run(&options, args, Style::PLAIN)
+    }
+
+    #[test]
+    fn a_good_file_is_summed_up() {
+        let Outcome { text, code } = checked(GOOD, false);
+        assert_eq!(code, 0);
+        let lines: Vec<&str> = text.lines().collect();
+        for expected in [
+            "  [✓] a  anthropic  https://a.b  sk-0…cdef",
+            "  [✗] b  zed                     type zed is not active yet",
+            "  \"*\"  1 a  passthrough",
+            "listens on http://127.0.0.1:8080, no key needed",
+            "· settings.cooldown_seconds: is an old name; the new one is `failure_cooldown`",
+            "! providers[1]: b: type zed is not active yet; it is skipped",
+            "✓ 2 providers, 1 route, 1 warning",
+        ] {
+            assert!(
+                lines.contains(&expected),
+                "{expected} is missing in\n{text}"
+            );
+        }
+        assert!(!text.contains("0123456789"), "{text}");
+    }
+
+    #[test]
+    fn faults_are_lines_and_the_code_says_so() {
+        let Outcome { text, code } = checked("providers: []\nsettings: {prot: 1}\n", false);
+        assert_eq!(code, 1);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("✗ ") && lines[0].contains("settings.prot: is not a known"));
+        assert!(lines[1].contains("providers: is an empty list"));
+        assert_eq!(lines[3], "2 faults");
+    }
+
+    #[test]
+    fn json_is_json() {
+        let good: Value = serde_json::from_str(&checked(GOOD, true).text).unwrap();
+        assert_eq!(good["ok"], true);
+        assert_eq!(
+            good["providers"][1]["inactive"],
+            "type zed is not active yet"
+        );
+        assert_eq!(good["routes"][0]["candidates"][0]["provider"], "a");
+        let bad: Value = serde_json::from_str(&checked("a: 1\n", true).text).unwrap();
+        assert_eq!(bad["ok"], false);
+        assert_eq!(bad["faults"][0]["path"], "a");
+    }
 }

@@ -10,3 +10,21 @@ pub fn run() -> Outcome {
         code: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_json_schema() {
+        let schema: serde_json::Value = serde_json::from_str(&run().text).unwrap();
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+        assert_eq!(
+            schema["properties"]["providers"]["items"]["required"][0],
+            "name"
+        );
+    }
+}

@@ -148,10 +148,34 @@ pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, repor
     );
 }
 
+/// Two listeners need two addresses; and it is said when nobody will be able to administer.
+pub(super) fn check_admin(settings: &Settings, admin: &Admin, report: &mut Report) {
+    if let Some(listen) = &admin.listen {
+        let same = split_port(listen).is_ok_and(|(host, port)| {
+            let host = listen_host(host).unwrap_or_default();
+            host == settings.host && port == Some(settings.port)
+        });
+        if same {
+            report.fault_at(
+                "admin.listen",
+                listen,
+                "is the main listener's address, too; take another port",
+            );
+        }
+    } else if !is_loopback(&settings.host) && admin.key.is_none() {
+        report.remark(
+            "admin.key",
+            "is missing: beyond loopback /providers, /admin and /metrics stay closed without one",
+        );
+    }
+}
+
 /// Whether only this machine can reach `host`. A name other than localhost may be anything.
 pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|it| it.to_canonical().is_loopback())
 }
 
 /// Whether a request to `host` and `port` would come back to us.

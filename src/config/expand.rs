@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::env::Env;
-use crate::config::fault::Report;
+use crate::config::fault::{Report, shown};
 use crate::config::tree::Node;
 use crate::config::units;
 
@@ -61,6 +61,9 @@ impl Sources<'_> {
             Node::List(items) => {
                 for (i, item) in items.iter_mut().enumerate() {
                     self.expand_node(item, &format!("{path}[{i}]"), report);
+                }
+                if items.contains(&Node::Broken) {
+                    *node = Node::Broken;
                 }
             }
             Node::Map(entries) => {
@@ -130,8 +133,7 @@ impl Sources<'_> {
             (Some("") | None, Some(default)) => Ok(default.to_owned()),
             (Some(value), _) => Ok(value.to_owned()),
             (None, None) => Err(format!(
-                "the environment variable {name} is not set; set it, put it into .env beside the configuration, or \
-                 write ${{{name}:-default}}"
+                "the environment variable {name} is not set; export it, or write it into .env beside the configuration"
             )),
         }
     }
@@ -163,7 +165,7 @@ pub(super) fn quoted(key: &str) -> String {
     if !key.is_empty() && key.chars().all(plain) {
         key.to_owned()
     } else {
-        format!("\"{}\"", crate::config::fault::shown(key))
+        format!("\"{}\"", shown(key))
     }
 }
 

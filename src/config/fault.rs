@@ -14,7 +14,7 @@ pub struct ConfigFault {
     pub file: String,
     /// The key: `settings.timeouts.streaming.read`; empty for a fault of the whole file.
     pub path: String,
-    /// What was written, `***` for a secret; `None` where it says nothing or may be one.
+    /// What was written; credentials in it are `***`, and where it may be one as a whole it is `None`.
     pub value: Option<String>,
     /// What is wrong and what would be right: lower case.
     pub remedy: String,
@@ -105,8 +105,34 @@ impl Report {
     }
 }
 
-/// A value on one line and of bounded length, control characters escaped.
+/// Beginnings of credentials that end up under the wrong key.
+const KEY_PREFIXES: &[&str] = &[
+    "sk-", "sk_", "gsk_", "xai-", "AIza", "eyJ", "ghp_", "Bearer ",
+];
+/// From this length a mix of letters and digits is taken for a credential.
+const KEY_LENGTH: usize = 32;
+
+/// Whether a value looks like a credential, wherever it was written.
+fn looks_like_key(value: &str) -> bool {
+    let has = |which: fn(char) -> bool| value.chars().any(which);
+    let plain = value
+        .chars()
+        .all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_'));
+    KEY_PREFIXES
+        .iter()
+        .any(|it| value.trim_start().starts_with(it))
+        || KEY_LENGTH <= value.len()
+            && plain
+            && has(|it| it.is_ascii_digit())
+            && has(|it| it.is_ascii_lowercase())
+            && (has(|it| it.is_ascii_uppercase()) || !has(|it| matches!(it, '-' | '_')))
+}
+
+/// A value on one line and of bounded length, control characters escaped; `***` for what looks like a credential.
 pub(super) fn shown(value: &str) -> String {
+    if looks_like_key(value) {
+        return "***".to_owned();
+    }
     let mut text: String = value
         .chars()
         .take(SHOWN_CHARS)
@@ -140,5 +166,26 @@ mod tests {
             "config.yaml: settings.host = a\\r\\nb: is not a host"
         );
         assert_eq!(shown(&"é".repeat(70)).chars().count(), 61);
+    }
+
+    #[test]
+    fn credentials_under_the_wrong_key_are_not_shown() {
+        let keys = [
+            "sk-ant-0123",
+            "AIzaSyC1234567890abcdef",
+            "0123456789abcdef0123456789abcdef",
+            "aB3-aB3-aB3-aB3-aB3-aB3-aB3-aB3-",
+        ];
+        for key in keys {
+            assert_eq!(shown(key), "***");
+        }
+        for text in [
+            "claude-3-5-sonnet-20241022-thinking-high",
+            "*sonnet*",
+            "ftp://x",
+            "soon",
+        ] {
+            assert_eq!(shown(text), text);
+        }
     }
 }

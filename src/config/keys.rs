@@ -620,19 +620,19 @@ pub(super) const SETTINGS: Table = &[
     row(
         "client_write_timeout",
         Duration,
-        "60s",
+        "30s",
         "longest wait for a client that does not read",
     ),
     row(
         "client_read_timeout",
         Duration,
-        "60s",
+        "10s",
         "longest wait for a client's request",
     ),
     row(
         "keepalive_timeout",
         Duration,
-        "75s",
+        "60s",
         "idle connection of a client",
     ),
     row("max_body_bytes", Size, "64MiB", "one request body"),

@@ -96,13 +96,18 @@ fn find_file(options: &LoadOptions) -> Option<PathBuf> {
         .clone()
         .or_else(|| options.env.filled("POINTSMAN_CONFIG").map(PathBuf::from));
     if let Some(asked) = asked {
-        return Some(options.dir.join(asked));
+        return Some(tidy(options.dir.join(asked)));
     }
     PLACES
         .iter()
         .map(|it| options.dir.join(it))
         .find(|it| it.is_file())
-        .map(|it| it.strip_prefix(".").map(Path::to_owned).unwrap_or(it))
+        .map(tidy)
+}
+
+/// Without a leading `./`.
+fn tidy(path: PathBuf) -> PathBuf {
+    path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
 }
 
 fn environment(options: &LoadOptions, dir: &Path, report: &mut Report) -> Env {
@@ -175,6 +180,7 @@ fn resolve(
     if !key_written {
         access::check_listener(&host_path, &settings, &auth, &mut report);
     }
+    access::check_admin(&settings, &admin, &mut report);
     if !report.faults.is_empty() {
         return Err(report.faults);
     }

@@ -11,6 +11,8 @@ use crate::config::model::{
 use crate::config::read::Reader;
 use crate::config::secrets;
 use crate::config::settings;
+use crate::config::tree::Node;
+use crate::config::units;
 use crate::config::url::{Address, masked};
 use crate::config::walk::join;
 use crate::types::{Dialect, EndpointId, Secret};
@@ -153,6 +155,13 @@ fn credentials(
         ProviderAuth::Passthrough | ProviderAuth::None | ProviderAuth::OAuth => false,
     };
     if !needs_key {
+        let magic = matches!(value, None | Some("passthrough" | "oauth" | "none" | ""));
+        if !magic || reader.has("api_keys") {
+            report.warn(
+                &reader.path,
+                "gives a key that `auth_type` leaves unused; remove one of the two",
+            );
+        }
         return (auth, Vec::new());
     }
     let several = reader.texts("api_keys");
@@ -169,17 +178,19 @@ fn credentials(
         let place = |(i, key)| (format!("{path}[{i}]"), key);
         several.into_iter().enumerate().map(place).collect()
     };
-    if written.is_empty() && active_type && reader.raw("auth_value").is_none_or(is_null) {
+    let none = |key| match reader.raw(key) {
+        None | Some(Node::Null) => true,
+        Some(Node::List(items)) => items.is_empty(),
+        // Broken references and wrong types have been told already.
+        Some(_) => false,
+    };
+    if active_type && none("auth_value") && none("api_keys") {
         report.fault(
             reader.at("auth_value"),
             "is missing: give the key, for example ${PROVIDER_API_KEY}, or set `auth_type: passthrough` or `none`",
         );
     }
     (auth, checked_keys(&written, report))
-}
-
-fn is_null(node: &crate::config::tree::Node) -> bool {
-    matches!(node, crate::config::tree::Node::Null)
 }
 
 fn checked_keys(written: &[(String, &str)], report: &mut Report) -> Vec<Secret> {
@@ -257,7 +268,7 @@ fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, Secret)> {
     let mut headers = Vec::new();
     for (name, node) in reader.entries("headers") {
         let path = join(&reader.at("headers"), name);
-        let Some(value) = crate::config::units::text(node)
+        let Some(value) = units::text(node)
             .map(str::to_owned)
             .or_else(|| node.shown())
         else {

@@ -124,7 +124,7 @@ fn legacy(routes: &mut Vec<Route>, providers: &[Provider], report: &mut Report) 
         .iter()
         .enumerate()
         .filter(|(i, it)| {
-            !named.contains(i) && (it.big_model.is_some() || it.small_model.is_some())
+            it.enabled && !named.contains(i) && (it.big_model.is_some() || it.small_model.is_some())
         })
         .collect();
     if free.is_empty() {
@@ -212,7 +212,17 @@ fn own_names(providers: &[Provider], report: &mut Report) -> Vec<Route> {
     routes
 }
 
+/// Providers without a route and routes without a provider serve nobody.
 fn tell_unreached(routes: &[Route], providers: &[Provider], report: &mut Report) {
+    let active = |i: usize| providers.get(i).is_some_and(Provider::is_active);
+    for route in routes {
+        if !route.candidates.iter().any(|it| active(it.provider)) {
+            report.warn(
+                join("model_routes", &route.pattern),
+                "has no active provider: its models get an error",
+            );
+        }
+    }
     for (i, provider) in providers.iter().enumerate() {
         let reached = routes
             .iter()

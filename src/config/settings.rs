@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::fault::Report;
 use crate::config::model::{LogLevel, LogSettings, Settings, Strategy, Timeouts, TokenCounting};
 use crate::config::read::Reader;
+use crate::config::tree::Node;
 use crate::config::url::check_host;
 
 /// A non-streaming answer comes whole, and long ones take minutes.
@@ -52,13 +53,13 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
             .unwrap_or(Duration::from_secs(10)),
         client_write_timeout: reader
             .duration("client_write_timeout")
-            .unwrap_or(Duration::from_secs(60)),
+            .unwrap_or(Duration::from_secs(30)),
         client_read_timeout: reader
             .duration("client_read_timeout")
-            .unwrap_or(Duration::from_secs(60)),
+            .unwrap_or(Duration::from_secs(10)),
         keepalive_timeout: reader
             .duration("keepalive_timeout")
-            .unwrap_or(Duration::from_secs(75)),
+            .unwrap_or(Duration::from_secs(60)),
         max_body_bytes: reader.size("max_body_bytes").unwrap_or(64 << 20),
         max_buffered_bytes: reader.size("max_buffered_bytes").unwrap_or(512 << 20),
         max_connections: reader.count("max_connections").unwrap_or(10_000),
@@ -159,7 +160,7 @@ fn token_counting(reader: &Reader<'_>) -> TokenCounting {
 fn log(reader: &Reader<'_>) -> LogSettings {
     let level = reader.choice("log_level").map(log_level);
     let file = match reader.raw("log_file_path") {
-        Some(crate::config::tree::Node::Null) => Some(PathBuf::from(DEFAULT_LOG_FILE)),
+        Some(Node::Null) => Some(PathBuf::from(DEFAULT_LOG_FILE)),
         _ => reader.text("log_file_path").map(PathBuf::from),
     };
     LogSettings {

@@ -338,6 +338,30 @@ mod tests {
     }
 
     #[test]
+    fn bombs_are_refused() {
+        let deep = format!("a: {}{}", "[".repeat(5000), "]".repeat(5000));
+        assert!(
+            fault(&deep).contains("nested too deeply"),
+            "{}",
+            fault(&deep)
+        );
+        let wide: String = (1..12)
+            .map(|i| {
+                format!(
+                    "l{i}: &l{i} [{}]\n",
+                    vec![format!("*l{}", i - 1); 9].join(",")
+                )
+            })
+            .fold("l0: &l0 x\n".to_owned(), |out, line| out + &line);
+        assert!(
+            fault(&wide).contains("nested too deeply"),
+            "{}",
+            fault(&wide)
+        );
+        assert!(fault(&" ".repeat(MAX_FILE_BYTES + 1)).contains("larger than 4 MiB"));
+    }
+
+    #[test]
     fn tags_are_seen_and_debug_is_blind() {
         let tree = parse("c.yaml", "a: !secret {b: 1}\nkey: sk-secret").unwrap();
         assert!(tree.get("a") == Some(&Node::Tagged));

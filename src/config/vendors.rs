@@ -1,6 +1,8 @@
 //! The vendors whose keys are found in the environment, and the model names that are their own. Source code never
 //! goes to a second company unless somebody wrote that route, so nobody here serves another's names.
 
+use std::collections::BTreeMap;
+
 use crate::config::env::Env;
 use crate::config::model::{
     Http2, KeyStrategy, Provider, ProviderAuth, Route, RouteCandidate, Timeouts,
@@ -153,7 +155,7 @@ fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider
         http2: Http2::default(),
         max_in_flight: None,
         probe: None,
-        models: std::collections::BTreeMap::new(),
+        models: BTreeMap::new(),
         big_model: None,
         small_model: None,
         stream_only: false,

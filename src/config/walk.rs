@@ -3,6 +3,7 @@
 
 use crate::config::expand::quoted;
 use crate::config::fault::Report;
+use crate::config::keys::{SETTINGS, TOP};
 use crate::config::near::hint;
 use crate::config::table::{Field, Kind, State, Table, find};
 use crate::config::tree::Node;
@@ -55,8 +56,10 @@ fn section(node: &Node, rows: Table, path: &str, report: &mut Report) {
             // Room for YAML anchors, as in compose files.
             None if path.is_empty() && key.starts_with("x-") => {}
             None => {
-                let known = rows.iter().map(|it| it.key);
-                report.fault(place, format!("is not a known key{}", hint(key, known)));
+                report.fault(
+                    place,
+                    format!("is not a known key{}", meant(key, rows, path)),
+                );
             }
         }
     }
@@ -67,6 +70,17 @@ fn section(node: &Node, rows: Table, path: &str, report: &mut Report) {
         if !given {
             report.fault(join(path, field.key), format!("is missing: {}", field.doc));
         }
+    }
+}
+
+/// What an unknown key was meant to be: a key of another section, or a near one of this.
+fn meant(key: &str, rows: Table, path: &str) -> String {
+    if path != "settings" && find(SETTINGS, key).is_some() {
+        "; it belongs under `settings`".to_owned()
+    } else if !path.is_empty() && find(TOP, key).is_some() {
+        "; it belongs at the top".to_owned()
+    } else {
+        hint(key, rows.iter().map(|it| it.key))
     }
 }
 

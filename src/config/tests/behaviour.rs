@@ -520,5 +520,91 @@ fn nothing_prints_a_secret() {
     for shown in [format!("{config:?}"), dump(&config)] {
         assert!(!shown.contains("0123456789"), "{shown}");
     }
-    assert!(dump(&config).contains("sk-0…cdef"));
+    let shown: serde_json::Value = serde_yaml::from_str(&dump(&config)).unwrap();
+    assert_eq!(shown["providers"][0]["api_keys"][0], "sk-0…cdef");
+    assert_eq!(shown["providers"][0]["proxy"], "http://***@p:1");
+    assert_eq!(shown["settings"]["failure_cooldown"], "180s");
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_told_once() {
+    let text = "providers:\n- {name: '${N}', base_url: '${U}', api_keys: ['${A}', '${B}']}\n\
+                - {name: b, base_url: 'https://a.b', auth_value: '${C}', headers: {x: '${H}'}}\n\
+                auth: {api_key: '${G}'}\nsettings: {host: 0.0.0.0, port: '${P}'}\n";
+    let faults = loaded(text, []).unwrap_err();
+    assert_eq!(faults.len(), 8, "{faults:#?}");
+    assert!(faults.iter().all(|it| it.contains("is not set")));
+}
+
+#[test]
+fn references_give_numbers_and_switches_too() {
+    let text = format!(
+        "{ONE}settings: {{port: '${{P}}', fail_open: '${{F}}', threads: '${{T:-}}', failure_cooldown: '${{C:-90}}'}}\n"
+    );
+    let config = loaded(&text, [("P", "9090"), ("F", "false")]).unwrap();
+    let settings = &config.settings;
+    assert_eq!(
+        (settings.port, settings.fail_open, settings.threads),
+        (9090, false, None)
+    );
+    assert_eq!(settings.failure_cooldown, Duration::from_secs(90));
+}
+
+#[test]
+fn what_serves_nobody_is_told() {
+    let text = format!(
+        "{}model_routes: {{x: [{{provider: b}}]}}\nsettings: {{host: 0.0.0.0}}\nauth: {{api_key: gw-7f3a}}\n",
+        ONE.replace("}]", "}, {name: b, type: gemini}]")
+    );
+    let config = loaded(&text, []).unwrap();
+    assert!(
+        note(&config, "model_routes.x")
+            .unwrap()
+            .contains("no active provider")
+    );
+    assert!(
+        note(&config, "providers[0]")
+            .unwrap()
+            .contains("no route names it")
+    );
+    assert!(note(&config, "admin.key").unwrap().contains("stay closed"));
+    let text = provider("auth_type: none");
+    assert!(
+        note(&loaded(&text, []).unwrap(), "providers[0]")
+            .unwrap()
+            .contains("unused")
+    );
+}
+
+#[test]
+fn a_provider_may_not_be_ourselves() {
+    let with = |settings: &str, url: &str| {
+        let text = format!(
+            "providers: [{{name: a, base_url: '{url}', auth_type: none}}]\nsettings: {{{settings}}}\nauth: {{api_key: gw-7f3a}}\n"
+        );
+        loaded(&text, []).is_ok()
+    };
+    let table = [
+        ("port: 8080", "http://127.0.0.1:8080", false),
+        ("port: 8080", "http://localhost:8080/v1", false),
+        ("port: 8080", "http://[::ffff:127.0.0.1]:8080", false),
+        ("port: 8080", "http://127.0.0.1:8081", true),
+        ("port: 8080", "http://192.168.1.5:8080", true),
+        ("port: 8080, host: 0.0.0.0", "http://127.0.0.1:8080", false),
+        (
+            "port: 8080, host: 192.168.1.5",
+            "http://192.168.1.5:8080",
+            false,
+        ),
+        (
+            "port: 8080, host: 192.168.1.5",
+            "http://127.0.0.1:8080",
+            true,
+        ),
+        ("port: 80", "http://localhost", false),
+        ("port: 0", "http://localhost", true),
+    ];
+    for (settings, url, fine) in table {
+        assert_eq!(with(settings, url), fine, "{settings} {url}");
+    }
 }

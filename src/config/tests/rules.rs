@@ -5,6 +5,10 @@ use super::{ONE, loaded, provider};
 /// Inside `settings: {…}`.
 const SETTINGS: &[(&str, &str)] = &[
     (
+        "admin: {}",
+        "c.yaml: settings.admin: is not a known key; it belongs at the top",
+    ),
+    (
         "failure_coldown: 1",
         "c.yaml: settings.failure_coldown: is not a known key; did you mean `failure_cooldown`?",
     ),
@@ -177,6 +181,10 @@ const ROUTE: &[(&str, &str)] = &[
 /// Beside a provider.
 const BESIDE: &[(&str, &str)] = &[
     (
+        "admin: {listen: '127.0.0.1:8080'}\n",
+        "c.yaml: admin.listen = 127.0.0.1:8080: is the main listener's address, too",
+    ),
+    (
         "x-y: 1\nproviders: []\n",
         "c.yaml: providers: is written twice",
     ),
@@ -233,6 +241,14 @@ const BESIDE: &[(&str, &str)] = &[
 
 /// A whole file.
 const WHOLE: &[(&str, &str)] = &[
+    (
+        "providers: [{name: a, base_url: sk-0123, auth_value: k}]\n",
+        "c.yaml: providers[0].base_url = ***: must start with https://",
+    ),
+    (
+        "port: 1\n",
+        "c.yaml: port: is not a known key; it belongs under `settings`",
+    ),
     (
         "providers: {a: b}\n",
         "c.yaml: providers: is a section with keys; it must be a list (`- …`)",
