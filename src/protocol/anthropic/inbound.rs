@@ -2,6 +2,7 @@
 //! has no place for becomes a loss here, what a target has no word for becomes one there.
 
 use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::protocol::canonical::{
@@ -31,7 +32,11 @@ pub fn count_tokens(body: &[u8], losses: &mut Losses) -> Result<Request, Transla
 }
 
 fn read(body: &[u8], losses: &mut Losses) -> Result<Request, TranslateError> {
-    let wire: wire::Request<'_> = serde_json::from_slice(body).map_err(TranslateError::Json)?;
+    let wire: wire::Request<'_> =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            Category::Data => Path::root("body").expected("an object that names no field twice"),
+            Category::Io | Category::Syntax | Category::Eof => TranslateError::Json(error),
+        })?;
     let model = field::string(wire.model, Path::root("model"))?;
     let max_tokens = field::optional(wire.max_tokens, Path::root("max_tokens"), field::COUNT)?;
     let mut cache_breakpoints = Vec::new();

@@ -57,6 +57,7 @@ pub(super) fn write<'a>(
         marks: marks(request, profile),
         out: Vec::with_capacity(request.messages.len().saturating_add(1)),
         open: Vec::new(),
+        open_ids: HashSet::new(),
     };
     let leading = request
         .messages
@@ -123,8 +124,10 @@ struct Writer<'a, 'b> {
     losses: &'b mut Losses,
     marks: Marks<'a>,
     out: Vec<wire::Message<'a>>,
-    /// Calls of the last assistant message.
+    /// Calls of the last assistant message, in order.
     open: Vec<OpenCall<'a>>,
+    /// Their ids: a hostile turn may have very many.
+    open_ids: HashSet<&'a str>,
 }
 
 /// Results of one run, by the id of their call.
@@ -209,8 +212,7 @@ impl<'a> Writer<'a, '_> {
                     continue;
                 };
                 let id = result.tool_use_id.as_str();
-                let waited_for = self.open.iter().any(|open| open.id == id);
-                if waited_for && !results.contains_key(id) {
+                if self.open_ids.contains(id) && !results.contains_key(id) {
                     let at = At {
                         message: *index,
                         block,
@@ -236,6 +238,7 @@ impl<'a> Writer<'a, '_> {
     /// One tool message for each open call; gives back what tool messages cannot hold.
     fn answer_calls(&mut self, results: &mut Results<'a>) -> Vec<Part<'a>> {
         let mut media = Vec::new();
+        self.open_ids.clear();
         for call in std::mem::take(&mut self.open) {
             let content = if let Some((result, at)) = results.remove(call.id) {
                 let mut own = Vec::new();

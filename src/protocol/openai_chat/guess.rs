@@ -157,7 +157,11 @@ fn by_model(profile: &mut Profile, model: &Model) {
 fn by_host(profile: &mut Profile, host: &Host<'_>, model: &Model) {
     if host.is(&["openai.com"]) {
         openai(profile, model);
-    } else if host.is(&["openai.azure.com", "ai.azure.com"]) {
+    } else if host.is(&[
+        "openai.azure.com",
+        "ai.azure.com",
+        "cognitiveservices.azure.com",
+    ]) {
         profile.top_k = false;
         profile.strict_tools = true;
         profile.mid_system = MidSystem::InPlace;
@@ -185,8 +189,8 @@ fn by_host(profile: &mut Profile, host: &Host<'_>, model: &Model) {
         profile.forced_tool_choice = false;
         profile.parallel_tool_calls = false;
     } else if host.is(&["aliyuncs.com"]) {
-        profile.cache = CacheMarks::CacheControl;
         if model.has(&["qwen", "qwq"]) {
+            profile.cache = CacheMarks::CacheControl;
             profile.reasoning = Reasoning::EnableThinking;
         }
     } else if host.is(&["mistral.ai"]) {

@@ -75,6 +75,16 @@ impl Names {
     }
 }
 
+/// A client's word as part of a loss's path, which ends in logs and headers: words with other characters than names
+/// have, or longer ones, are shown by their hash.
+pub(super) fn shown(word: &str) -> Cow<'_, str> {
+    if fits(word, MAX_NAME) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("(unprintable {})", hex(word, NAME_HASH)))
+    }
+}
+
 /// The first `digits` hex digits of the text's hash, 64 at most.
 pub(super) fn hex(text: &str, digits: usize) -> String {
     let mut out = String::with_capacity(64);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::protocol::canonical::{JsonFormat, Losses, Problem, Request, ToolNames, TranslateError};
 
 use super::conversation;
-use super::names::{Names, hex, sent_model};
+use super::names::{Names, hex, sent_model, shown};
 use super::profile::{JsonAnswers, Prefill, Profile, UserField};
 use super::reasoning;
 use super::schema;
@@ -116,7 +116,7 @@ fn leftovers(request: &Request, losses: &mut Losses) -> Result<bool, TranslateEr
             "thread" => return Err(TranslateError::ThreadUnsupported),
             "cache_control" | "diagnostics" | "betas" => {}
             "speed" => fast = value == "fast",
-            _ => losses.add(key, "dropped"),
+            _ => losses.add(shown(key), "dropped"),
         }
     }
     Ok(fast)

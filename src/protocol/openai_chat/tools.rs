@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::protocol::canonical::{Losses, Request, ToolChoice};
 
-use super::names::Names;
+use super::names::{Names, shown};
 use super::profile::Profile;
 use super::schema;
 use super::wire_request as wire;
@@ -17,7 +17,7 @@ pub(super) fn tools<'a>(
     losses: &mut Losses,
 ) -> Vec<wire::Tool<'a>> {
     for tool in &request.server_tools {
-        let name = tool.name.as_deref().unwrap_or(&tool.kind);
+        let name = shown(tool.name.as_deref().unwrap_or(&tool.kind));
         losses.add(format!("tools.{name}"), "dropped: runs at Anthropic only");
     }
     let mut seen = HashSet::new();
@@ -25,7 +25,7 @@ pub(super) fn tools<'a>(
     for tool in &request.tools {
         if !seen.insert(tool.name.as_str()) {
             losses.add(
-                format!("tools.{}", tool.name),
+                format!("tools.{}", shown(&tool.name)),
                 "dropped: a second of its name",
             );
             continue;
@@ -34,7 +34,7 @@ pub(super) fn tools<'a>(
             && profile.strict_tools
             && schema::is_strict(&tool.input_schema);
         if tool.strict == Some(true) && !strict {
-            losses.add(format!("tools.{}.strict", tool.name), "dropped");
+            losses.add(format!("tools.{}.strict", shown(&tool.name)), "dropped");
         }
         tools.push(wire::Tool {
             kind: "function",

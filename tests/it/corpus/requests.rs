@@ -1,4 +1,4 @@
-//! Every recorded Anthropic request, translated for four kinds of upstream.
+//! Every recorded Anthropic request, translated for five kinds of upstream.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn recorded_requests_are_translated_in_order_and_whole() {
         return;
     };
     let mut translated = 0;
-    let mut other_paths = 0;
+    let mut counted = 0;
     for file in requests(&Path::new(&corpus).join("anthropic")) {
         let exchange: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         let what = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -37,7 +37,10 @@ fn recorded_requests_are_translated_in_order_and_whole() {
         let path = path.split('?').next().unwrap();
         if !path.ends_with("/v1/messages") {
             assert!(path.ends_with("/count_tokens"), "{what}: {path}");
-            other_paths += 1;
+            let body = exchange["request"].to_string();
+            anthropic::count_tokens(body.as_bytes(), &mut Losses::default())
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            counted += 1;
             continue;
         }
         let recorded = &exchange["request"];
@@ -56,7 +59,7 @@ fn recorded_requests_are_translated_in_order_and_whole() {
         }
         translated += 1;
     }
-    println!("{translated} requests translated, {other_paths} were no calls of a model");
+    println!("{translated} requests translated, {counted} read for counting only");
     assert!(LEAST < translated, "{translated}");
 }
 

@@ -182,11 +182,16 @@ fn errors_name_the_field_of_a_block() {
 
 #[test]
 fn bodies_that_are_no_json_are_refused() {
-    for body in ["", "[]", "7", "{", "{\"model\": \"\u{fffd}", "null"] {
+    for body in ["", "{", "{\"model\": \"\u{1}\"}", "{\"model\": \"\\ud83d"] {
         let error = messages(body.as_bytes(), &mut Losses::default()).unwrap_err();
         assert!(matches!(error, TranslateError::Json(_)), "{body}: {error}");
     }
     assert!(messages(b"{\"model\": \"\xff\"}", &mut Losses::default()).is_err());
+    for body in ["[]", "7", "null", r#"{"model": "a", "model": "b"}"#] {
+        let error = messages(body.as_bytes(), &mut Losses::default()).unwrap_err();
+        let text = "body: input should be an object that names no field twice";
+        assert_eq!(error.to_string(), text);
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl<'a> Writer<'a, '_> {
             }
             Block::ToolUse(call) => {
                 draft.paragraph = true;
-                if self.open.iter().any(|open| open.id == call.id) {
+                if !self.open_ids.insert(&call.id) {
                     self.losses
                         .add(at.to_string(), "dropped: a second of its id");
                     return;

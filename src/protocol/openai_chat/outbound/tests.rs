@@ -419,4 +419,14 @@ fn hints_are_left_out_in_silence_and_all_else_is_a_loss() {
         &generic(),
     );
     assert_eq!(sent.lost, ["mcp_servers dropped", "new_field dropped"]);
+    let sent = send(
+        &with(json!({"a\nb: c": 1, "tools": [{"type": "x", "name": "d\r\ne"}]})),
+        &generic(),
+    );
+    let printable = |text: &String| text.bytes().all(|b| (b' '..=b'~').contains(&b));
+    assert!(
+        sent.lost.len() == 2 && sent.lost.iter().all(printable),
+        "{:?}",
+        sent.lost
+    );
 }
