@@ -6,3 +6,5 @@ mod corpus;
 mod golden;
 #[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod properties;

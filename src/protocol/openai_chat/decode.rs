@@ -13,6 +13,7 @@ use crate::protocol::openai_chat::blocks::Blocks;
 use crate::protocol::openai_chat::calls::PieceHead;
 use crate::protocol::openai_chat::error::parse_error;
 use crate::protocol::openai_chat::surrogate::{self, Joiner};
+use crate::protocol::openai_chat::template::{Channel, Template};
 use crate::protocol::openai_chat::think::{Piece, ThinkTag};
 use crate::protocol::openai_chat::usage::canonical_usage;
 use crate::protocol::openai_chat::wire_answer as wire;
@@ -47,6 +48,7 @@ pub struct Decode {
     phase: Phase,
     blocks: Blocks,
     think: ThinkTag,
+    template: Template,
     text_joiner: Joiner,
     thinking_joiner: Joiner,
     /// The chunk under way had to be repaired and may hold stand-ins.
@@ -77,6 +79,7 @@ impl Decode {
             phase: Phase::Waiting,
             blocks: Blocks::new(ctx.names, &ctx.seed),
             think: ThinkTag::new(),
+            template: Template::default(),
             text_joiner: Joiner::default(),
             thinking_joiner: Joiner::default(),
             repaired: false,
@@ -154,7 +157,15 @@ impl Decode {
     }
 
     fn parse(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), StreamError> {
+        if let Some((channel, text)) = self.template.read(data) {
+            return match channel {
+                Channel::Text => self.content(&text, out),
+                Channel::Thinking => self.thinking(&text, out),
+                Channel::Arguments(index) => self.arguments(index, None, None, &text, out),
+            };
+        }
         if let Ok(chunk) = serde_json::from_slice::<wire::Chunk<'_>>(data) {
+            self.template.learn(data, &chunk);
             return self.chunk(chunk, data, out);
         }
         let malformed = StreamError::Malformed("a chunk that is not JSON of this dialect");
@@ -346,8 +357,7 @@ impl Decode {
         function: &wire::Function<'_>,
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
-        self.flush_think(out)?;
-        let mut unescaped = wire::Text::default();
+        let unescaped: wire::Text<'_>;
         let arguments = match function.arguments.map(serde_json::value::RawValue::get) {
             None => "",
             Some(raw) if raw.starts_with('"') => {
@@ -357,16 +367,26 @@ impl Decode {
             // Old Ollama: the arguments themselves instead of a string that holds them.
             Some(raw) => raw,
         };
+        self.arguments(index, id, function.name.get(), arguments, out)
+    }
+
+    fn arguments(
+        &mut self,
+        index: Option<u64>,
+        id: Option<&str>,
+        name: Option<&str>,
+        arguments: &str,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        self.flush_think(out)?;
         let piece = PieceHead {
             index,
             id,
-            name: function.name.get(),
+            name,
             has_arguments: !arguments.is_empty(),
             whole: self.whole,
         };
-        let given = self.blocks.tool(piece, arguments, self.repaired, out);
-        drop(unescaped);
-        given
+        self.blocks.tool(piece, arguments, self.repaired, out)
     }
 
     fn complete(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {

@@ -23,6 +23,7 @@ mod decode;
 mod details;
 mod error;
 mod surrogate;
+mod template;
 mod think;
 mod usage;
 mod wire_answer;
