@@ -1,0 +1,17 @@
+//! Journeys: what a client, the providers and an operator see of one request or a few.
+
+mod admin;
+mod answering;
+mod bodies;
+mod circuit;
+mod commit;
+mod connections;
+mod headers;
+mod keys;
+mod leaving;
+mod pass_through;
+mod pings;
+mod refusal;
+mod secrets;
+mod stale;
+mod translation;
