@@ -21,9 +21,11 @@ use crate::support::client::Ending;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::h2c::H2Client;
+use crate::support::h2c::H2Upstream;
 use crate::support::proxy::Proxy;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
+use crate::support::setup::key_of;
 use crate::support::soon;
 use crate::support::upstream::Act;
 use crate::support::upstream::Gate;
@@ -240,6 +242,24 @@ async fn http2_uploads_survive_a_failover() {
     assert_eq!(reply.body, stream("rescued").as_bytes());
     assert!(broken.only().body == body.as_bytes());
     assert!(backup.only().body == body.as_bytes());
+}
+
+#[tokio::test]
+async fn a_provider_that_speaks_http2_gets_it() {
+    let upstream = H2Upstream::always(stream("over HTTP/2")).await;
+    let provider = Provider::anthropic("a", &upstream.url()).with("http2: on");
+    let proxy = Proxy::start(Setup::of([provider])).await;
+    let body = ask_sized(3_000_000, true);
+    for _ in 0..2 {
+        let reply = proxy.ask(Request::messages(&body)).await;
+        assert_eq!((reply.status, reply.text()), (200, stream("over HTTP/2")));
+    }
+    let seen = upstream.seen();
+    assert_eq!((seen.len(), upstream.connections()), (2, 1));
+    assert!(seen[0].body == body.as_bytes());
+    assert_eq!(seen[0].target, "/v1/messages");
+    assert_eq!(seen[0].headers["x-api-key"], key_of("a"));
+    assert_eq!(seen[0].headers["anthropic-version"], "2023-06-01");
 }
 
 /// Polls all at once on this task and gives their values in order.

@@ -1,12 +1,16 @@
 //! Journeys: what a client, the providers and an operator see of one request or a few.
 
 mod admin;
+mod affinity;
 mod answering;
 mod bodies;
+mod caps;
 mod circuit;
 mod commit;
 mod connections;
+mod counting;
 mod headers;
+mod hostile;
 mod keys;
 mod leaving;
 mod pass_through;

@@ -218,7 +218,11 @@ pub struct Client {
 impl Client {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Client::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Uses a connection that is there already.
+    pub fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).unwrap();
         let (input, output) = stream.into_split();
         Client {
@@ -255,6 +259,16 @@ impl Client {
             }
         })
         .await
+    }
+
+    /// The same where the connection may end without an answer.
+    pub async fn try_ask(mut self, request: Request) -> Option<Reply> {
+        self.send(request.bytes()).await;
+        let head = soon("a head or the end", self.buffer.head(&mut self.input)).await;
+        let head = head.ok().flatten()?;
+        let mut whole = Buffer(head.bytes);
+        whole.0.append(&mut self.buffer.0);
+        Some(soon("an answer", receive(&mut whole, &mut self.input, false)).await)
     }
 
     /// Reads a whole answer.

@@ -2,6 +2,8 @@
 
 pub mod answers;
 pub mod client;
+#[cfg(test)]
+mod direct;
 pub mod h2c;
 pub mod proxy;
 pub mod setup;

@@ -33,6 +33,8 @@ pub struct Proxy {
     readers: Vec<JoinHandle<()>>,
     directory: TempDir,
     secrets: Vec<String>,
+    /// Whether it was told to end.
+    may_end: bool,
 }
 
 /// What the program has printed.
@@ -73,6 +75,7 @@ impl Proxy {
             readers,
             directory,
             secrets: setup.secrets(),
+            may_end: false,
         };
         let line = proxy.line(READY).await;
         let address = line.split(READY).nth(1).unwrap();
@@ -137,6 +140,17 @@ impl Proxy {
         soon(&format!("a line with {text:?}"), search).await
     }
 
+    /// Waits until it ends by itself, and gives its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
+        let status = super::eventually("the program to end", || {
+            let status = self.child.try_wait().unwrap();
+            std::future::ready(status)
+        })
+        .await;
+        self.may_end = true;
+        status.code()
+    }
+
     /// Everything printed so far.
     pub fn console(&self) -> String {
         self.console.text()
@@ -190,7 +204,8 @@ fn collect(pipe: impl Read + Send + 'static, console: Arc<Console>) -> JoinHandl
 impl Drop for Proxy {
     fn drop(&mut self) {
         let early = self.child.try_wait().unwrap();
-        self.child.kill().unwrap();
+        // Fails only when there is nothing left to end.
+        let _ = self.child.kill();
         self.child.wait().unwrap();
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
@@ -201,7 +216,10 @@ impl Drop for Proxy {
             let _ = std::io::Write::write_all(&mut out, printed.as_bytes());
             return;
         }
-        assert!(early.is_none(), "the program ended by itself:\n{printed}");
+        assert!(
+            early.is_none() || self.may_end,
+            "the program ended by itself:\n{printed}"
+        );
         assert!(!printed.contains("panicked"), "{printed}");
         for secret in &self.secrets {
             assert!(

@@ -310,7 +310,7 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// Adds an act behind the script.
+    /// Adds an act behind the script, and in front of what it always does.
     pub fn then(&self, act: Act) {
         self.shared.change(|state| state.script.push_back(act));
     }
