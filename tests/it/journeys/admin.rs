@@ -17,10 +17,10 @@ use crate::support::answers::start;
 use crate::support::client::Request;
 use crate::support::eventually;
 use crate::support::proxy::Proxy;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::setup::key_of;
-use crate::support::upstream::Gate;
 use crate::support::upstream::Upstream;
 
 fn reload() -> Request {

@@ -14,10 +14,10 @@ use crate::support::client::Client;
 use crate::support::client::Request;
 use crate::support::eventually;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
-use crate::support::upstream::Gate;
 use crate::support::upstream::Upstream;
 
 fn open_stream(gate: &Gate) -> Act {

@@ -20,10 +20,10 @@ use crate::support::client::Ending;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
-use crate::support::upstream::Gate;
 use crate::support::upstream::Upstream;
 
 async fn pair(first: &Upstream, second: &Upstream) -> Proxy {

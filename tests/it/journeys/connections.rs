@@ -23,12 +23,12 @@ use crate::support::client::Request;
 use crate::support::h2c::H2Client;
 use crate::support::h2c::H2Upstream;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::setup::key_of;
 use crate::support::soon;
-use crate::support::upstream::Act;
-use crate::support::upstream::Gate;
 use crate::support::upstream::Upstream;
 use crate::support::wire::chunk;
 

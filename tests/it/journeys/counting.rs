@@ -4,10 +4,10 @@ use crate::support::answers::ask;
 use crate::support::answers::refuses;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::setup::key_of;
-use crate::support::upstream::Act;
 use crate::support::upstream::Upstream;
 
 fn count(text: &str) -> Request {

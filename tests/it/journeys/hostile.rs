@@ -8,9 +8,9 @@ use crate::support::answers::stream;
 use crate::support::answers::streams;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
 use crate::support::upstream::Upstream;
 
 async fn pair(first: &Upstream, second: &Upstream) -> Proxy {

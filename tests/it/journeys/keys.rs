@@ -7,9 +7,9 @@ use crate::support::answers::refuses;
 use crate::support::answers::says;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
 use crate::support::upstream::Upstream;
 
 const KEYS: [&str; 2] = [

@@ -11,9 +11,9 @@ use crate::support::answers::says;
 use crate::support::answers::start;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
 use crate::support::upstream::Upstream;
 
 /// Limits are at their defaults of a minute and more: an upstream that is let go within a journey was let go because

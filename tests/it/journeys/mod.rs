@@ -8,6 +8,7 @@ mod caps;
 mod circuit;
 mod commit;
 mod connections;
+mod conversations;
 mod counting;
 mod headers;
 mod hostile;

@@ -15,10 +15,10 @@ use crate::support::answers::streams;
 use crate::support::client::Client;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
-use crate::support::upstream::Gate;
 use crate::support::upstream::Upstream;
 
 async fn pinging(first: &Upstream, second: &Upstream) -> Proxy {

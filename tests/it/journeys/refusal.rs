@@ -10,9 +10,9 @@ use crate::support::answers::says;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
 use crate::support::upstream::Refusing;
 use crate::support::upstream::Upstream;
 

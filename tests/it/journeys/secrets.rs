@@ -12,10 +12,10 @@ use crate::support::answers::says;
 use crate::support::answers::start;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::setup::key_of;
-use crate::support::upstream::Act;
 use crate::support::upstream::Upstream;
 
 const GATEWAY: &str = "sk-canary-gateway-0123456789";

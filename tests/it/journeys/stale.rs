@@ -6,9 +6,9 @@ use crate::support::answers::message;
 use crate::support::answers::says;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
-use crate::support::upstream::Act;
 use crate::support::upstream::Upstream;
 
 #[tokio::test]

@@ -12,20 +12,19 @@ use crate::support::answers::completion_chunk;
 use crate::support::answers::completion_end;
 use crate::support::answers::completion_stream;
 use crate::support::answers::event;
-use crate::support::answers::message;
-use crate::support::answers::refuses;
 use crate::support::answers::says;
 use crate::support::answers::start;
 use crate::support::answers::stream;
 use crate::support::answers::streams;
+use crate::support::assembly::assemble;
 use crate::support::client::Ending;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::setup::key_of;
-use crate::support::upstream::Act;
 use crate::support::upstream::Upstream;
 
 async fn openai(upstream: &Upstream) -> Proxy {
@@ -36,72 +35,6 @@ async fn openai(upstream: &Upstream) -> Proxy {
 
 async fn anthropic(upstream: &Upstream) -> Proxy {
     Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await
-}
-
-/// Puts the content blocks of a stream together again, checking that they are opened and closed in order.
-fn assemble(reply: &Reply) -> Vec<Value> {
-    assert_eq!(
-        (reply.status, reply.ending),
-        (200, Ending::Complete),
-        "{}",
-        reply.text()
-    );
-    let mut blocks: Vec<Value> = Vec::new();
-    let mut arguments = String::new();
-    let mut open = false;
-    let names = reply.event_names();
-    assert_eq!(
-        names.first().map(String::as_str),
-        Some("message_start"),
-        "{}",
-        reply.text()
-    );
-    assert_eq!(
-        names.last().map(String::as_str),
-        Some("message_stop"),
-        "{}",
-        reply.text()
-    );
-    for event in reply.events().iter().filter(|event| !event.data.is_empty()) {
-        let data = event.json();
-        assert_eq!(data["type"], event.name, "{event:?}");
-        match event.name.as_str() {
-            "content_block_start" => {
-                assert!(!open, "two blocks open: {}", reply.text());
-                assert_eq!(data["index"], blocks.len(), "{event:?}");
-                open = true;
-                blocks.push(data["content_block"].clone());
-            }
-            "content_block_delta" => {
-                assert!(open, "{event:?}");
-                let block = blocks.last_mut().unwrap();
-                let delta = &data["delta"];
-                for (part, field) in [
-                    ("text", "text"),
-                    ("thinking", "thinking"),
-                    ("signature", "signature"),
-                ] {
-                    if let Some(piece) = delta[part].as_str() {
-                        let so_far = block[field].as_str().unwrap_or_default();
-                        block[field] = format!("{so_far}{piece}").into();
-                    }
-                }
-                arguments.push_str(delta["partial_json"].as_str().unwrap_or_default());
-            }
-            "content_block_stop" => {
-                assert!(open, "{event:?}");
-                open = false;
-                let block = blocks.last_mut().unwrap();
-                if !arguments.is_empty() {
-                    block["input"] = serde_json::from_str(&arguments).unwrap();
-                    arguments.clear();
-                }
-            }
-            _ => {}
-        }
-    }
-    assert!(!open, "a block was left open: {}", reply.text());
-    blocks
 }
 
 fn last_delta(reply: &Reply) -> Value {
@@ -418,110 +351,6 @@ async fn an_openai_refusal_reaches_an_anthropic_client_in_its_shape() {
             .contains("Unsupported value"),
         "{json}"
     );
-}
-
-/// Anthropic is down for one turn; another vendor thinks and answers. When Anthropic is back, it must not meet
-/// thinking that is not its own: it would refuse the whole conversation.
-#[tokio::test]
-async fn a_conversation_goes_to_another_vendor_and_comes_back() {
-    let reasoning = [
-        completion_chunk(
-            &json!({"role": "assistant", "content": "", "reasoning_content": "let me "}),
-            None,
-        ),
-        completion_chunk(&json!({"reasoning_content": "think"}), None),
-        completion_chunk(&json!({"content": "42"}), None),
-        completion_chunk(&json!({}), Some("stop")),
-        completion_end(),
-    ]
-    .concat();
-    let first = Upstream::script([refuses(500, "api_error", "boom"), says("43"), says("44")]).await;
-    let second = Upstream::script([Act::events(reasoning)]).await;
-    let setup = Setup::of([
-        Provider::anthropic("a", &first.url()),
-        Provider::openai("o", &second.url()),
-    ]);
-    let proxy = Proxy::start(setup).await;
-    let mut body = json!({
-        "model": MODEL, "max_tokens": 2048, "stream": true, "thinking": {"type": "enabled", "budget_tokens": 1024},
-        "messages": [{"role": "user", "content": "what is it?"}],
-    });
-
-    let reply = proxy.ask(Request::messages(body.to_string())).await;
-    let blocks = assemble(&reply);
-    assert_eq!(blocks.len(), 2, "{blocks:?}");
-    assert_eq!(
-        (&blocks[0]["type"], &blocks[0]["thinking"]),
-        (&json!("thinking"), &json!("let me think"))
-    );
-    assert!(blocks[0]["signature"].is_string(), "{blocks:?}");
-    assert_eq!(blocks[1], json!({"type": "text", "text": "42"}));
-    assert_eq!((first.calls(), second.calls()), (1, 1));
-
-    // A signature of Anthropic's own stays where it is.
-    let own = json!({"type": "thinking", "thinking": "mine", "signature": "EqQBCkgIARABGAIiQL=="});
-    body["stream"] = json!(false);
-    let history = body["messages"].as_array_mut().unwrap();
-    history.push(json!({"role": "assistant", "content": blocks}));
-    history.push(json!({"role": "user", "content": "and the next?"}));
-    history.push(json!({"role": "assistant", "content": [own, {"type": "text", "text": "43?"}]}));
-    history.push(json!({"role": "user", "content": "sure?"}));
-    for answer in ["43", "44"] {
-        let reply = proxy.ask(Request::messages(body.to_string())).await;
-        assert_eq!((reply.status, reply.text()), (200, message(answer)));
-    }
-
-    for index in [1, 2] {
-        let seen = first.seen(index);
-        let sent = seen.json();
-        assert_eq!(
-            sent["messages"][1]["content"],
-            json!([{"type": "text", "text": "42"}]),
-            "{sent}"
-        );
-        assert_eq!(sent["messages"][3]["content"][0], own, "{sent}");
-        assert!(!seen.text().contains("let me think"), "{sent}");
-        let mut expected = body.clone();
-        expected["messages"][1]["content"] = json!([{"type": "text", "text": "42"}]);
-        assert_eq!(sent, expected);
-    }
-    assert_eq!((first.calls(), second.calls()), (3, 1));
-}
-
-#[tokio::test]
-async fn a_refused_signature_is_repaired_once() {
-    let refused = refuses(
-        400,
-        "invalid_request_error",
-        "messages.1.content.0: Invalid `signature` in `thinking` block",
-    );
-    let upstream =
-        Upstream::script([refused.clone(), says("healed"), refused.clone(), refused]).await;
-    let proxy = anthropic(&upstream).await;
-    let body = json!({
-        "model": MODEL, "max_tokens": 2048,
-        "messages": [
-            {"role": "user", "content": "hi"},
-            {"role": "assistant", "content": [
-                {"type": "thinking", "thinking": "of another account", "signature": "c2lnbmF0dXJl"},
-                {"type": "text", "text": "hello"},
-            ]},
-            {"role": "user", "content": "go on"},
-        ],
-    });
-    let reply = proxy.ask(Request::messages(body.to_string())).await;
-    assert_eq!((reply.status, reply.text()), (200, message("healed")));
-    assert_eq!(upstream.seen(0).json(), body);
-    let healed = upstream.seen(1).json();
-    assert_eq!(
-        healed["messages"][1]["content"],
-        json!([{"type": "text", "text": "hello"}]),
-        "{healed}"
-    );
-
-    let reply = proxy.ask(Request::messages(body.to_string())).await;
-    assert_eq!(reply.status, 400, "{}", reply.text());
-    assert_eq!(upstream.calls(), 4);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::upstream::Act;
+use super::script::Act;
 use super::wire::chunk;
 
 /// The model most journeys ask for.

@@ -1,11 +1,13 @@
 //! What journeys are made of: the program itself, scripted providers, clients that see every byte.
 
 pub mod answers;
+pub mod assembly;
 pub mod client;
 #[cfg(test)]
 mod direct;
 pub mod h2c;
 pub mod proxy;
+pub mod script;
 pub mod setup;
 pub mod upstream;
 pub mod wire;
