@@ -2,7 +2,6 @@
 
 use crate::support::answers::MODEL;
 use crate::support::answers::ask;
-use crate::support::answers::ask_chat;
 use crate::support::answers::ask_sized;
 use crate::support::answers::message;
 use crate::support::answers::says;
@@ -87,12 +86,34 @@ async fn an_openai_client_without_a_key_is_told_in_its_shape() {
     let upstream = Upstream::silent().await;
     let setup = Setup::of([Provider::anthropic("a", &upstream.url())]).gateway_key(KEY);
     let proxy = Proxy::start(setup).await;
-    let reply = proxy.ask(Request::chat(ask_chat("hi", false))).await;
+    let reply = proxy
+        .ask(Request::post(
+            "/v1/chat/completions",
+            r#"{"model":"gpt-x","messages":[]}"#,
+        ))
+        .await;
     assert_eq!(reply.status, 401);
     let json = reply.json();
     assert_eq!(json["error"]["code"], "invalid_api_key", "{json}");
     assert_eq!(json["error"]["type"], "invalid_request_error", "{json}");
     assert_eq!(reply.header("x-should-retry"), Some("false"));
+}
+
+#[tokio::test]
+async fn an_openai_path_that_is_not_served_is_a_404_in_its_shape() {
+    let (upstream, proxy) = one(&[]).await;
+    let reply = proxy
+        .ask(Request::post(
+            "/v1/responses",
+            r#"{"model":"gpt-x","input":"hi"}"#,
+        ))
+        .await;
+    assert_eq!(reply.status, 404, "{}", reply.text());
+    let json = reply.json();
+    assert_eq!(json["error"]["type"], "invalid_request_error", "{json}");
+    assert!(json["error"]["message"].is_string(), "{json}");
+    assert_eq!(json.get("type"), None, "{json}");
+    assert_eq!(upstream.calls(), 0);
 }
 
 #[tokio::test]
@@ -140,7 +161,6 @@ async fn a_wrong_method_is_told_the_right_one() {
     for (method, path, allow) in [
         ("GET", "/v1/messages", "POST"),
         ("DELETE", "/v1/messages", "POST"),
-        ("GET", "/v1/chat/completions", "POST"),
         ("GET", "/v1/messages/count_tokens", "POST"),
         ("GET", "/providers/reload", "POST"),
         ("POST", "/providers", "GET"),
@@ -297,17 +317,6 @@ async fn an_unknown_model_is_a_404_with_near_names() {
         "not_found_error",
     );
     assert!(message.contains("claude-haiku-4-5"), "{message}");
-
-    let reply = proxy
-        .ask(Request::chat(ask_chat("hi", false).replace(MODEL, "gpt-9")))
-        .await;
-    assert_eq!(reply.status, 404);
-    assert_eq!(
-        reply.json()["error"]["code"],
-        "model_not_found",
-        "{}",
-        reply.text()
-    );
     assert_eq!(upstream.calls(), 0);
 }
 

@@ -1,7 +1,6 @@
 //! What may not cross: connections' own headers, credentials, cookies, traces of proxies.
 
 use crate::support::answers::ask;
-use crate::support::answers::ask_chat;
 use crate::support::answers::completion;
 use crate::support::answers::message;
 use crate::support::answers::says;
@@ -125,7 +124,7 @@ async fn each_provider_gets_its_own_key_where_it_looks_for_it() {
         ),
         (
             "gpt-o",
-            Request::chat(ask_chat("hi", false).replace(model, "gpt-o")),
+            Request::messages(ask("hi").replace(model, "gpt-o")),
         ),
     ] {
         // The seeds' set-up of Claude Code sends both headers, with different values.

@@ -321,17 +321,3 @@ async fn a_streaming_client_gets_a_refusal_as_json_with_its_status() {
     assert_eq!((reply.status, reply.text()), (400, body));
     assert_eq!(reply.header("content-type"), Some("application/json"));
 }
-
-#[tokio::test]
-async fn an_openai_request_to_an_openai_provider_is_not_touched_either() {
-    let body = "{\"model\":\"gpt-x\",\"messages\":[{\"role\":\"user\",\"content\":\"caf\\u00e9\"}],\"n\":1.0,\
-        \"provider\":{\"order\":[\"x\"]},\"zz\":1e2 }";
-    let answer = crate::support::answers::completion("hello").replace(':', " : ");
-    let upstream = Upstream::script([Act::answer(200, &[], &answer)]).await;
-    let proxy = Proxy::start(Setup::of([Provider::openai("o", &upstream.url())])).await;
-    let reply = proxy.ask(Request::chat(body)).await;
-    assert_eq!((reply.status, reply.text()), (200, answer));
-    let seen = upstream.only();
-    assert_eq!(seen.text(), body);
-    assert_eq!(seen.head.line, "POST /v1/chat/completions HTTP/1.1");
-}

@@ -2,7 +2,6 @@
 
 use crate::support::answers::MODEL;
 use crate::support::answers::ask;
-use crate::support::answers::ask_chat;
 use crate::support::answers::ask_stream;
 use crate::support::answers::error_body;
 use crate::support::answers::refuses;
@@ -194,24 +193,6 @@ async fn the_trace_is_only_for_who_asks() {
     let plain = proxy.ask(Request::messages(ask("hi"))).await;
     assert_eq!(plain.header("x-pointsman-trace"), None);
     assert_eq!(plain.header("x-pointsman-attempts"), Some("1"));
-}
-
-#[tokio::test]
-async fn an_openai_client_is_told_in_its_own_shape() {
-    let first = Upstream::always(refuses(500, "api_error", "boom")).await;
-    let second = Upstream::always(Act::new().reset()).await;
-    let setup = Setup::of([
-        Provider::anthropic("a", &first.url()),
-        Provider::openai("o", &second.url()),
-    ]);
-    let proxy = Proxy::start(setup).await;
-    let reply = proxy.ask(Request::chat(ask_chat("hi", false))).await;
-    assert_eq!(reply.status, 503, "{}", reply.text());
-    let json = reply.json();
-    assert_eq!(json["error"]["type"], "server_error", "{json}");
-    assert!(json["error"]["message"].is_string(), "{json}");
-    assert_eq!(json.get("type"), None, "{json}");
-    assert_eq!((first.calls(), second.calls()), (1, 1));
 }
 
 #[tokio::test]

@@ -5,19 +5,14 @@ use serde_json::json;
 
 use crate::support::answers::MODEL;
 use crate::support::answers::ask;
-use crate::support::answers::ask_chat;
 use crate::support::answers::ask_stream;
 use crate::support::answers::completion;
 use crate::support::answers::completion_chunk;
 use crate::support::answers::completion_end;
 use crate::support::answers::completion_stream;
-use crate::support::answers::event;
-use crate::support::answers::says;
-use crate::support::answers::start;
 use crate::support::answers::stream;
 use crate::support::answers::streams;
 use crate::support::assembly::assemble;
-use crate::support::client::Ending;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
@@ -213,57 +208,6 @@ async fn a_tool_loop_runs_through_an_openai_provider() {
 }
 
 #[tokio::test]
-async fn an_openai_client_gets_json_and_a_stream_from_an_anthropic_provider() {
-    let upstream = Upstream::script([says("Hello there"), streams("Hello there")]).await;
-    let proxy = anthropic(&upstream).await;
-
-    let whole = proxy.ask(Request::chat(ask_chat("hi", false))).await;
-    assert_eq!(whole.status, 200, "{}", whole.text());
-    let json = whole.json();
-    assert_eq!(json["object"], "chat.completion", "{json}");
-    assert_eq!(json["choices"][0]["message"]["role"], "assistant", "{json}");
-    assert_eq!(
-        json["choices"][0]["message"]["content"], "Hello there",
-        "{json}"
-    );
-    assert_eq!(json["choices"][0]["finish_reason"], "stop", "{json}");
-    assert_eq!(json["usage"]["prompt_tokens"], 11, "{json}");
-
-    let streamed = proxy.ask(Request::chat(ask_chat("hi", true))).await;
-    assert_eq!(streamed.ending, Ending::Complete);
-    assert!(
-        streamed.text().ends_with("data: [DONE]\n\n"),
-        "{}",
-        streamed.text()
-    );
-    let events = streamed.events();
-    let chunks: Vec<Value> = events
-        .iter()
-        .filter(|event| !event.data.is_empty() && event.data != "[DONE]")
-        .map(crate::support::client::SseEvent::json)
-        .collect();
-    let text: String = chunks
-        .iter()
-        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
-        .collect();
-    assert_eq!(text, "Hello there");
-    let finished = chunks
-        .iter()
-        .filter(|chunk| chunk["choices"][0]["finish_reason"] == "stop")
-        .count();
-    assert_eq!(finished, 1, "{}", streamed.text());
-
-    let seen = upstream.seen(0);
-    assert_eq!(seen.head.line, "POST /v1/messages HTTP/1.1");
-    assert_eq!(seen.header("anthropic-version"), Some("2023-06-01"));
-    assert_eq!(seen.headers().all("x-api-key"), [key_of("a")]);
-    assert_eq!(seen.header("authorization"), None);
-    let sent = seen.json();
-    assert!(sent["max_tokens"].is_u64(), "{sent}");
-    assert_eq!(upstream.seen(1).json()["stream"], true);
-}
-
-#[tokio::test]
 async fn a_cut_openai_stream_is_not_closed_as_complete() {
     let chunks = [
         completion_chunk(&json!({"role": "assistant", "content": ""}), None),
@@ -284,27 +228,6 @@ async fn a_cut_openai_stream_is_not_closed_as_complete() {
         "{}",
         reply.text()
     );
-}
-
-#[tokio::test]
-async fn a_cut_anthropic_stream_is_told_to_an_openai_client() {
-    let shown = [
-        start(),
-        crate::support::answers::open_text(),
-        crate::support::answers::delta("Hel"),
-    ];
-    let upstream = Upstream::script([Act::stream().data(shown.concat()).reset()]).await;
-    let proxy = anthropic(&upstream).await;
-    let reply = proxy.ask(Request::chat(ask_chat("hi", true))).await;
-    assert!(reply.text().contains("Hel"), "{}", reply.text());
-    assert!(!reply.text().contains("[DONE]"), "{}", reply.text());
-    assert!(
-        !reply.text().contains(r#""finish_reason":"stop""#),
-        "{}",
-        reply.text()
-    );
-    let last = reply.events().pop().unwrap();
-    assert!(last.json()["error"]["message"].is_string(), "{last:?}");
 }
 
 #[tokio::test]
@@ -413,27 +336,5 @@ async fn json_where_a_stream_was_asked_for_becomes_one() {
     assert_eq!(
         assemble(&reply),
         [json!({"type": "text", "text": "Hello there"})]
-    );
-}
-
-#[tokio::test]
-async fn an_event_name_the_translator_does_not_know_does_not_stop_an_openai_client() {
-    let odd = [
-        start(),
-        event("news_of_tomorrow", r#"{"type":"news_of_tomorrow"}"#),
-        stream("on").split_once("\n\n").unwrap().1.to_owned(),
-    ];
-    let upstream = Upstream::script([Act::events(odd.concat())]).await;
-    let proxy = anthropic(&upstream).await;
-    let reply = proxy.ask(Request::chat(ask_chat("hi", true))).await;
-    assert!(
-        reply.text().contains(r#""content":"on""#),
-        "{}",
-        reply.text()
-    );
-    assert!(
-        reply.text().ends_with("data: [DONE]\n\n"),
-        "{}",
-        reply.text()
     );
 }

@@ -35,13 +35,6 @@ pub fn ask_sized(size: usize, stream: bool) -> String {
     }
 }
 
-/// An OpenAI request.
-pub fn ask_chat(text: &str, stream: bool) -> String {
-    format!(
-        r#"{{"model":"{MODEL}","stream":{stream},"messages":[{{"role":"user","content":"{text}"}}]}}"#
-    )
-}
-
 /// An Anthropic answer in one piece.
 pub fn message(text: &str) -> String {
     format!(

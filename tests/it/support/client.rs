@@ -53,11 +53,6 @@ impl Request {
         Request::post("/v1/messages", body).header("anthropic-version", "2023-06-01")
     }
 
-    /// `POST /v1/chat/completions`.
-    pub fn chat(body: impl AsRef<[u8]>) -> Request {
-        Request::post("/v1/chat/completions", body)
-    }
-
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Request {
         self.headers.push((name.to_owned(), value.to_owned()));
