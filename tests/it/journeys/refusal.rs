@@ -126,6 +126,24 @@ async fn when_all_credentials_are_dead_the_clients_own_is_not_blamed() {
 }
 
 #[tokio::test]
+async fn dead_credentials_stay_dead_without_asking_again() {
+    let dead = refuses(401, "authentication_error", "invalid x-api-key");
+    let first = Upstream::always(dead.clone()).await;
+    let second = Upstream::always(dead).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    for _ in 0..3 {
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        is_our_own(&reply, 502, "api_error");
+        assert_eq!(reply.header("x-should-retry"), Some("false"));
+    }
+    assert_eq!((first.calls(), second.calls()), (1, 1));
+}
+
+#[tokio::test]
 async fn different_failures_are_a_503_that_is_tried_again() {
     let acts = vec![
         refuses(500, "api_error", "boom"),
