@@ -82,24 +82,6 @@ async fn who_shows_no_key_is_told_once() {
 }
 
 #[tokio::test]
-async fn an_openai_client_without_a_key_is_told_in_its_shape() {
-    let upstream = Upstream::silent().await;
-    let setup = Setup::of([Provider::anthropic("a", &upstream.url())]).gateway_key(KEY);
-    let proxy = Proxy::start(setup).await;
-    let reply = proxy
-        .ask(Request::post(
-            "/v1/chat/completions",
-            r#"{"model":"gpt-x","messages":[]}"#,
-        ))
-        .await;
-    assert_eq!(reply.status, 401);
-    let json = reply.json();
-    assert_eq!(json["error"]["code"], "invalid_api_key", "{json}");
-    assert_eq!(json["error"]["type"], "invalid_request_error", "{json}");
-    assert_eq!(reply.header("x-should-retry"), Some("false"));
-}
-
-#[tokio::test]
 async fn an_openai_path_that_is_not_served_is_a_404_in_its_shape() {
     let (upstream, proxy) = one(&[]).await;
     let reply = proxy
