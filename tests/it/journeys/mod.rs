@@ -1,7 +1,6 @@
 //! Journeys: what a client, the providers and an operator see of one request or a few.
 
 mod admin;
-mod affinity;
 mod answering;
 mod bodies;
 mod caps;
@@ -19,4 +18,5 @@ mod pings;
 mod refusal;
 mod secrets;
 mod stale;
+mod strategies;
 mod translation;
