@@ -5,6 +5,7 @@ to say the same and the upstream has to see the same.
 """
 
 import json
+import re
 import struct
 import zlib
 from contextlib import ExitStack
@@ -46,6 +47,10 @@ def run(score):
         score.case(f"claude code {kind}: compacts when told the prompt is too long", compaction, kind)
         for fault in INVISIBLE:
             score.case(f"claude code {kind}: invisible {fault}", invisible, kind, fault)
+        score.case(f"claude code {kind}: failover behind pings", behind_pings, kind)
+        score.case(f"claude code {kind}: a failure told in the stream", told_in_stream, kind)
+        score.case(f"claude code {kind}: /context counts tokens", context, kind)
+        score.case(f"claude code {kind}: a web search of the vendor", web_search, kind)
     score.case("claude code crosses dialects in one conversation", crosses_dialects)
     score.case("claude code with two credentials", two_credentials)
     score.case("claude code with its own credential passed on", own_credential)
@@ -56,11 +61,16 @@ def run(score):
 class Baseline:
     """A loop without the proxy, and what the upstream saw of it."""
 
+    def __init__(self):
+        self._calls = None
+
     def take(self):
-        with Upstream("direct") as up, Claude(up.url) as claude:
-            reply = play_loop(claude, "direct")
-            assert not reply.retries(), reply.retries()
-            self.calls = up.inference()
+        if self._calls is None:
+            with Upstream("direct") as up, Claude(up.url) as claude:
+                reply = play_loop(claude, "direct")
+                equal(reply.retries(), [], "repeats by the client")
+                self._calls = up.inference()
+        return self._calls
 
 
 def play_loop(claude, name):
@@ -88,12 +98,12 @@ def fine(reply):
     assert reply.code == 0 and not reply.failed, reply.raw[-2000:]
 
 
-def pair(stack, kind, *firsts, claude=None, second=None, **more):
+def pair(stack, kind, *firsts, claude=None, second=None, timeouts=IMPATIENT, **more):
     """Providers in front, one that is well behind them, a proxy and a client."""
     ups = [stack.enter_context(up) for up in firsts]
     ups.append(stack.enter_context(Upstream("well", **(second or {}))))
     model = "passthrough" if kind == "anthropic" else UPSTREAM_MODEL
-    entries = [provider(up, kind, timeouts=IMPATIENT) for up in ups]
+    entries = [provider(up, kind, timeouts=timeouts) for up in ups]
     proxy = stack.enter_context(Proxy(config(*entries, model=model, **more)))
     return proxy, stack.enter_context(Claude(proxy.url, **(claude or {}))), ups
 
@@ -109,7 +119,7 @@ def loop_behind_dead(kind, direct):
         for call in calls:
             check_credentials(call, kind)
         if kind == "anthropic":
-            for mine, plain in zip(calls, direct.calls, strict=True):
+            for mine, plain in zip(calls, direct.take(), strict=True):
                 same_request(mine, plain)
         else:
             check_translated(calls)
@@ -206,6 +216,63 @@ def cut_once(kind):
         fine(reply)
         contains(reply.text, "All is well here, said the scripted provider.")
         equal(len(only.inference()), 2, "calls")
+
+
+def behind_pings(kind):
+    """The head and pings are out before the first provider turns out to be stalled."""
+    with ExitStack() as stack:
+        proxy, claude, (bad, well) = pair(
+            stack,
+            kind,
+            Upstream("bad", fault="stall"),
+            timeouts={"first_byte": 3, "first_content": 3},
+            settings={"ping_after": 1, "ping_interval": 1},
+        )
+        reply = claude.ask({"say": "All is well here, said the scripted provider."})
+        fine(reply)
+        contains(reply.text, "All is well here, said the scripted provider.")
+        equal(reply.retries(), [], "repeats by the client")
+        equal((len(bad.inference()), len(well.inference())), (1, 1), "calls")
+
+
+def told_in_stream(kind):
+    """Nobody answered and pings are out: the error in the stream makes the client repeat."""
+    with ExitStack() as stack:
+        proxy, claude, (only,) = pair(
+            stack,
+            kind,
+            second={"faults": ["stall"]},
+            timeouts={"first_byte": 2, "first_content": 2},
+            settings={"ping_after": 1, "ping_interval": 1, "max_attempts": 1},
+        )
+        reply = claude.ask({"say": "All is well here, said the scripted provider."})
+        fine(reply)
+        contains(reply.text, "All is well here, said the scripted provider.")
+        equal(len(only.inference()), 2, "calls")
+
+
+def context(kind):
+    """`/context` counts every part of the prompt, dozens of calls at once."""
+    with ExitStack() as stack:
+        proxy, claude, (well,) = pair(stack, kind)
+        reply = claude.ask("/context")
+        fine(reply)
+        contains(reply.text, "Context Usage")
+        tokens = re.search(r"\*\*Tokens:\*\* ([\d.]+)k", reply.text)
+        assert tokens and float(tokens[1]) > 5, reply.text[:300]
+        equal(well.inference(), [], "paid calls")
+
+
+def web_search(kind):
+    """A request whose only tool runs at the vendor; other dialects have no such tool."""
+    with ExitStack() as stack:
+        proxy, claude, (well,) = pair(stack, kind)
+        search = {"name": "WebSearch", "input": {"query": "what does a pointsman do"}}
+        reply = claude.ask({"tools": [search]})
+        fine(reply)
+        contains(reply.text, "well finished", "what does a pointsman do")
+        if kind == "anthropic":
+            contains(json.dumps(well.inference()[1]["body"]["tools"]), "web_search_20")
 
 
 def two_turns(kind):

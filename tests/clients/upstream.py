@@ -20,7 +20,8 @@ of the text), `end` (a clean end there), `break:TYPE` (an error event of that ty
 `too_long` (the dialect's 400 for it), `cut_head` (closed before any content), `overloaded` (an error event instead of content), `lie`
 (a 200 whose JSON is an error). `dead=True` refuses connections.
 
-Every request is kept in `calls` and, if asked, appended to a JSON-lines file.
+A request the vendor would refuse is refused with its 400 (`strict.py`). Every request is kept in
+`calls` and, if asked, appended to a JSON-lines file.
 """
 
 import argparse
@@ -33,6 +34,8 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import strict
 
 # A stalled call is given up after this many seconds even if the client keeps waiting.
 STALL_LIMIT = 60
@@ -213,12 +216,11 @@ class Handler(BaseHTTPRequestHandler):
             status = play["status"]
             message = play.get("message", f"scripted status {status}")
             return self._error(status, message, anthropic, play.get("code"))
-        if anthropic and self.headers.get("anthropic-version") != "2023-06-01":
-            for field in ("temperature", "top_p", "top_k"):
-                if field in body:
-                    return self._error(400, f"{field}: Extra inputs are not permitted", anthropic)
-        if "thread" in body:
+        if anthropic and "thread" in body:
             return self._json(400, threads_refused())
+        version = self.headers.get("anthropic-version", "") if anthropic else None
+        if refusal := strict.complaint(body, version):
+            return self._error(400, refusal, anthropic)
         if play.get("cut"):
             fault = "cut"
         turn = turn_of(play, body, anthropic, self.up.name)
