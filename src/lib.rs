@@ -1,9 +1,12 @@
 //! Pointsman: a reverse proxy that keeps AI coding clients running.
 
+pub mod access;
 pub mod config;
 pub mod credential;
 pub mod error;
 pub mod health;
 pub mod net;
 pub mod protocol;
+pub mod telemetry;
+pub mod tokens;
 pub mod types;
