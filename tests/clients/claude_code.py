@@ -51,6 +51,7 @@ def run(score):
         score.case(f"claude code {kind}: a failure told in the stream", told_in_stream, kind)
         score.case(f"claude code {kind}: /context counts tokens", context, kind)
         score.case(f"claude code {kind}: a web search of the vendor", web_search, kind)
+    score.case("claude code runs a tool call that was whole before the cut", cut_after_tool_call)
     score.case("claude code crosses dialects in one conversation", crosses_dialects)
     score.case("claude code with two credentials", two_credentials)
     score.case("claude code with its own credential passed on", own_credential)
@@ -207,6 +208,16 @@ def cut_stream(kind, think):
         contains(reply.text, "All is well here, said the scripted provider.")
         equal(len(bad.inference()), 1, "calls of the cutting one")
         equal(len(well.inference()), 1, "calls of the well one")
+
+
+def cut_after_tool_call():
+    """The call is whole when the stream breaks. Told so in an orderly way the client runs it;
+    a reset would make it throw the call away and pay for it again."""
+    with ExitStack() as stack:
+        proxy, claude, (only,) = pair(stack, "anthropic", second={"faults": ["cut_late"]})
+        reply = play_loop(claude, "well")
+        equal(reply.retries(), [], "repeats by the client")
+        equal(len(only.inference()), 3, "calls")
 
 
 def cut_once(kind):

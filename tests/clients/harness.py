@@ -47,7 +47,8 @@ class Score:
             run(*args)
         except Exception as fault:
             where = "" if isinstance(fault, AssertionError) and fault.args else traceback.format_exc()
-            self.fail(name, f"{type(fault).__name__}: {fault}\n{where}")
+            log = getattr(fault, "proxy_log", "")
+            self.fail(name, f"{type(fault).__name__}: {fault}\n{where}{log}")
         else:
             self.ok(name)
 
@@ -110,7 +111,9 @@ class Proxy:
         threading.Thread(target=self._process.stdout.read, daemon=True).start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, fault, trace):
+        if fault is not None:
+            fault.proxy_log = "\nlog of the proxy:\n" + self.log()
         self._stop()
 
     def _stop(self):

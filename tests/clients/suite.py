@@ -47,7 +47,7 @@ def sdks(score):
         if score.only not in name and name not in score.only:
             continue
         with ExitStack() as stack:
-            env = three_proxies(stack)
+            env, proxies = three_proxies(stack)
             try:
                 done = subprocess.run(
                     command,
@@ -58,12 +58,15 @@ def sdks(score):
                     timeout=SDK_LIMIT,
                 )
                 score.merge(name, done.stdout + done.stderr, done.returncode)
+                if done.returncode:
+                    for proxy in proxies:
+                        print(f"log of a proxy of {name}:\n{proxy.log()}", file=sys.stderr)
             except subprocess.TimeoutExpired as fault:
                 score.fail(name, f"{fault}: {(fault.stdout or b'')[-1500:]}")
 
 
 def three_proxies(stack):
-    """Environment that tells an SDK program where they are; see sdk_python.py."""
+    """Environment that tells an SDK program where they are (see sdk_python.py), and them."""
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="clients-records-"))
     env = {
         "PATH": os.environ["PATH"],
@@ -77,6 +80,11 @@ def three_proxies(stack):
         record.touch()
         return stack.enter_context(Upstream(name, record=record, **more))
 
+    def start(setup):
+        proxies.append(stack.enter_context(Proxy(setup)))
+        return proxies[-1].url
+
+    proxies = []
     dead = upstream("dead", dead=True)
     exact = {MODEL: None, "*": None}
     for side, kind, model in (("A", "anthropic", "passthrough"), ("B", "openai", "other/model-1")):
@@ -86,12 +94,12 @@ def three_proxies(stack):
             {"provider": alive.name, "model": model, "priority": 2},
         ]
         setup = config(provider(dead), provider(alive, kind), routes={k: chain for k in exact})
-        env[f"PROXY_{side}"] = stack.enter_context(Proxy(setup)).url
+        env[f"PROXY_{side}"] = start(setup)
         env[f"RECORD_{side}"] = str(alive.record)
     single = upstream("s")
-    env["PROXY_S"] = stack.enter_context(Proxy(one_route_per_status(single))).url
+    env["PROXY_S"] = start(one_route_per_status(single))
     env["RECORD_S"] = str(single.record)
-    return env
+    return env, proxies
 
 
 def one_route_per_status(upstream):

@@ -16,7 +16,7 @@ anything: the newest user text may carry `play:{...}`, one JSON object with
 What is wrong with the upstream is decided by the test: `fault` for every inference call,
 `faults` for the first ones (then it is well). Faults: `529`, `500`, any other status,
 `stall` (no answer at all), `stall_head` (a head and nothing else), `cut` (reset in the middle
-of the text), `end` (a clean end there), `break:TYPE` (an error event of that type there),
+of the text), `cut_late` (after the last block, before the end), `end` (a clean end there), `break:TYPE` (an error event of that type there),
 `too_long` (the dialect's 400 for it), `cut_head` (closed before any content), `overloaded` (an error event instead of content), `lie`
 (a 200 whose JSON is an error). `dead=True` refuses connections.
 
@@ -249,13 +249,11 @@ class Handler(BaseHTTPRequestHandler):
             self._chunk(in_stream_error(anthropic, "overloaded_error"))
             self._chunk(b"")
             return
-        # In the middle of what is shown: some content is out, the end is not.
-        broken = fault in ("cut", "end") or (fault or "").startswith("break:")
-        for frame in frames[: len(frames) - 4 if broken else len(frames)]:
+        for frame in frames[: shown(frames, fault)]:
             self._chunk(frame)
-        if fault == "cut":
+        if fault in ("cut", "cut_late"):
             raise Gone
-        if broken and fault != "end":
+        if fault and fault.startswith("break:"):
             self._chunk(in_stream_error(anthropic, fault.removeprefix("break:")))
         self._chunk(b"")
 
@@ -389,6 +387,15 @@ def last_text(messages):
         if message.get("role") == "user" and (texts := texts_of(message.get("content"))):
             return texts[-1]
     return ""
+
+
+def shown(frames, fault):
+    """How many frames of a stream go out under a fault of its middle or its end."""
+    if fault == "cut_late":
+        return len(frames) - 2
+    if fault in ("cut", "end") or (fault or "").startswith("break:"):
+        return len(frames) - 4
+    return len(frames)
 
 
 def pieces(text, size=12):
