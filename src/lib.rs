@@ -7,6 +7,7 @@ pub mod error;
 pub mod health;
 pub mod net;
 pub mod protocol;
+pub mod routing;
 pub mod telemetry;
 pub mod tokens;
 pub mod types;

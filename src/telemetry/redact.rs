@@ -6,7 +6,7 @@ use std::borrow::Cow;
 const SHAPES: [(&str, usize); 8] = [
     ("sk-", 8),
     ("bearer ", 8),
-    ("basic ", 12),
+    ("basic ", 20),
     ("AIza", 20),
     ("gsk_", 8),
     ("xai-", 8),
@@ -50,12 +50,15 @@ fn next_secret(text: &str, start: usize) -> Option<(usize, usize)> {
 fn secret_at(text: &str, at: usize) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
     SHAPES.iter().find_map(|(start, least)| {
-        let begins = rest.get(..start.len())?.eq_ignore_ascii_case(start);
-        let from = at + start.len();
-        let token = rest.get(start.len()..)?.trim_start_matches(' ');
-        let from = from + (rest.len() - start.len() - token.len());
-        let length = token.bytes().take_while(|byte| is_of_token(*byte)).count();
-        (begins && *least <= length).then_some((from, from + length))
+        let (begin, token) = rest.split_at_checked(start.len())?;
+        if !begin.eq_ignore_ascii_case(start) {
+            return None;
+        }
+        let spaces = token.len() - token.trim_start_matches(' ').len();
+        let from = at + start.len() + spaces;
+        let token = text.get(from..)?.bytes();
+        let length = token.take_while(|byte| is_of_token(*byte)).count();
+        (*least <= length).then_some((from, from + length))
     })
 }
 
@@ -81,6 +84,7 @@ mod tests {
                 "authorization: bearer   ***",
             ),
             ("Basic dXNlcjpwYXNzd29yZA==", "Basic ***"),
+            ("basic authentication", "basic authentication"),
             ("sk-aaaaaaaaa and sk-bbbbbbbbb", "sk-*** and sk-***"),
             ("?key=AIzaSyA0123456789012345678", "?key=AIza***"),
             ("task-force-is-at-work", "task-force-is-at-work"),

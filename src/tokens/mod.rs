@@ -1,8 +1,8 @@
 //! How many tokens a request has, counted here: for `count_tokens` when no provider can be asked, and for estimates.
 //!
 //! Pure and synchronous. A count of a large body takes tens of milliseconds, so callers use a blocking thread. The
-//! vocabularies are part of the binary; nothing is ever downloaded. Reading order: body ([`content`]), text
-//! ([`vocabulary`]), pictures ([`image`]), what a model family adds ([`family`]).
+//! vocabularies are part of the binary; nothing is ever downloaded. Reading order: body (`content`), text
+//! (`vocabulary`), pictures (`image`), what a model family adds (`family`).
 
 mod base64;
 mod content;
