@@ -1,0 +1,383 @@
+//! Everything known about how one endpoint fares, behind one short lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+
+use super::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted};
+use super::latency::Ewma;
+
+/// How long a model that the provider did not know is not asked for again there.
+const MODEL_UNSUPPORTED_FOR: Duration = Duration::from_secs(600);
+/// Models remembered as unsupported; the oldest gives way.
+const MODELS_REMEMBERED: usize = 256;
+
+/// The health of one endpoint. Shared by all requests and kept across reloads.
+#[derive(Debug)]
+pub struct EndpointHealth {
+    inner: Mutex<Inner>,
+    in_flight: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    breaker: Breaker,
+    cooling: Option<(Instant, &'static str)>,
+    last_error: Option<LastError>,
+    last_success: Option<SystemTime>,
+    ttft: Ewma,
+    duration: Ewma,
+    unsupported: HashMap<String, Instant>,
+    served: u64,
+    failed: u64,
+    cache_read: u64,
+    prompt: u64,
+    probe_down: bool,
+}
+
+#[derive(Clone, Debug)]
+struct LastError {
+    at: SystemTime,
+    what: String,
+}
+
+/// Why an endpoint takes no request now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its circuit is open until then; `None` while a trial decides.
+    CircuitOpen(Option<Instant>),
+    /// The provider asked for quiet until then.
+    Cooling(Instant, &'static str),
+    /// It does not know the model.
+    ModelUnsupported(Instant),
+    /// As many requests as allowed are under way.
+    Full,
+}
+
+/// What people may see of an endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointView {
+    /// Where the circuit stands.
+    pub state: BreakerState,
+    /// Errors counted now.
+    pub errors: u32,
+    /// When a cooldown ends, and why.
+    pub cooling: Option<(Instant, &'static str)>,
+    /// The last error: when and what.
+    pub last_error: Option<(SystemTime, String)>,
+    /// The last good answer.
+    pub last_success: Option<SystemTime>,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Requests answered well.
+    pub served: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Average time to first content, milliseconds.
+    pub ttft_ms: Option<f64>,
+    /// Average time of a whole answer, milliseconds.
+    pub duration_ms: Option<f64>,
+    /// Prompt tokens read from the provider's cache, of all prompt tokens.
+    pub cache_hit_ratio: Option<f64>,
+    /// Models it said it does not know.
+    pub unsupported: Vec<String>,
+    /// Whether the last active probe failed.
+    pub probe_down: bool,
+}
+
+/// One request's place at an endpoint. Dropping it gives the place back, and the trial if it was one.
+#[derive(Debug)]
+pub struct Permit {
+    health: Arc<EndpointHealth>,
+    trial: bool,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.health.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.trial {
+            self.health.inner.lock().breaker.abandon();
+        }
+    }
+}
+
+impl EndpointHealth {
+    /// Nothing known: counts as healthy.
+    pub fn new(policy: BreakerPolicy) -> Self {
+        EndpointHealth {
+            inner: Mutex::new(Inner {
+                breaker: Breaker::new(policy),
+                cooling: None,
+                last_error: None,
+                last_success: None,
+                ttft: Ewma::default(),
+                duration: Ewma::default(),
+                unsupported: HashMap::new(),
+                served: 0,
+                failed: 0,
+                cache_read: 0,
+                prompt: 0,
+                probe_down: false,
+            }),
+            in_flight: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes a new policy and keeps everything known.
+    pub fn set_policy(&self, policy: BreakerPolicy) {
+        self.inner.lock().breaker.set_policy(policy);
+    }
+
+    /// Whether a request for `model` could be sent now; takes nothing.
+    pub fn check(
+        &self,
+        now: Instant,
+        model: &str,
+        max_in_flight: Option<usize>,
+    ) -> Result<(), Refusal> {
+        let inner = self.inner.lock();
+        inner.passive_refusal(now, model)?;
+        if max_in_flight.is_some_and(|max| max <= self.in_flight.load(Ordering::Relaxed)) {
+            return Err(Refusal::Full);
+        }
+        match inner.breaker.peek(now) {
+            Admission::Pass | Admission::Trial => Ok(()),
+            Admission::Refused(until) => Err(Refusal::CircuitOpen(until)),
+        }
+    }
+
+    /// Takes a place for a request.
+    pub fn admit(
+        self: &Arc<Self>,
+        now: Instant,
+        model: &str,
+        max_in_flight: Option<usize>,
+    ) -> Result<Permit, Refusal> {
+        let mut inner = self.inner.lock();
+        inner.passive_refusal(now, model)?;
+        if max_in_flight.is_some_and(|max| max <= self.in_flight.load(Ordering::Relaxed)) {
+            return Err(Refusal::Full);
+        }
+        let trial = match inner.breaker.admit(now) {
+            Admission::Pass => false,
+            Admission::Trial => true,
+            Admission::Refused(until) => return Err(Refusal::CircuitOpen(until)),
+        };
+        Ok(self.place(trial))
+    }
+
+    /// Takes a place although the circuit is open: there is no better endpoint (`fail_open`).
+    pub fn admit_anyway(self: &Arc<Self>) -> Permit {
+        self.place(false)
+    }
+
+    fn place(self: &Arc<Self>, trial: bool) -> Permit {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Permit {
+            health: Arc::clone(self),
+            trial,
+        }
+    }
+
+    /// An answer has shown its first content.
+    pub fn promising(&self, ttft: Duration) {
+        let mut inner = self.inner.lock();
+        inner.breaker.promising();
+        inner.ttft.add(ttft.as_secs_f64() * 1e3);
+    }
+
+    /// A request was answered, whole.
+    pub fn success(&self, now: Instant, duration: Duration) {
+        let mut inner = self.inner.lock();
+        inner.breaker.success(now);
+        inner.served = inner.served.saturating_add(1);
+        inner.last_success = Some(SystemTime::now());
+        inner.duration.add(duration.as_secs_f64() * 1e3);
+    }
+
+    /// Tokens of an answer, for the cache-hit ratio.
+    pub fn tokens(&self, prompt: u64, cache_read: u64) {
+        let mut inner = self.inner.lock();
+        inner.prompt = inner.prompt.saturating_add(prompt);
+        inner.cache_read = inner.cache_read.saturating_add(cache_read);
+    }
+
+    /// An attempt met an error that counts against the endpoint.
+    pub fn error(&self, now: Instant, fingerprint: Option<u64>, what: &str) -> Counted {
+        let mut inner = self.inner.lock();
+        inner.note(what);
+        inner.breaker.error(now, fingerprint)
+    }
+
+    /// An attempt failed in a way that says nothing about the endpoint's circuit.
+    pub fn note(&self, what: &str) {
+        self.inner.lock().note(what);
+    }
+
+    /// The provider asks for quiet until then.
+    pub fn cool(&self, until: Instant, why: &'static str) {
+        let mut inner = self.inner.lock();
+        if inner.cooling.is_none_or(|(before, _)| before < until) {
+            inner.cooling = Some((until, why));
+        }
+    }
+
+    /// The provider does not know `model`.
+    pub fn model_unsupported(&self, now: Instant, model: &str) {
+        let unsupported = &mut self.inner.lock().unsupported;
+        unsupported.retain(|_, until| now < *until);
+        if unsupported.len() < MODELS_REMEMBERED {
+            unsupported.insert(model.to_owned(), now + MODEL_UNSUPPORTED_FOR);
+        }
+    }
+
+    /// The active probe's verdict changed: a good one closes an open circuit early, a bad one opens it while no
+    /// request is under way. Returns for how long it was opened.
+    pub fn probed(&self, now: Instant, alive: bool) -> Option<Duration> {
+        let mut inner = self.inner.lock();
+        inner.probe_down = !alive;
+        if alive {
+            if inner.breaker.state() != BreakerState::Closed {
+                inner.breaker.success(now);
+            }
+            return None;
+        }
+        inner.note("probe failed");
+        match self.in_flight.load(Ordering::Relaxed) {
+            0 => inner.breaker.trip(now),
+            _ => None,
+        }
+    }
+
+    /// Requests under way.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// What people may see.
+    pub fn view(&self, now: Instant) -> EndpointView {
+        let mut inner = self.inner.lock();
+        inner.breaker.forget(now);
+        inner.unsupported.retain(|_, until| now < *until);
+        let mut unsupported: Vec<String> = inner.unsupported.keys().cloned().collect();
+        unsupported.sort();
+        EndpointView {
+            state: inner.breaker.state(),
+            errors: inner.breaker.count(),
+            cooling: inner.cooling.filter(|(until, _)| now < *until),
+            last_error: inner.last_error.as_ref().map(|e| (e.at, e.what.clone())),
+            last_success: inner.last_success,
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            served: inner.served,
+            failed: inner.failed,
+            ttft_ms: inner.ttft.get(),
+            duration_ms: inner.duration.get(),
+            cache_hit_ratio: (0 < inner.prompt)
+                .then(|| inner.cache_read as f64 / inner.prompt as f64),
+            unsupported,
+            probe_down: inner.probe_down,
+        }
+    }
+}
+
+impl Inner {
+    fn passive_refusal(&self, now: Instant, model: &str) -> Result<(), Refusal> {
+        if let Some((until, why)) = self.cooling.filter(|(until, _)| now < *until) {
+            return Err(Refusal::Cooling(until, why));
+        }
+        match self.unsupported.get(model) {
+            Some(until) if now < *until => Err(Refusal::ModelUnsupported(*until)),
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&mut self, what: &str) {
+        self.failed = self.failed.saturating_add(1);
+        self.last_error = Some(LastError {
+            at: SystemTime::now(),
+            what: what.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health() -> Arc<EndpointHealth> {
+        Arc::new(EndpointHealth::new(BreakerPolicy {
+            threshold: 1,
+            window: Duration::from_secs(300),
+            cooldown: Duration::from_secs(10),
+            reset_on_success: true,
+        }))
+    }
+
+    #[test]
+    fn a_dropped_permit_gives_back_place_and_trial() {
+        let (health, now) = (health(), Instant::now());
+        health.error(now, None, "500");
+        let later = now + Duration::from_secs(11);
+        let permit = health.admit(later, "m", Some(1)).unwrap();
+        assert_eq!(health.in_flight(), 1);
+        assert_eq!(
+            health.admit(later, "m", Some(1)).unwrap_err(),
+            Refusal::Full
+        );
+        assert_eq!(
+            health.admit(later, "m", None).unwrap_err(),
+            Refusal::CircuitOpen(None)
+        );
+        drop(permit);
+        assert_eq!(health.in_flight(), 0);
+        assert!(health.admit(later, "m", Some(1)).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_model_is_refused_for_ten_minutes_and_others_are_not() {
+        let (health, now) = (health(), Instant::now());
+        health.model_unsupported(now, "old");
+        assert!(matches!(
+            health.check(now, "old", None),
+            Err(Refusal::ModelUnsupported(_))
+        ));
+        assert!(health.check(now, "new", None).is_ok());
+        assert!(
+            health
+                .check(now + MODEL_UNSUPPORTED_FOR, "old", None)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_good_probe_closes_and_a_bad_one_opens_only_the_idle() {
+        let (health, now) = (health(), Instant::now());
+        let permit = health.admit(now, "m", None).unwrap();
+        assert_eq!(health.probed(now, false), None, "a request is under way");
+        drop(permit);
+        assert!(health.probed(now, false).is_some());
+        assert!(health.check(now, "m", None).is_err());
+        health.probed(now, true);
+        assert!(health.check(now, "m", None).is_ok());
+    }
+
+    #[test]
+    fn a_later_cooldown_wins() {
+        let (health, now) = (health(), Instant::now());
+        health.cool(now + Duration::from_secs(5), "overloaded");
+        health.cool(now + Duration::from_secs(1), "overloaded");
+        assert!(
+            health
+                .check(now + Duration::from_secs(4), "m", None)
+                .is_err()
+        );
+        assert!(
+            health
+                .check(now + Duration::from_secs(5), "m", None)
+                .is_ok()
+        );
+    }
+}

@@ -1,0 +1,250 @@
+//! One line for each request: readable on the console, all of it as fields in the file.
+
+use std::time::Duration;
+
+use log::Level;
+use log::Record;
+use log::kv::Value;
+
+use crate::telemetry::fields;
+use crate::types::Dialect;
+use crate::types::RequestId;
+
+/// Target of access lines.
+pub const ACCESS_TARGET: &str = "access";
+/// Their message where fields say the rest.
+pub(super) const ACCESS_MESSAGE: &str = "request finished";
+/// Longest name shown on the console, in characters.
+const MAX_SHOWN: usize = 80;
+
+/// What is known about a request when it has ended.
+#[derive(Clone, Debug)]
+pub struct AccessLine<'r> {
+    /// Identifies it.
+    pub request_id: &'r RequestId,
+    /// Its method.
+    pub method: &'r str,
+    /// Its path; a query is cut off, because keys may be in it.
+    pub path: &'r str,
+    /// How the client speaks; `None` for what is not inference.
+    pub dialect: Option<Dialect>,
+    /// The model the client asked for.
+    pub model_asked: Option<&'r str>,
+    /// The model the provider was asked for.
+    pub model_sent: Option<&'r str>,
+    /// The endpoint that answered, or was tried last.
+    pub provider: Option<&'r str>,
+    /// How many attempts it took.
+    pub attempts: u32,
+    /// The status the client got; `None` when it left before.
+    pub status: Option<u16>,
+    /// Whether the answer was streamed.
+    pub stream: bool,
+    /// From the last byte of the request to the first content.
+    pub ttft: Option<Duration>,
+    /// From the first byte of the request to the end.
+    pub duration: Duration,
+    /// Tokens, as far as the provider said.
+    pub tokens: TokenCounts,
+    /// Why the model stopped, in the client's words.
+    pub stop_reason: Option<&'r str>,
+    /// How it ended.
+    pub end: End<'r>,
+}
+
+/// Tokens of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Input, those of the cache included.
+    pub input: Option<u64>,
+    /// Output.
+    pub output: Option<u64>,
+    /// Input read from the provider's cache.
+    pub cache_read: Option<u64>,
+    /// Input written to the provider's cache.
+    pub cache_creation: Option<u64>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End<'r> {
+    /// The client has the whole answer.
+    Ok,
+    /// The client left.
+    ClientGone,
+    /// The answer broke off after it had begun.
+    UpstreamBroke,
+    /// A limit of time was passed.
+    Timeout,
+    /// The client got an error; the label of its fault.
+    Rejected(&'r str),
+}
+
+impl End<'_> {
+    /// As the logs say it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            End::Ok => "ok",
+            End::ClientGone => "client_gone",
+            End::UpstreamBroke => "upstream_broke",
+            End::Timeout => "timeout",
+            End::Rejected(_) => "rejected",
+        }
+    }
+}
+
+impl AccessLine<'_> {
+    /// Logs it, at INFO.
+    pub fn emit(&self) {
+        let fields = self.fields();
+        log::logger().log(
+            &Record::builder()
+                .level(Level::Info)
+                .target(ACCESS_TARGET)
+                .args(format_args!("{}", self.sentence()))
+                .key_values(&fields)
+                .build(),
+        );
+    }
+
+    /// The line for people: what is always there first and in columns, the rest behind it.
+    pub(super) fn sentence(&self) -> String {
+        let status = self.status.map_or("---".to_owned(), |it| it.to_string());
+        let ttft = self.ttft.map_or("-".to_owned(), time);
+        let mut parts = vec![format!(
+            "{status} {:<4} {:<20} {:>7} {ttft:>7}",
+            self.method,
+            short(self.path_only()),
+            time(self.duration),
+        )];
+        parts.extend(self.choice());
+        parts.extend(self.token_text());
+        parts.extend(self.stop_reason.map(short));
+        match self.end {
+            End::Ok => {}
+            End::Rejected(why) => parts.push(format!("rejected:{}", short(why))),
+            End::ClientGone | End::UpstreamBroke | End::Timeout => {
+                parts.push(self.end.label().to_owned());
+            }
+        }
+        parts.push(self.request_id.to_string());
+        parts.join("  ")
+    }
+
+    /// `asked → sent @ provider (attempts)`, without what says nothing new.
+    fn choice(&self) -> Option<String> {
+        let asked = self.model_asked?;
+        let mut text = short(asked);
+        if let Some(sent) = self.model_sent.filter(|sent| *sent != asked) {
+            text = format!("{text} → {}", short(sent));
+        }
+        if let Some(provider) = self.provider {
+            text = format!("{text} @ {}", short(provider));
+        }
+        if 1 < self.attempts {
+            text = format!("{text} ({} attempts)", self.attempts);
+        }
+        Some(text)
+    }
+
+    /// `in 1200 (900 cached) out 50`.
+    fn token_text(&self) -> Option<String> {
+        let input = self.tokens.input.map(|input| match self.tokens.cache_read {
+            Some(cached) if 0 < cached => format!("in {input} ({cached} cached)"),
+            _ => format!("in {input}"),
+        });
+        let output = self.tokens.output.map(|output| format!("out {output}"));
+        let text: Vec<String> = input.into_iter().chain(output).collect();
+        (!text.is_empty()).then(|| text.join(" "))
+    }
+
+    fn path_only(&self) -> &str {
+        self.path.split(['?', '#']).next().unwrap_or_default()
+    }
+
+    /// The line for machines.
+    pub(super) fn fields(&self) -> Vec<(&'static str, Value<'_>)> {
+        let dialect = self.dialect.map(|dialect| match dialect {
+            Dialect::Anthropic => Value::from("anthropic"),
+            Dialect::OpenAiChat => Value::from("openai"),
+        });
+        let why = match &self.end {
+            End::Rejected(why) => Some(Value::from(*why)),
+            End::Ok | End::ClientGone | End::UpstreamBroke | End::Timeout => None,
+        };
+        let all = [
+            (
+                fields::REQUEST_ID,
+                Some(Value::from(self.request_id.as_str())),
+            ),
+            (fields::METHOD, Some(Value::from(self.method))),
+            (fields::PATH, Some(Value::from(self.path_only()))),
+            (fields::STATUS, self.status.map(Value::from)),
+            (fields::END, Some(Value::from(self.end.label()))),
+            (fields::END_REASON, why),
+            (
+                fields::DURATION_MS,
+                Some(Value::from(millis(self.duration))),
+            ),
+            (
+                fields::TTFT_MS,
+                self.ttft.map(|ttft| Value::from(millis(ttft))),
+            ),
+            (fields::STREAM, Some(Value::from(self.stream))),
+            (fields::DOWNSTREAM_DIALECT, dialect),
+            (fields::ENDPOINT, self.provider.map(Value::from)),
+            (fields::ATTEMPTS, Some(Value::from(self.attempts))),
+            (
+                fields::GEN_AI_REQUEST_MODEL,
+                self.model_asked.map(Value::from),
+            ),
+            (
+                fields::GEN_AI_RESPONSE_MODEL,
+                self.model_sent.map(Value::from),
+            ),
+            (
+                fields::GEN_AI_FINISH_REASONS,
+                self.stop_reason.map(Value::from),
+            ),
+            (
+                fields::GEN_AI_INPUT_TOKENS,
+                self.tokens.input.map(Value::from),
+            ),
+            (
+                fields::GEN_AI_OUTPUT_TOKENS,
+                self.tokens.output.map(Value::from),
+            ),
+            (
+                fields::GEN_AI_CACHE_READ_TOKENS,
+                self.tokens.cache_read.map(Value::from),
+            ),
+            (
+                fields::GEN_AI_CACHE_CREATION_TOKENS,
+                self.tokens.cache_creation.map(Value::from),
+            ),
+        ];
+        all.into_iter()
+            .filter_map(|(name, value)| value.map(|value| (name, value)))
+            .collect()
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `812ms`, `12.3s`, `4m05s`: at most seven characters below three hours.
+fn time(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{}ms", time.as_millis()),
+        1..=99 => format!("{:.1}s", time.as_secs_f64()),
+        seconds => format!("{}m{:02}s", seconds / 60, seconds % 60),
+    }
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,163 @@
+//! What is shown: log lines for people on the console, the same as JSON lines in a file.
+//!
+//! The facade is `log`: a static sentence and key-value pairs named in [`fields`]. This module sets it up, caps the
+//! libraries that print credentials at their debug levels, and keeps secrets and control characters out of every line.
+//! Call [`init`] after any fork: a thread writes the file.
+
+pub mod fields;
+
+mod access_line;
+mod console;
+mod json;
+mod line;
+mod redact;
+mod sink;
+mod timestamp;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use env_logger::Builder;
+use env_logger::Logger;
+use log::Level;
+use log::LevelFilter;
+use log::Log;
+use log::Metadata;
+use log::Record;
+use log::SetLoggerError;
+
+use crate::config::LogLevel;
+use crate::config::LogSettings;
+use crate::telemetry::line::Line;
+use crate::telemetry::sink::FileSink;
+
+pub use access_line::{ACCESS_TARGET, AccessLine, End, TokenCounts};
+
+/// Our own targets; everything else is a library.
+const OWN_TARGETS: [&str; 2] = [env!("CARGO_PKG_NAME"), ACCESS_TARGET];
+/// Libraries whose debug lines print requests with their credentials: never below INFO, whatever is asked for.
+const LOOSE_TONGUES: [&str; 5] = ["pingora", "h2", "hyper", "rustls", "tokio"];
+/// Longest wait for the file at the end.
+const FLUSH_WAIT: Duration = Duration::from_secs(1);
+
+/// The logs, for whoever ends the process or rotates the file.
+#[derive(Clone)]
+pub struct Logs {
+    file: Option<Arc<FileSink>>,
+}
+
+impl Logs {
+    /// Waits until every line so far is in the file, at most a second.
+    pub fn flush(&self) {
+        if let Some(file) = &self.file {
+            file.flush(FLUSH_WAIT);
+        }
+    }
+
+    /// Opens the file anew before the next line: something has moved it away.
+    pub fn reopen(&self) {
+        if let Some(file) = &self.file {
+            file.reopen();
+        }
+    }
+
+    /// Lines that never reached the file, because its queue was full or the disk refused them.
+    pub fn lost_lines(&self) -> u64 {
+        self.file.as_ref().map_or(0, |file| file.lost())
+    }
+}
+
+/// Sets up logging, once in a process. `RUST_LOG` overrides the level, except for what must not be printed.
+///
+/// A file that cannot be written is reported on the console and tried again; it never stops the proxy.
+pub fn init(settings: &LogSettings) -> Result<Logs, SetLoggerError> {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let color = wants_color(settings.color, no_color, std::io::stderr().is_terminal());
+    let directives = std::env::var("RUST_LOG").ok();
+    let console = console(settings.level, directives.as_deref(), color);
+    let file = settings
+        .file
+        .clone()
+        .map(|path| Arc::new(FileSink::new(path)));
+    let most = console.filter();
+    let outputs = Outputs {
+        console,
+        file: file.clone(),
+    };
+    log::set_boxed_logger(Box::new(outputs))?;
+    log::set_max_level(most);
+    Ok(Logs { file })
+}
+
+/// The setting decides, then `NO_COLOR`, then whether somebody is looking.
+fn wants_color(setting: Option<bool>, no_color: bool, terminal: bool) -> bool {
+    match setting {
+        Some(false) => false,
+        // The seeds' files all say `log_color: true`, also where the output is a pipe.
+        Some(true) | None => terminal && !no_color,
+    }
+}
+
+fn console(level: LogLevel, directives: Option<&str>, color: bool) -> Logger {
+    let level = match level {
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Warning => LevelFilter::Warn,
+        LogLevel::Error => LevelFilter::Error,
+    };
+    let mut builder = Builder::new();
+    builder.filter_level(level.min(LevelFilter::Warn));
+    for target in OWN_TARGETS {
+        builder.filter_module(target, level);
+    }
+    if let Some(directives) = directives {
+        builder.parse_filters(directives);
+    }
+    builder.format(move |out, record| {
+        let line = Line::of(record, SystemTime::now());
+        std::io::Write::write_all(out, console::render(&line, color).as_bytes())
+    });
+    builder.build()
+}
+
+/// Both outputs behind the facade.
+struct Outputs {
+    console: Logger,
+    file: Option<Arc<FileSink>>,
+}
+
+impl Log for Outputs {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        may_be_printed(metadata) && self.console.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !may_be_printed(record.metadata()) || !self.console.matches(record) {
+            return;
+        }
+        self.console.log(record);
+        if let Some(file) = &self.file {
+            file.write(json::render(&Line::of(record, SystemTime::now())));
+        }
+    }
+
+    fn flush(&self) {
+        self.console.flush();
+        if let Some(file) = &self.file {
+            file.flush(FLUSH_WAIT);
+        }
+    }
+}
+
+fn may_be_printed(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    metadata.level() <= Level::Info
+        || !LOOSE_TONGUES
+            .iter()
+            .any(|tongue| target.starts_with(tongue))
+}
+
+#[cfg(test)]
+mod tests;
