@@ -339,37 +339,61 @@ async fn heads_beyond_all_measure_are_refused() {
     assert_eq!(upstream.calls(), 0);
 }
 
+async fn is_not_http(bytes: &str) {
+    let (upstream, proxy) = one(&[]).await;
+    let mut client = proxy.connect().await;
+    client.send(bytes).await;
+    let reply = client.reply().await;
+    assert_eq!(reply.status, 400, "{bytes:?}: {}", reply.text());
+    assert_eq!(
+        reply.json()["error"]["type"],
+        "invalid_request_error",
+        "{bytes:?}"
+    );
+    assert!(client.closed().await.is_empty(), "{bytes:?}");
+    assert_eq!(upstream.calls(), 0);
+}
+
 #[tokio::test]
 async fn what_is_not_http_is_told_so_in_json() {
-    let (upstream, proxy) = one(&[]).await;
     for bytes in [
-        "NONSENSE\r\n\r\n",
-        "POST /v1/messages\r\n\r\n",
+        "NONSENSE AND MORE NONSENSE\r\n\r\n",
+        "POST /v1/messages\r\nhost: x\r\n\r\n",
         "POST /v1/messages HTTP/9.9\r\nhost: x\r\n\r\n",
         "POST /v1/messages HTTP/1.1\r\nhost x\r\n\r\n",
         "POST /v1/messages HTTP/1.1\r\nhost: x\r\nbad\0name: 1\r\n\r\n",
         "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
         "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 7\r\n\r\n{}",
         "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        "POST /v1/messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
     ] {
+        is_not_http(bytes).await;
+    }
+}
+
+#[tokio::test]
+async fn broken_chunks_are_told_so_in_json() {
+    is_not_http("POST /v1/messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n").await;
+}
+
+/// Shorter than the preface of HTTP/2, which nobody may wait for.
+#[tokio::test]
+async fn short_requests_are_answered_at_once() {
+    is_not_http("NONSENSE\r\n\r\n").await;
+    let (_upstream, proxy) = one(&[]).await;
+    for bytes in ["GET / HTTP/1.0\r\n\r\n", "HEAD / HTTP/1.0\r\n\r\n"] {
         let mut client = proxy.connect().await;
         client.send(bytes).await;
-        let reply = client.reply().await;
-        assert_eq!(reply.status, 400, "{bytes:?}: {}", reply.text());
-        assert_eq!(
-            reply.json()["error"]["type"],
-            "invalid_request_error",
-            "{bytes:?}"
+        let said = String::from_utf8_lossy(&client.closed().await).into_owned();
+        assert!(
+            said.starts_with("HTTP/1.") && said.contains(" 200 "),
+            "{bytes:?}: {said:?}"
         );
-        assert!(client.closed().await.is_empty(), "{bytes:?}");
     }
-    assert_eq!(upstream.calls(), 0);
 }
 
 #[tokio::test]
 async fn who_sends_its_head_too_slowly_is_let_go() {
-    let (upstream, proxy) = one(&["client_read_timeout: 400ms"]).await;
+    let (upstream, proxy) = one(&["client_read_timeout: 400ms", "keepalive_timeout: 1"]).await;
     for partial in [
         "",
         "POST /v1/mess",

@@ -17,7 +17,6 @@ use crate::support::answers::start;
 use crate::support::answers::stream;
 use crate::support::answers::streams;
 use crate::support::client::Ending;
-use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
 use crate::support::script::Act;
@@ -25,6 +24,8 @@ use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
+use crate::support::wire::LAST_CHUNK;
+use crate::support::wire::chunk;
 
 async fn pair(first: &Upstream, second: &Upstream) -> Proxy {
     let setup = Setup::of([
@@ -181,47 +182,53 @@ async fn a_long_json_answer_cut_short_never_looks_whole() {
     }
 }
 
-/// `act` breaks after content: the client keeps what it has and learns that this is not all.
-async fn is_told(what: &str, tail: impl Fn(Act) -> Act) -> Reply {
+/// `tail` breaks after the client has seen content: it keeps what it has and learns that this is not all.
+async fn is_told(what: &str, tail: impl Fn(Act) -> Act) -> String {
+    let gate = Gate::new();
     let shown = [start(), open_text(), delta("Hel")];
-    let first = Upstream::script([tail(begins(&shown))]).await;
+    let first = Upstream::script([tail(begins(&shown).wait(&gate))]).await;
     let second = Upstream::silent().await;
     let mut proxy = pair(&first, &second).await;
+    let mut client = proxy.connect().await;
+    client
+        .send(Request::messages(ask_stream("hi")).bytes())
+        .await;
+    assert!(client.head().await.line.contains(" 200 "), "{what}");
+    let mut seen = String::new();
+    while seen != shown.concat() {
+        seen.push_str(&client.event().await.unwrap().raw);
+    }
+    gate.open();
 
-    let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+    let rest = client.rest().await;
 
-    assert_eq!(reply.status, 200, "{what}");
+    assert!(!rest.contains("message_stop"), "{what}: {rest}");
     assert!(
-        reply.text().starts_with(&shown.concat()),
-        "{what}: {}",
-        reply.text()
-    );
-    let names = reply.event_names();
-    assert_eq!(
-        names.last().map(String::as_str),
-        Some("error"),
-        "{what}: {}",
-        reply.text()
-    );
-    assert!(
-        !names.iter().any(|name| name == "message_stop"),
-        "{what}: {}",
-        reply.text()
+        rest.contains("event: error\n"),
+        "{what}: no error event in {rest:?}"
     );
     assert_eq!((first.calls(), second.calls()), (1, 0), "{what}");
     proxy.line("count=1/2").await;
-    reply
+    rest
+}
+
+/// The one event of `rest`, which has to be an error.
+fn only_error(what: &str, rest: &str) -> serde_json::Value {
+    let data = rest.strip_prefix("event: error\ndata: ");
+    let data = data.and_then(|data| data.strip_suffix("\n\n"));
+    let data = data.unwrap_or_else(|| panic!("{what}: {rest:?} is not one error event"));
+    serde_json::from_str(data).unwrap()
 }
 
 #[tokio::test]
 async fn a_cut_after_content_becomes_an_error_event() {
-    for (what, reply) in [
+    for (what, rest) in [
         ("closed", is_told("closed", Act::close).await),
         ("reset", is_told("reset", Act::reset).await),
         ("ended in order", is_told("ended in order", Act::end).await),
         ("silence", is_told("silence", Act::hang).await),
     ] {
-        let error = reply.events().pop().unwrap().json();
+        let error = only_error(what, &rest);
         assert_eq!(error["type"], "error", "{what}");
         let kind = error["error"]["type"].as_str().unwrap();
         assert!(
@@ -234,31 +241,40 @@ async fn a_cut_after_content_becomes_an_error_event() {
 
 #[tokio::test]
 async fn half_an_event_is_not_glued_to_the_error() {
-    let reply = is_told("inside an event", |act| {
-        act.data("event: content_block_delta\ndata: {\"type\":\"con")
-            .close()
-    })
-    .await;
-    let error = reply.events().pop().unwrap();
-    assert_eq!(error.name, "error", "{error:?}");
-    assert_eq!(error.json()["type"], "error");
+    let half = "event: content_block_delta\ndata: {\"type\":\"con";
+    let rest = is_told("inside an event", |act| act.data(half).close()).await;
+    // Half an event may be shown or not, but it must not swallow the error.
+    let at = rest.find("event: error\n").unwrap();
+    assert!(at == 0 || rest[..at].ends_with("\n\n"), "{rest}");
+    only_error("inside an event", &rest[at..]);
 }
 
 #[tokio::test]
 async fn an_error_event_after_content_is_relayed_in_order() {
     let error = error_event("overloaded_error", "Overloaded in the middle");
-    let reply = is_told("error event", |act| act.data(&error).end()).await;
-    assert!(
-        reply.text().contains("Overloaded in the middle"),
-        "{}",
-        reply.text()
-    );
-    let errors = reply
-        .event_names()
-        .iter()
-        .filter(|name| *name == "error")
-        .count();
-    assert_eq!(errors, 1, "{}", reply.text());
+    let last = [chunk(error.as_bytes()), LAST_CHUNK.to_vec()].concat();
+    for (what, rest) in [
+        ("open", is_told("open", |act| act.data(&error).hang()).await),
+        ("cut", is_told("cut", |act| act.data(&error).close()).await),
+        ("ended", is_told("ended", |act| act.send(&last)).await),
+    ] {
+        assert_eq!(rest, error, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn content_that_comes_together_with_its_end_is_not_lost() {
+    let error = error_event("overloaded_error", "Overloaded in the middle");
+    let last = [chunk(delta("lo").as_bytes()), LAST_CHUNK.to_vec()].concat();
+    let rest = is_told("ended in order", |act| act.send(&last)).await;
+    assert!(rest.starts_with(&delta("lo")), "{rest}");
+    let last = [
+        chunk((delta("lo") + &error).as_bytes()),
+        LAST_CHUNK.to_vec(),
+    ]
+    .concat();
+    let rest = is_told("ended with an error", |act| act.send(&last)).await;
+    assert_eq!(rest, delta("lo") + &error);
 }
 
 #[tokio::test]
@@ -297,8 +313,8 @@ async fn a_trickle_is_a_sign_of_life() {
         .trickle(stream("slowly but surely"), pause)
         .close();
     let first = Upstream::script([act]).await;
-    let second = Upstream::silent().await;
-    let proxy = pair(&first, &second).await;
+    let provider = Provider::anthropic("a", &first.url()).with("timeouts: {idle: 300ms}");
+    let proxy = Proxy::start(Setup::of([provider])).await;
     let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
     assert_eq!(
         (reply.status, reply.text()),
