@@ -164,7 +164,9 @@ impl Decode {
                 Channel::Arguments(index) => self.arguments(index, None, None, &text, out),
             };
         }
-        if let Ok(chunk) = serde_json::from_slice::<wire::Chunk<'_>>(data) {
+        if let Ok(text) = simdutf8::basic::from_utf8(data)
+            && let Ok(chunk) = serde_json::from_str::<wire::Chunk<'_>>(text)
+        {
             self.template.learn(data, &chunk);
             return self.chunk(chunk, data, out);
         }
