@@ -440,3 +440,6 @@ fn number_after(text: &str, marker: &str) -> Option<u64> {
         .collect();
     digits.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

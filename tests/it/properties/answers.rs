@@ -1,6 +1,8 @@
 //! Any sequence of deltas, any damage, any split: the output keeps the grammar, nothing is lost, nothing depends on
 //! where the bytes were cut.
 
+use std::fmt::Write;
+
 use pointsman::protocol::translate::{AnswerContext, BodyTranslator, StreamTranslator};
 use pointsman::protocol::upstream_error::StreamError;
 use proptest::prelude::*;
@@ -71,7 +73,8 @@ fn stream(script: &[Said]) -> String {
             }
             Said::Usage(prompt, completion) => {
                 let usage = json!({"prompt_tokens": prompt, "completion_tokens": completion});
-                stream += &format!("data: {}\n\n", json!({"choices": [], "usage": usage}));
+                let chunk = json!({"choices": [], "usage": usage});
+                write!(stream, "data: {chunk}\n\n").unwrap();
                 continue;
             }
             Said::Finish(reason) => (json!({}), json!(reason)),
@@ -81,7 +84,7 @@ fn stream(script: &[Said]) -> String {
             }
         };
         let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
-        stream += &format!("data: {}\n\n", json!({ "choices": [choice] }));
+        write!(stream, "data: {}\n\n", json!({ "choices": [choice] })).unwrap();
     }
     stream
         + "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
