@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::error::FaultKind;
-use crate::protocol::upstream_error::{ErrorParts, UpstreamError};
+use crate::protocol::upstream_error::{ErrorParts, UpstreamError, parse_wait};
 
 /// Text of an error page that is kept, in characters: enough to recognise it, too little to flood a client.
 const MAX_RAW_CHARS: usize = 400;
@@ -67,9 +67,17 @@ fn from_object(mut error: serde_json::Map<String, Value>) -> ErrorParts {
         let raw = metadata.get("raw")?;
         words(raw).or_else(|| Some(raw.to_string()))
     });
+    // Google's `RetryInfo`.
+    let after = error
+        .get("details")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find_map(|it| parse_wait(it.get("retryDelay")?.as_str()?));
     ErrorParts {
         status,
         message,
+        after,
         error_type: error_type.filter(|it| it.parse::<u16>().is_err()),
         code,
         param: error.get("param").and_then(words),

@@ -75,6 +75,34 @@ fn an_error_before_content_leaves_the_commit_open() {
 }
 
 #[test]
+fn placeholders_of_errors_are_none_and_groqs_is_one() {
+    let with = |extra: &str| {
+        let data =
+            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}],{extra}}}\n\n");
+        translator().push(data.as_bytes(), &mut Vec::new())
+    };
+    for nothing in ["null", "\"\"", "{}", "false"] {
+        assert_eq!(with(&format!("\"error\":{nothing}")), Ok(()), "{nothing}");
+        assert_eq!(
+            with(&format!("\"x_groq\":{{\"error\":{nothing}}}")),
+            Ok(()),
+            "{nothing}"
+        );
+    }
+    let error = with("\"x_groq\":{\"error\":\"over capacity\"}").unwrap_err();
+    assert_eq!(error.upstream().unwrap().message, "over capacity");
+}
+
+#[test]
+fn what_is_no_object_is_malformed() {
+    for data in ["[]", "[{\"choices\":[]}]", "null", "\"text\"", "7", "ping"] {
+        let frame = format!("data: {data}\n\n");
+        let given = translator().push(frame.as_bytes(), &mut Vec::new());
+        assert!(matches!(given, Err(StreamError::Malformed(_))), "{data}");
+    }
+}
+
+#[test]
 fn usage_is_known_before_the_end() {
     let mut translator = translator();
     let usage =

@@ -8,6 +8,7 @@ fn error(status: Option<u16>, kind: ErrorKind) -> UpstreamError {
         error_type: None,
         code: None,
         param: None,
+        after: None,
     }
 }
 
@@ -50,6 +51,34 @@ fn every_kind_leads_to_its_fault() {
     }
     let as_sent = error(Some(429), ErrorKind::Credit).fault_kind(None);
     assert_eq!(as_sent, FaultKind::UpstreamCredit { status: 429 });
+}
+
+#[test]
+fn a_wait_is_read_out_of_the_text() {
+    let ms = Duration::from_millis;
+    for (text, wait) in [
+        (
+            "Rate limit reached. Please try again in 1.3s.",
+            Some(ms(1300)),
+        ),
+        ("Please try again in 250ms. Visit", Some(ms(250))),
+        ("Please retry in 48.9s.", Some(ms(48_900))),
+        ("try again in 6m0s", Some(ms(360_000))),
+        ("Retry after 2 seconds", Some(ms(2000))),
+        ("try again in 99999999999h", Some(ms(86_400_000))),
+        ("try again in a while", None),
+        ("try again in 5 parsecs", None),
+        ("try again", None),
+    ] {
+        assert_eq!(wait_in_text(text), wait, "{text}");
+    }
+    let body = UpstreamError {
+        after: Some(ms(5)),
+        ..error(None, ErrorKind::RateLimited)
+    };
+    let fault = |after| FaultKind::UpstreamLimited { after };
+    assert_eq!(body.fault_kind(None), fault(Some(ms(5))));
+    assert_eq!(body.fault_kind(Some(ms(9))), fault(Some(ms(9))));
 }
 
 #[test]

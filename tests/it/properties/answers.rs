@@ -138,7 +138,10 @@ proptest! {
                 Said::Arguments(call, it) if *call == number => Some(it),
                 _ => None,
             });
-            prop_assert_eq!(call["input"].as_str().unwrap(), arguments);
+            // Spaces after a whole value may come when its block is closed already.
+            let input = call["input"].as_str().unwrap();
+            prop_assert!(arguments.starts_with(input));
+            prop_assert_eq!(arguments[input.len()..].trim(), "");
         }
         let begun = (0..4).filter(|call| {
             script.iter().any(|it| matches!(it, Said::Arguments(it, _) if it == call))

@@ -163,6 +163,14 @@ fn an_error_inside_a_stream_tells_its_own_status() {
     assert_eq!(parse_error(None, bare).http_status(), 500);
 }
 
+#[test]
+fn googles_retry_info_is_read() {
+    let body =
+        br#"{"error":{"code":429,"message":"m","details":[{"@type":"x"},{"retryDelay":"48s"}]}}"#;
+    let error = parse_error(Some(429), body);
+    assert_eq!(error.after, Some(std::time::Duration::from_secs(48)));
+}
+
 /// Every vendor's words for a prompt that is too long become the ones on which Claude Code compacts.
 #[test]
 fn too_long_a_prompt_is_said_in_claude_codes_words() {
