@@ -148,7 +148,7 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
         UnknownPath => (404, bad, None),
         MethodNotAllowed(_) => (405, bad, None),
         ModelNotFound | UpstreamModelNotFound => (404, bad, Some("model_not_found")),
-        TooLarge => (413, bad, None),
+        TooLarge => (413, "request_too_large", None),
         RequestTimeout => (408, bad, None),
         Overloaded | NoEndpoint => (503, "server_error", None),
         Cancelled => (499, bad, None),

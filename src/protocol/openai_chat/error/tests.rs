@@ -199,6 +199,51 @@ fn too_long_a_prompt_is_said_in_claude_codes_words() {
 }
 
 #[test]
+fn every_fault_has_its_status_type_and_code() {
+    use FaultKind::*;
+    let bad = "invalid_request_error";
+    for (kind, status, error_type, code) in [
+        (InvalidRequest, 400, bad, None),
+        (Unauthenticated, 401, bad, Some("invalid_api_key")),
+        (Forbidden, 403, "insufficient_permissions", None),
+        (ModelNotFound, 404, bad, Some("model_not_found")),
+        (MethodNotAllowed("POST"), 405, bad, None),
+        (TooLarge, 413, "request_too_large", None),
+        (Overloaded, 503, "server_error", None),
+        (NoEndpoint, 503, "server_error", None),
+        (CredentialsDead, 502, "server_error", None),
+        (UpstreamRejected { status: 422 }, 422, bad, None),
+        (
+            UpstreamCredit { status: 402 },
+            429,
+            "insufficient_quota",
+            Some("insufficient_quota"),
+        ),
+        (
+            UpstreamLimited { after: None },
+            429,
+            "rate_limit_exceeded",
+            Some("rate_limit_exceeded"),
+        ),
+        (
+            UpstreamContextTooLong,
+            400,
+            bad,
+            Some("context_length_exceeded"),
+        ),
+        (UpstreamBadAnswer, 502, "server_error", None),
+        (Internal, 500, "server_error", None),
+    ] {
+        assert_eq!(
+            status_and_type(&kind),
+            (status, error_type, code),
+            "{}",
+            kind.label()
+        );
+    }
+}
+
+#[test]
 fn our_own_errors_have_openais_shape() {
     let (status, error_type, code) = status_and_type(&FaultKind::Unauthenticated);
     assert_eq!(status, 401);
