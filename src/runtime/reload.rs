@@ -38,7 +38,7 @@ impl Reload for Reloader {
                 );
             }
             Err(why) => {
-                log::error!("configuration not reloaded, the old one stays in force: {why}")
+                log::error!("configuration not reloaded, the old one stays in force: {why}");
             }
         }
         result
