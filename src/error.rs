@@ -127,6 +127,8 @@ pub struct Fault {
     pub kind: FaultKind,
     /// For the client: lower case, names the field and the remedy, never a secret or an internal.
     pub public: String,
+    /// A stable code that clients match on (`error.details.error_code`), where there is one.
+    pub code: Option<&'static str>,
     /// For the log only.
     pub source: Option<String>,
 }
@@ -137,6 +139,7 @@ impl Fault {
         Fault {
             kind,
             public: public.into(),
+            code: None,
             source: None,
         }
     }
@@ -144,6 +147,12 @@ impl Fault {
     /// Adds what only the log may know.
     pub fn with_source(mut self, source: impl fmt::Display) -> Self {
         self.source = Some(source.to_string());
+        self
+    }
+
+    /// Adds the code that clients match on.
+    pub fn with_code(mut self, code: Option<&'static str>) -> Self {
+        self.code = code;
         self
     }
 

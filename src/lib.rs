@@ -1,14 +1,35 @@
 //! Pointsman: a reverse proxy that keeps AI coding clients running.
+//!
+//! | reading order | rooms |
+//! |---|---|
+//! | start | [`cli`], [`config`], [`demo`], [`runtime`] |
+//! | the trip | [`proxy`], over [`snapshot`] |
+//! | who may call | [`access`] |
+//! | where it goes | [`routing`], [`health`], [`credential`] |
+//! | how it is said | [`protocol`], [`tokens`], [`net`] |
+//! | what is shown | [`telemetry`], [`admin`] |
+//! | shared words | [`types`], [`error`] |
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod runtime;
+
+pub mod proxy;
+pub mod snapshot;
 
 pub mod access;
-pub mod config;
+
 pub mod credential;
-pub mod demo;
-pub mod error;
 pub mod health;
+pub mod routing;
+
 pub mod net;
 pub mod protocol;
-pub mod routing;
-pub mod telemetry;
 pub mod tokens;
+
+pub mod admin;
+pub mod telemetry;
+
+pub mod error;
 pub mod types;

@@ -1,9 +1,43 @@
 //! From what a human wrote to what the proxy runs on: text → value tree with paths → [`Config`].
+//!
+//! Every key is one row of a table (`keys.rs`). The same rows find unknown and misspelt keys, wrong types and old names
+//! (`walk.rs`), give typed access (`read.rs`) and print the JSON Schema (`schema.rs`); a schema derived from structs
+//! would be a second description that drifts from the first. All faults are collected and told at once, and no value
+//! that may be a secret is ever part of one.
 
+mod access;
+mod dump;
+mod env;
+mod expand;
+mod fault;
+mod keys;
+mod load;
 mod model;
+mod near;
+mod overrides;
+mod provider;
+mod read;
+mod routes;
+mod schema;
+mod secrets;
+mod settings;
+mod table;
+mod tree;
+mod units;
+mod url;
+mod vendors;
+mod walk;
 
+pub use dump::dump;
+pub use env::Env;
+pub use fault::ConfigFault;
+pub use load::{LoadOptions, from_text, load};
 pub use model::{
     Admin, Auth, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings,
     ModelFacts, Note, Probe, ProbeAsk, Provider, ProviderAuth, Quirks, Route, RouteCandidate,
     Settings, Source, Strategy, Target, Timeouts, TokenCounting,
 };
+pub use schema::schema;
+
+#[cfg(test)]
+mod tests;

@@ -77,8 +77,8 @@ pub struct Provider {
     pub enabled: bool,
     /// Why it is skipped although enabled: `type zed is not active yet`.
     pub inactive: Option<String>,
-    /// Headers added to every request.
-    pub headers: Vec<(String, String)>,
+    /// Headers added to every request: lower-case names, and values that are often credentials.
+    pub headers: Vec<(String, Secret)>,
     /// Egress proxy.
     pub proxy: Option<EgressProxy>,
     /// Limits of time, the settings already applied.

@@ -132,6 +132,14 @@ impl Breaker {
         self.state = BreakerState::Closed;
     }
 
+    /// A trial has shown content: requests may flow again, but the errors stay counted until an answer is whole, so
+    /// that an endpoint which cuts every stream opens again at once.
+    pub fn promising(&mut self) {
+        if matches!(self.state, BreakerState::HalfOpen { .. }) {
+            self.state = BreakerState::Closed;
+        }
+    }
+
     /// A request met an error that counts. `fingerprint` tells repeats of one request apart from different ones.
     pub fn error(&mut self, now: Instant, fingerprint: Option<u64>) -> Counted {
         self.forget(now);
@@ -282,6 +290,17 @@ mod tests {
                 Some(Duration::from_secs(expected))
             );
         }
+    }
+
+    #[test]
+    fn a_promising_trial_that_breaks_opens_again_at_once() {
+        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
+        breaker.error(t, None);
+        breaker.error(t, None);
+        assert_eq!(breaker.admit(after(t, 200)), Admission::Trial);
+        breaker.promising();
+        assert_eq!(breaker.admit(after(t, 200)), Admission::Pass);
+        assert!(breaker.error(after(t, 201), None).opened.is_some());
     }
 
     #[test]

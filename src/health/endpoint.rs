@@ -182,16 +182,20 @@ impl EndpointHealth {
         }
     }
 
-    /// A request was answered well.
-    pub fn success(&self, now: Instant, ttft: Option<Duration>, duration: Duration) {
+    /// An answer has shown its first content.
+    pub fn promising(&self, ttft: Duration) {
+        let mut inner = self.inner.lock();
+        inner.breaker.promising();
+        inner.ttft.add(ttft.as_secs_f64() * 1e3);
+    }
+
+    /// A request was answered, whole.
+    pub fn success(&self, now: Instant, duration: Duration) {
         let mut inner = self.inner.lock();
         inner.breaker.success(now);
         inner.served = inner.served.saturating_add(1);
         inner.last_success = Some(SystemTime::now());
         inner.duration.add(duration.as_secs_f64() * 1e3);
-        if let Some(ttft) = ttft {
-            inner.ttft.add(ttft.as_secs_f64() * 1e3);
-        }
     }
 
     /// Tokens of an answer, for the cache-hit ratio.

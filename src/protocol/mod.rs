@@ -2,8 +2,15 @@
 
 #![deny(clippy::indexing_slicing)]
 
-pub mod anthropic;
 pub mod canonical;
 pub mod envelope;
+pub mod frame;
 pub mod scan;
 pub mod splice;
+
+pub mod anthropic;
+pub mod openai_chat;
+
+pub mod answer;
+pub mod translate;
+pub mod upstream_error;

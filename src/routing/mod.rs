@@ -1,6 +1,7 @@
 //! Where a request goes: model name → route (`table`) → candidates in the order in which they are tried
 //! (`strategy`). Whether a candidate is healthy is not asked here: the order comes first, the skipping after it.
 
+pub mod catalogue;
 mod near;
 mod pattern;
 mod strategy;

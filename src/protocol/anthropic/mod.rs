@@ -1,5 +1,28 @@
-//! Anthropic Messages.
+//! Anthropic Messages, `POST /v1/messages`.
+//!
+//! Reference: <https://docs.anthropic.com/en/api/messages>, seen November 2026.
 
+// What decides where a request goes, and edits in place for providers of the same dialect.
 mod head;
+// Requests on their way to other dialects.
+mod blocks;
+mod field;
+mod inbound;
+mod tools;
+mod typed_tools;
+mod wire_request;
+// Answers: watched on their way through, or written from those of other dialects.
+mod body;
+mod encode;
+mod error;
+mod tap;
+mod text;
 
+pub use body::Assemble;
+pub use encode::{Encode, EncodeContext, PING};
+pub use error::{
+    error_body, error_event, parse_error, status_and_type, translate_error, type_for_status,
+};
 pub use head::{HeadError, RequestHead};
+pub use inbound::{count_tokens, messages};
+pub use tap::{BodyTap, StreamTap};

@@ -42,8 +42,35 @@ pub struct Request {
     pub service_tier: Option<String>,
     /// Whether the client wants a stream.
     pub stream: bool,
+    /// Where the client asked the provider to cache the prompt up to; at most four make sense.
+    pub cache_breakpoints: Vec<CacheBreakpoint>,
     /// Top-level fields without a place here, as they stood.
     pub rest: Map<String, Value>,
+}
+
+/// A wish to cache the prompt up to and including one piece of it.
+#[derive(Clone, Debug)]
+pub struct CacheBreakpoint {
+    /// The piece.
+    pub at: CacheAt,
+    /// `cache_control` of Anthropic, as it stood.
+    pub control: Value,
+}
+
+/// A piece of the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheAt {
+    /// A tool: index into [`Request::tools`].
+    Tool(usize),
+    /// A part of the system prompt: index into [`Request::system`].
+    System(usize),
+    /// A block: index into [`Request::messages`] and into its blocks.
+    Block {
+        /// Of the message.
+        message: usize,
+        /// Of the block.
+        block: usize,
+    },
 }
 
 /// Who says a message.

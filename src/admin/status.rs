@@ -1,0 +1,258 @@
+//! `/providers`, `/health` and the list of models. Field names are those of the system we succeed; ours are added.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::config::{EgressScheme, Provider, Strategy};
+use crate::credential::KeyView;
+use crate::health::{BreakerState, EndpointView};
+use crate::routing::Resolution;
+use crate::routing::catalogue::{self, Listed};
+use crate::snapshot::{Endpoint, Snapshot};
+
+/// `GET /providers`: every provider of the configuration and how it fares.
+pub fn providers(snapshot: &Snapshot, now: Instant) -> Value {
+    let config = &snapshot.config;
+    let list: Vec<Value> = (0..config.providers.len())
+        .map(|index| provider(snapshot, index, now))
+        .collect();
+    let healthy = list
+        .iter()
+        .filter(|p| p.get("healthy") == Some(&Value::Bool(true)))
+        .count();
+    json!({
+        "total_providers": list.len(),
+        "healthy_providers": healthy,
+        "selection_strategy": strategy_name(config.settings.strategy),
+        "total_model_routes": config.routes.len(),
+        "providers": list,
+    })
+}
+
+fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
+    let Some(provider) = snapshot.config.providers.get(index) else {
+        return Value::Null;
+    };
+    let mut value = json!({
+        "name": provider.name,
+        "account_email": provider.account_email,
+        "type": provider.kind,
+        "base_url": provider.base_url,
+        "enabled": provider.enabled,
+        "proxy": proxy_text(provider),
+        "models": models_of(snapshot, index),
+    });
+    let state = match snapshot.endpoint(index) {
+        Some(endpoint) => active_state(endpoint, now),
+        None => json!({
+            "healthy": false,
+            "failure_count": 0,
+            "last_failure_time": 0,
+            "status": if provider.enabled { "inactive" } else { "disabled" },
+            "reason": provider.inactive,
+        }),
+    };
+    if let (Some(value), Value::Object(state)) = (value.as_object_mut(), state) {
+        value.extend(state);
+    }
+    value
+}
+
+fn active_state(endpoint: &Endpoint, now: Instant) -> Value {
+    let view = endpoint.health.view(now);
+    let keys = endpoint.keys.view(now);
+    let usable = endpoint.is_usable(now);
+    json!({
+        "healthy": usable,
+        "status": if usable { "healthy" } else { "unhealthy" },
+        "reason": reason(endpoint, &view, now),
+        "failure_count": view.errors,
+        "last_failure_time": view.last_error.as_ref().map_or(0.0, |(at, _)| epoch(*at)),
+        "last_error": view.last_error.as_ref().map(|(_, what)| what),
+        "last_success_time": view.last_success.map(epoch),
+        "circuit": circuit_name(view.state),
+        "cooldown_remaining_seconds": cooldown(&view, now).map(|left| left.as_secs_f64()),
+        "in_flight": view.in_flight,
+        "max_in_flight": endpoint.provider.max_in_flight,
+        "served": view.served,
+        "failed_attempts": view.failed,
+        "ttft_ms": view.ttft_ms.map(f64::round),
+        "duration_ms": view.duration_ms.map(f64::round),
+        "cache_hit_ratio": view.cache_hit_ratio,
+        "unsupported_models": view.unsupported,
+        "probe": endpoint.provider.probe.as_ref().map(|_| if view.probe_down { "failing" } else { "passing" }),
+        "keys": keys.iter().map(key_state).collect::<Vec<Value>>(),
+    })
+}
+
+fn key_state(key: &KeyView) -> Value {
+    let state = match (key.benched, key.cooling) {
+        (true, _) => "benched",
+        (false, Some(_)) => "resting",
+        (false, None) => "usable",
+    };
+    json!({
+        "key": key.masked,
+        "state": state,
+        "why": key.why,
+        "back_in_seconds": key.cooling.map(|left| left.as_secs_f64()),
+        "used": key.used,
+    })
+}
+
+fn reason(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<String> {
+    if endpoint.keys.all_benched() {
+        return Some("all its keys were refused".to_owned());
+    }
+    if !endpoint.keys.any_usable(now) {
+        return Some("all its keys rest".to_owned());
+    }
+    match (view.state, view.cooling) {
+        (BreakerState::Open { .. }, _) => Some("circuit open".to_owned()),
+        (_, Some((_, why))) => Some(why.to_owned()),
+        (BreakerState::HalfOpen { trial: true }, None) => Some("a trial is under way".to_owned()),
+        (BreakerState::Closed | BreakerState::HalfOpen { trial: false }, None) => None,
+    }
+}
+
+fn cooldown(view: &EndpointView, now: Instant) -> Option<Duration> {
+    let open = match view.state {
+        BreakerState::Open { until } => Some(until),
+        BreakerState::Closed | BreakerState::HalfOpen { .. } => None,
+    };
+    let until = open.max(view.cooling.map(|(until, _)| until))?;
+    (now < until).then(|| until - now)
+}
+
+fn models_of(snapshot: &Snapshot, index: usize) -> Vec<Value> {
+    let mut models = Vec::new();
+    for route in &snapshot.config.routes {
+        for candidate in route.candidates.iter().filter(|c| c.provider == index) {
+            models.push(json!({
+                "pattern": route.pattern,
+                "model": candidate.model.as_deref().unwrap_or("passthrough"),
+                "priority": candidate.priority,
+            }));
+        }
+    }
+    models
+}
+
+/// `GET /health`: whether every route has a candidate that could serve now, and which have none.
+pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
+    let usable = |provider: usize| {
+        snapshot
+            .endpoint(provider)
+            .is_some_and(|endpoint| endpoint.is_usable(now))
+    };
+    let without: Vec<&str> = snapshot
+        .config
+        .routes
+        .iter()
+        .filter(|route| {
+            !route
+                .candidates
+                .iter()
+                .any(|candidate| usable(candidate.provider))
+        })
+        .map(|route| route.pattern.as_str())
+        .collect();
+    let healthy = snapshot
+        .active()
+        .filter(|endpoint| endpoint.is_usable(now))
+        .count();
+    let well = without.is_empty() && 0 < healthy;
+    let mut value = json!({
+        "status": if well { "healthy" } else { "unhealthy" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "healthy_providers": healthy,
+        "total_providers": snapshot.config.providers.len(),
+    });
+    if let (false, Some(value)) = (well, value.as_object_mut()) {
+        let message = if healthy == 0 {
+            "No healthy providers available"
+        } else {
+            "Some routes have no healthy provider"
+        };
+        value.insert("message".to_owned(), message.into());
+        value.insert("routes_without_provider".to_owned(), without.into());
+    }
+    (well, value)
+}
+
+/// The models that may be asked for: exact names of the routes, names that routes send on where they may be asked
+/// for as well, and those of the catalogue that a pattern serves.
+pub fn models(snapshot: &Snapshot) -> Vec<Listed> {
+    let serves = |name: &str| {
+        matches!(
+            snapshot.table.resolve(name),
+            Resolution::Route {
+                fallback: false,
+                ..
+            }
+        )
+    };
+    let mut seen = BTreeSet::new();
+    let mut list = Vec::new();
+    let mut add = |model: Listed| {
+        if serves(&model.id) && seen.insert(model.id.clone()) {
+            list.push(model);
+        }
+    };
+    for route in &snapshot.config.routes {
+        if !route.pattern.contains(['*', '?']) {
+            add(catalogue::named(&route.pattern));
+        }
+    }
+    catalogue::claude().for_each(&mut add);
+    for route in &snapshot.config.routes {
+        route
+            .candidates
+            .iter()
+            .filter_map(|c| c.model.as_deref())
+            .for_each(|name| add(catalogue::named(name)));
+    }
+    list
+}
+
+/// A strategy in the words of the configuration.
+fn strategy_name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Priority => "priority",
+        Strategy::RoundRobin => "round_robin",
+        Strategy::Random => "random",
+        Strategy::Weighted => "weighted",
+    }
+}
+
+fn circuit_name(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open { .. } => "open",
+        BreakerState::HalfOpen { .. } => "half_open",
+    }
+}
+
+fn proxy_text(provider: &Provider) -> Option<String> {
+    provider.proxy.as_ref().map(|proxy| {
+        let scheme = match proxy.scheme {
+            EgressScheme::Http => "http",
+            EgressScheme::Https => "https",
+            EgressScheme::Socks5 => "socks5",
+        };
+        let credentials = if proxy.credentials.is_some() {
+            "***@"
+        } else {
+            ""
+        };
+        format!("{scheme}://{credentials}{}:{}", proxy.host, proxy.port)
+    })
+}
+
+fn epoch(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}

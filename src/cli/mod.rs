@@ -1,0 +1,75 @@
+//! What people type and read. The only place that prints.
+
+mod banner;
+pub mod check;
+pub mod output;
+pub mod schema;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Env, LoadOptions};
+
+/// Keeps AI coding clients running: many providers behind one address.
+#[derive(Debug, Parser)]
+#[command(name = "pointsman", version, about)]
+struct Args {
+    /// The configuration; without it ./config.yaml, ./providers.yaml, ./conf/pointsman.yaml and
+    /// /etc/pointsman/config.yaml are looked for
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Listen on this address instead
+    #[arg(long, global = true)]
+    host: Option<String>,
+    /// Listen on this port instead; 0 takes a free one
+    #[arg(long, global = true)]
+    port: Option<u16>,
+    /// Do not read .env beside the configuration
+    #[arg(long, global = true)]
+    no_env_file: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve; what happens without a command
+    Serve,
+    /// Check the configuration and show what it amounts to
+    Check {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// With every value that holds
+        #[arg(long, short)]
+        verbose: bool,
+    },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
+}
+
+/// Runs the command line.
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    let env = Env::of_process();
+    let style = output::Style::of_stdout(env.get("NO_COLOR"));
+    let mut options = LoadOptions::new(env);
+    options.config = args.config;
+    options.host = args.host;
+    options.port = args.port;
+    options.no_env_file = args.no_env_file;
+    let outcome = match args.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(options, style),
+        Command::Check { json, verbose } => {
+            check::run(&options, check::CheckArgs { json, verbose }, style)
+        }
+        Command::Schema => schema::run(),
+    };
+    match output::print(&outcome.text) {
+        Ok(()) => ExitCode::from(outcome.code),
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,242 @@
+//! A checked configuration as YAML for people: every value that holds, every secret masked.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::model::{
+    Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, ModelFacts, Probe, ProbeAsk,
+    Provider, ProviderAuth, Route, Settings, Strategy, Timeouts, TokenCounting,
+};
+use crate::types::Secret;
+
+/// The whole configuration in the shape of the file, defaults filled in, secrets masked.
+pub fn dump(config: &Config) -> String {
+    let mut settings = settings(&config.settings);
+    settings.insert("default_route".to_owned(), json!(config.default_route));
+    let routes: Map<String, Value> = config
+        .routes
+        .iter()
+        .map(|it| (it.pattern.clone(), route(it, &config.providers)))
+        .collect();
+    let providers: Vec<Value> = config.providers.iter().map(provider).collect();
+    let whole = json!({
+        "providers": providers,
+        "model_routes": routes,
+        "settings": settings,
+        "auth": {
+            "enabled": !config.auth.keys.is_empty(),
+            "api_keys": masked(&config.auth.keys),
+            "exempt_paths": config.auth.exempt_paths,
+            "i_know": config.auth.open_on_purpose,
+        },
+        "admin": {
+            "key": config.admin.key.as_ref().map(Secret::masked),
+            "listen": config.admin.listen,
+        },
+    });
+    // Only maps with keys that are no texts fail, and there are none.
+    serde_yaml::to_string(&whole).unwrap_or_default()
+}
+
+fn provider(it: &Provider) -> Value {
+    let calls = it.target.as_ref().map(|target| {
+        let scheme = if target.tls { "https" } else { "http" };
+        let path = target.inference.split('?').next().unwrap_or_default();
+        format!("{scheme}://{}{path}", target.authority)
+    });
+    let headers: Map<String, Value> = it
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value.masked())))
+        .collect();
+    let models: Map<String, Value> = it
+        .models
+        .iter()
+        .map(|(pattern, facts)| (pattern.clone(), model(facts)))
+        .collect();
+    json!({
+        "name": it.name,
+        "account_email": it.account_email,
+        "type": it.kind,
+        "base_url": it.base_url,
+        "calls_go_to": calls,
+        "auth_type": auth_type(it.auth),
+        "api_keys": masked(&it.keys),
+        "key_strategy": key_strategy(it.key_strategy),
+        "enabled": it.enabled,
+        "inactive": it.inactive,
+        "headers": headers,
+        "proxy": it.proxy.as_ref().map(proxy),
+        "timeouts": timeouts(it.timeouts),
+        "http2": http2(it.http2),
+        "max_in_flight": it.max_in_flight,
+        "probe": it.probe.as_ref().map(probe),
+        "models": models,
+        "stream_only": it.stream_only,
+        "big_model": it.big_model,
+        "small_model": it.small_model,
+    })
+}
+
+fn model(it: &ModelFacts) -> Value {
+    json!({
+        "context": it.context,
+        "max_output": it.max_output,
+        "tools": it.tools,
+        "images": it.images,
+        "thinking": it.thinking,
+        "quirks": {
+            "max_completion_tokens": it.quirks.max_completion_tokens,
+            "sampling": it.quirks.sampling,
+            "reasoning_effort": it.quirks.reasoning_effort,
+            "replay_reasoning": it.quirks.replay_reasoning,
+            "stream_usage": it.quirks.stream_usage,
+            "files": it.quirks.files,
+        },
+    })
+}
+
+fn route(it: &Route, providers: &[Provider]) -> Value {
+    let candidates = it.candidates.iter().map(|it| {
+        json!({
+            "provider": providers.get(it.provider).map(|it| it.id.as_str()),
+            "model": it.model.as_deref().unwrap_or("passthrough"),
+            "priority": it.priority,
+            "weight": it.weight,
+        })
+    });
+    candidates.collect()
+}
+
+fn settings(it: &Settings) -> Map<String, Value> {
+    let whole = json!({
+        "host": it.host,
+        "port": it.port,
+        "threads": it.threads,
+        "selection_strategy": strategy(it.strategy),
+        "failure_cooldown": seconds(it.failure_cooldown),
+        "unhealthy_threshold": it.unhealthy_threshold,
+        "unhealthy_reset_timeout": seconds(it.unhealthy_reset_timeout),
+        "unhealthy_reset_on_success": it.unhealthy_reset_on_success,
+        "unhealthy_http_codes": it.unhealthy_http_codes,
+        "unhealthy_error_types": it.unhealthy_texts,
+        "unhealthy_response_body_patterns": it.unhealthy_response_body_patterns,
+        "credit_patterns": it.credit_patterns,
+        "credit_cooldown": seconds(it.credit_cooldown),
+        "fail_open": it.fail_open,
+        "max_attempts": it.max_attempts,
+        "max_keys_per_candidate": it.max_keys_per_candidate,
+        "max_retry_wait": seconds(it.max_retry_wait),
+        "request_deadline": seconds(it.request_deadline),
+        "ping_after": seconds(it.ping_after),
+        "ping_interval": seconds(it.ping_interval),
+        "client_write_timeout": seconds(it.client_write_timeout),
+        "client_read_timeout": seconds(it.client_read_timeout),
+        "keepalive_timeout": seconds(it.keepalive_timeout),
+        "drain_timeout": seconds(it.drain_timeout),
+        "max_body_bytes": it.max_body_bytes,
+        "max_buffered_bytes": it.max_buffered_bytes,
+        "max_connections": it.max_connections,
+        "max_in_flight": it.max_in_flight,
+        "token_counting": token_counting(&it.token_counting),
+        "log_level": log_level(it.log.level),
+        "log_color": it.log.color,
+        "log_file_path": it.log.file,
+        "app_name": it.app_name,
+    });
+    match whole {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn token_counting(it: &TokenCounting) -> Value {
+    json!({
+        "always_use_local": it.always_use_local,
+        "timeout": seconds(it.timeout),
+        "failure_threshold": it.failure_threshold,
+        "api_failure_cooldown": seconds(it.api_failure_cooldown),
+    })
+}
+
+fn timeouts(it: Timeouts) -> Value {
+    json!({
+        "connect": seconds(it.connect),
+        "connect_total": seconds(it.connect_total),
+        "first_byte": seconds(it.first_byte),
+        "first_byte_whole": seconds(it.first_byte_whole),
+        "first_content": seconds(it.first_content),
+        "idle": seconds(it.idle),
+    })
+}
+
+fn proxy(it: &EgressProxy) -> String {
+    let scheme = match it.scheme {
+        EgressScheme::Http => "http",
+        EgressScheme::Https => "https",
+        EgressScheme::Socks5 => "socks5",
+    };
+    let who = if it.credentials.is_some() { "***@" } else { "" };
+    format!("{scheme}://{who}{}:{}", it.host, it.port)
+}
+
+fn probe(it: &Probe) -> Value {
+    let interval = seconds(it.interval);
+    match &it.ask {
+        ProbeAsk::Path(path) => json!({"interval": interval, "path": path}),
+        ProbeAsk::Model(model) => json!({"interval": interval, "model": model}),
+    }
+}
+
+fn masked(keys: &[Secret]) -> Vec<String> {
+    keys.iter().map(Secret::masked).collect()
+}
+
+fn seconds(it: Duration) -> String {
+    format!("{}s", it.as_secs_f64())
+}
+
+fn auth_type(it: ProviderAuth) -> &'static str {
+    match it {
+        ProviderAuth::ApiKey => "api_key",
+        ProviderAuth::AuthToken => "auth_token",
+        ProviderAuth::Passthrough => "passthrough",
+        ProviderAuth::None => "none",
+        ProviderAuth::OAuth => "oauth",
+    }
+}
+
+fn key_strategy(it: KeyStrategy) -> &'static str {
+    match it {
+        KeyStrategy::RoundRobin => "round_robin",
+        KeyStrategy::Random => "random",
+        KeyStrategy::Failover => "failover",
+    }
+}
+
+fn strategy(it: Strategy) -> &'static str {
+    match it {
+        Strategy::Priority => "priority",
+        Strategy::RoundRobin => "round_robin",
+        Strategy::Random => "random",
+        Strategy::Weighted => "weighted",
+    }
+}
+
+fn http2(it: Http2) -> &'static str {
+    match it {
+        Http2::Auto => "auto",
+        Http2::On => "on",
+        Http2::Off => "off",
+    }
+}
+
+fn log_level(it: LogLevel) -> &'static str {
+    match it {
+        LogLevel::Debug => "DEBUG",
+        LogLevel::Info => "INFO",
+        LogLevel::Warning => "WARNING",
+        LogLevel::Error => "ERROR",
+    }
+}

@@ -1,0 +1,834 @@
+//! Every key there is: one table per section. Read by the walk, by the schema and by the reader.
+
+use crate::config::table::{Field, Kind, Table};
+
+use Kind::{
+    Any, Bool, Choice, ChoiceOr, Choices, Codes, Count, Duration, DurationOrZero, Headers, Many,
+    Named, NamedMany, Number, One, Secret, Secrets, Size, Text, Texts,
+};
+
+const fn row(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
+    Field::new(key, kind, default, doc)
+}
+
+const fn old(key: &'static str, kind: Kind, new: &'static str) -> Field {
+    Field::old(key, kind, new)
+}
+
+const BIG: u64 = u32::MAX as u64;
+const LATER: &str = "the provider type zed comes later";
+const ALWAYS_PASSED_ON: &str = "streams are always passed on as they come";
+const NO_POOL_WAIT: &str = "there is no queue for connections here";
+const NO_WRITE_LIMIT: &str = "sending is bounded by `request_deadline`";
+const UNKNOWN_THERE: &str = "nothing in the old system read it either";
+
+/// Provider types, active and later ones.
+pub(super) const TYPES: &[&str] = &[
+    "anthropic",
+    "openai",
+    "openai-responses",
+    "gemini",
+    "vertex",
+    "zed",
+];
+/// Ways to sign in.
+pub(super) const AUTH_TYPES: &[&str] = &["api_key", "auth_token", "oauth", "passthrough", "none"];
+/// Strategies, active and later ones.
+pub(super) const STRATEGIES: &[&str] = &[
+    "priority",
+    "round_robin",
+    "random",
+    "weighted",
+    "least_busy",
+    "fastest",
+    "cheapest",
+    "sticky",
+];
+/// Strategies over several keys.
+pub(super) const KEY_STRATEGIES: &[&str] = &["round_robin", "random", "failover"];
+/// Log levels in everybody's words.
+pub(super) const LOG_LEVELS: &[&str] = &["DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"];
+/// HTTP versions.
+pub(super) const HTTP2: &[&str] = &["auto", "on", "off"];
+/// Capabilities of a model.
+pub(super) const CAPS: &[&str] = &["tools", "images", "thinking"];
+
+/// The whole file.
+pub(super) const TOP: Table = &[
+    row(
+        "providers",
+        Many(PROVIDER),
+        "",
+        "the services that answer, in order of preference",
+    ),
+    row(
+        "model_routes",
+        NamedMany(CANDIDATE),
+        "",
+        "which providers serve which model names; `*` matches anything",
+    ),
+    row("settings", One(SETTINGS), "", "how it behaves"),
+    row("auth", One(AUTH), "", "who may call"),
+    row(
+        "admin",
+        One(ADMIN),
+        "",
+        "who may look and steer: /providers, /admin, /metrics",
+    ),
+    row(
+        "routing",
+        Any,
+        "",
+        "choice between token and session billing",
+    )
+    .not_yet(LATER),
+    row("zed_config", Any, "", "Zed sessions").not_yet(LATER),
+    row("oauth", Any, "", "OAuth profiles").not_yet("providers that sign in by OAuth are skipped"),
+];
+
+/// One provider.
+pub(super) const PROVIDER: Table = &[
+    row(
+        "name",
+        Text,
+        "",
+        "how routes, logs and people call it; unique, or unique with `account_email`",
+    )
+    .required(),
+    row(
+        "type",
+        Choice(TYPES),
+        "anthropic",
+        "the wire protocol it speaks",
+    ),
+    row(
+        "base_url",
+        Text,
+        "",
+        "its address; `/v1/messages` or `/chat/completions` is appended",
+    ),
+    row(
+        "endpoint_url",
+        Text,
+        "",
+        "the whole URL of the call where the address rule does not fit",
+    ),
+    row(
+        "auth_type",
+        Choice(AUTH_TYPES),
+        "api_key",
+        "how we sign in there",
+    ),
+    row(
+        "auth_value",
+        Secret,
+        "",
+        "the key; `passthrough` sends the client's own",
+    ),
+    row(
+        "api_keys",
+        Secrets,
+        "",
+        "several keys instead of `auth_value`",
+    ),
+    row(
+        "key_strategy",
+        Choice(KEY_STRATEGIES),
+        "round_robin",
+        "which of several keys is taken",
+    ),
+    row(
+        "enabled",
+        Bool,
+        "true",
+        "false keeps it in the file without using it",
+    ),
+    row(
+        "account_email",
+        Text,
+        "",
+        "tells accounts apart that share a name",
+    ),
+    row("oauth", Text, "", "OAuth profile to sign in with")
+        .not_yet("the provider is skipped when it signs in by OAuth"),
+    row(
+        "proxy",
+        Secret,
+        "",
+        "way out: http://, https:// or socks5://, with user:password if needed",
+    ),
+    row("headers", Headers, "", "headers added to every request"),
+    row(
+        "timeouts",
+        One(TIMERS),
+        "",
+        "limits of time for this provider only",
+    ),
+    row("http2", Choice(HTTP2), "auto", "HTTP version towards it"),
+    row("max_in_flight", Count(1, BIG), "", "requests at once"),
+    row("probe", One(PROBE), "", "active health check"),
+    row(
+        "models",
+        Named(MODEL),
+        "",
+        "facts about its models, by pattern",
+    ),
+    row(
+        "stream_only",
+        Bool,
+        "false",
+        "it answers every call with a stream",
+    ),
+    row(
+        "big_model",
+        Text,
+        "",
+        "model for all names that are not small ones; `passthrough` keeps the name",
+    ),
+    row(
+        "small_model",
+        Text,
+        "",
+        "model for names with haiku, -mini or flash",
+    ),
+    row(
+        "streaming_mode",
+        Choice(&["auto", "direct", "background"]),
+        "auto",
+        "old switch",
+    )
+    .unused(ALWAYS_PASSED_ON),
+    row("description", Text, "", "for people").unused("it is only for people"),
+    row("zed_config", Any, "", "Zed sessions").not_yet(LATER),
+    row("billing_model", Text, "", "token or session billing").not_yet(LATER),
+    row("session_config", Any, "", "limits of a Zed session").not_yet(LATER),
+];
+
+/// One way to serve a route.
+pub(super) const CANDIDATE: Table = &[
+    row("provider", Text, "", "name of a provider").required(),
+    row(
+        "model",
+        Text,
+        "passthrough",
+        "model to ask it for; `passthrough` keeps the client's",
+    ),
+    row("priority", Count(0, BIG), "1", "smaller is tried first"),
+    row(
+        "weight",
+        Number,
+        "1",
+        "share among equals under the strategy weighted",
+    ),
+    row(
+        "enabled",
+        Bool,
+        "true",
+        "false keeps it in the file without using it",
+    ),
+    row(
+        "account_email",
+        Text,
+        "",
+        "which account, where several share the provider's name",
+    ),
+    row("mode", Text, "", "Zed mode").not_yet(LATER),
+    row("session_mode", Text, "", "Zed mode").not_yet(LATER),
+    row(
+        "preferred_billing_model",
+        Text,
+        "",
+        "token or session billing",
+    )
+    .not_yet(LATER),
+];
+
+/// Timers of an attempt.
+pub(super) const TIMERS: Table = &[
+    row("connect", Duration, "2s", "TCP connection"),
+    row("connect_total", Duration, "5s", "TCP and TLS together"),
+    row("first_byte", Duration, "60s", "head of a streamed answer"),
+    row(
+        "first_byte_whole",
+        Duration,
+        "600s",
+        "an answer that is not streamed",
+    ),
+    row(
+        "first_content",
+        Duration,
+        "180s",
+        "first content of a streamed answer",
+    ),
+    row(
+        "idle",
+        Duration,
+        "90s",
+        "silence between two pieces of an answer",
+    ),
+];
+
+/// `settings.timeouts`: the timers, and the old system's two groups.
+pub(super) const TIMEOUTS: Table = &[
+    row("connect", Duration, "2s", "TCP connection"),
+    row("connect_total", Duration, "5s", "TCP and TLS together"),
+    row("first_byte", Duration, "60s", "head of a streamed answer"),
+    row(
+        "first_byte_whole",
+        Duration,
+        "600s",
+        "an answer that is not streamed",
+    ),
+    row(
+        "first_content",
+        Duration,
+        "180s",
+        "first content of a streamed answer",
+    ),
+    row(
+        "idle",
+        Duration,
+        "90s",
+        "silence between two pieces of an answer",
+    ),
+    row(
+        "streaming",
+        One(STREAMING),
+        "",
+        "old group: calls that stream",
+    ),
+    row(
+        "non_streaming",
+        One(NON_STREAMING),
+        "",
+        "old group: calls that do not stream",
+    ),
+    row("caching", One(CACHING), "", "old group"),
+    row("health_check", Any, "", "old group").unused(UNKNOWN_THERE),
+    row("client_disconnect_watchdog", Any, "", "old group")
+        .unused("a client that leaves is noticed at once"),
+];
+
+const STREAMING: Table = &[
+    row("connect", Duration, "", "TCP connection"),
+    old("connect_timeout", Duration, "connect"),
+    row(
+        "read",
+        Duration,
+        "",
+        "silence, before and inside the answer",
+    ),
+    old("read_timeout", Duration, "read"),
+    row("first_chunk_timeout", Duration, "", "first content"),
+    row("chunk_timeout", Duration, "", "silence inside the answer"),
+    row("write", Duration, "", "sending").unused(NO_WRITE_LIMIT),
+    row("write_timeout", Duration, "", "sending").unused(NO_WRITE_LIMIT),
+    row("pool", Duration, "", "waiting for a connection").unused(NO_POOL_WAIT),
+    row("pool_timeout", Duration, "", "waiting for a connection").unused(NO_POOL_WAIT),
+    row("processing_timeout", Duration, "", "whole stream")
+        .unused("a stream that goes on is never cut"),
+];
+
+const NON_STREAMING: Table = &[
+    row("connect", Duration, "", "TCP connection"),
+    old("connect_timeout", Duration, "connect"),
+    row("read", Duration, "", "the whole answer"),
+    old("read_timeout", Duration, "read"),
+    row("write", Duration, "", "sending").unused(NO_WRITE_LIMIT),
+    row("write_timeout", Duration, "", "sending").unused(NO_WRITE_LIMIT),
+    row("pool", Duration, "", "waiting for a connection").unused(NO_POOL_WAIT),
+    row("pool_timeout", Duration, "", "waiting for a connection").unused(NO_POOL_WAIT),
+];
+
+const CACHING: Table = &[
+    row(
+        "deduplication_timeout",
+        DurationOrZero,
+        "",
+        "wait for an identical call",
+    )
+    .not_yet(NO_SHARING),
+    row("cache_operation_timeout", DurationOrZero, "", "old timer").unused(UNKNOWN_THERE),
+];
+
+const PROBE: Table = &[
+    row("interval", Duration, "30s", "time between two checks"),
+    row(
+        "path",
+        Text,
+        "",
+        "GET this path; any status below 500 is alive",
+    ),
+    row(
+        "model",
+        Text,
+        "",
+        "ask this model for one token instead; costs money",
+    ),
+];
+
+const MODEL: Table = &[
+    row("context", Count(1, BIG), "", "context window in tokens"),
+    row("ctx", Count(1, BIG), "", "short for `context`"),
+    row(
+        "max_output",
+        Count(1, BIG),
+        "",
+        "largest `max_tokens` it accepts",
+    ),
+    row(
+        "caps",
+        Choices(CAPS),
+        "",
+        "what it can do; whatever is not named it cannot",
+    ),
+    row("tools", Bool, "", "takes tools"),
+    row("images", Bool, "", "takes pictures"),
+    row("thinking", Bool, "", "can think"),
+    row("price", One(PRICE), "", "dollars per million tokens").not_yet("costs are not counted"),
+    row(
+        "quirks",
+        One(QUIRKS),
+        "",
+        "where an OpenAI-compatible service differs",
+    ),
+];
+
+const PRICE: Table = &[
+    row("input", Number, "0", "dollars per million input tokens"),
+    row("output", Number, "0", "dollars per million output tokens"),
+];
+
+const QUIRKS: Table = &[
+    row(
+        "max_completion_tokens",
+        Bool,
+        "",
+        "wants `max_completion_tokens` instead of `max_tokens`",
+    ),
+    row("sampling", Bool, "", "accepts temperature, top_p, stop"),
+    row("reasoning_effort", Bool, "", "accepts `reasoning_effort`"),
+    row(
+        "replay_reasoning",
+        Bool,
+        "",
+        "wants `reasoning_content` of earlier tool-calling turns back",
+    ),
+    row(
+        "stream_usage",
+        Bool,
+        "",
+        "accepts `stream_options.include_usage`",
+    ),
+    row("files", Bool, "", "accepts file parts (PDF)"),
+];
+
+const AUTH: Table = &[
+    row("enabled", Bool, "true", "false: callers need no key"),
+    row(
+        "api_key",
+        Secret,
+        "",
+        "the key callers must show, in x-api-key or Authorization",
+    ),
+    row(
+        "api_keys",
+        Secrets,
+        "",
+        "several such keys; any one suffices",
+    ),
+    row("exempt_paths", Texts, "", "paths that need no key, exact"),
+    row(
+        "i_know",
+        Bool,
+        "false",
+        "with `enabled: false`: listen beyond loopback without a key",
+    ),
+];
+
+const ADMIN: Table = &[
+    row(
+        "key",
+        Secret,
+        "",
+        "the admin key; POINTSMAN_ADMIN_KEY overrides it",
+    ),
+    row("listen", Text, "", "a listener of its own, host:port"),
+];
+
+const NO_SHARING: &str = "every request makes its own call";
+const NO_CACHE: &str = "nothing is cached";
+const NO_AFFINITY: &str = "requests are not tied to a provider";
+const NO_OAUTH: &str = "providers that sign in by OAuth are skipped";
+const NO_RELOAD: &str = "there is no code to reload; send SIGHUP to reload the configuration";
+
+/// `settings`.
+pub(super) const SETTINGS: Table = &[
+    row("host", Text, "127.0.0.1", "address to listen on"),
+    row(
+        "port",
+        Count(0, 65535),
+        "8080",
+        "port to listen on; 0 picks a free one",
+    ),
+    row(
+        "threads",
+        Count(1, 1024),
+        "",
+        "worker threads; one per core when absent",
+    ),
+    row(
+        "selection_strategy",
+        Choice(STRATEGIES),
+        "priority",
+        "order among candidates of one priority",
+    ),
+    row(
+        "default_route",
+        Text,
+        "",
+        "pattern that serves unknown models; absent: the one with sonnet, then opus",
+    ),
+    row(
+        "failure_cooldown",
+        DurationOrZero,
+        "180s",
+        "how long a failing provider rests at first",
+    ),
+    old("cooldown_seconds", DurationOrZero, "failure_cooldown"),
+    row(
+        "request_timeout",
+        Duration,
+        "",
+        "per attempt, until the first byte of the answer",
+    ),
+    old("timeout_seconds", Duration, "request_timeout"),
+    row(
+        "timeouts",
+        One(TIMEOUTS),
+        "",
+        "limits of time of one attempt",
+    ),
+    row(
+        "request_deadline",
+        Duration,
+        "600s",
+        "whole request until something is shown to the client",
+    ),
+    row(
+        "unhealthy_threshold",
+        Count(1, 1000),
+        "2",
+        "errors after which a provider rests",
+    ),
+    row(
+        "unhealthy_reset_timeout",
+        DurationOrZero,
+        "300s",
+        "errors older than this are forgotten; 0 never forgets",
+    ),
+    row(
+        "unhealthy_reset_on_success",
+        Bool,
+        "true",
+        "a success zeroes the count",
+    ),
+    row(
+        "unhealthy_http_codes",
+        Codes,
+        "",
+        "statuses that count as errors besides the built-in ones",
+    ),
+    row(
+        "unhealthy_error_types",
+        Texts,
+        "",
+        "texts in an error that make it count",
+    ),
+    row(
+        "unhealthy_exception_patterns",
+        Texts,
+        "",
+        "texts in an error that make it count",
+    ),
+    row(
+        "unhealthy_response_body_patterns",
+        Texts,
+        "",
+        "patterns in short error-like answers that make them count",
+    ),
+    row(
+        "failover_error_types",
+        Texts,
+        "",
+        "texts in an error that make it count",
+    ),
+    row(
+        "failover_http_codes",
+        Codes,
+        "",
+        "statuses that count as errors besides the built-in ones",
+    ),
+    row(
+        "credit_patterns",
+        Texts,
+        "",
+        "texts that mean a key has no money left, besides the built-in ones",
+    ),
+    row(
+        "credit_cooldown",
+        DurationOrZero,
+        "600s",
+        "rest of a key without money",
+    ),
+    row(
+        "fail_open",
+        Bool,
+        "true",
+        "with all providers resting, try the one that recovers first",
+    ),
+    row(
+        "max_attempts",
+        Count(1, 100),
+        "4",
+        "candidates tried for one request",
+    ),
+    row(
+        "max_keys_per_candidate",
+        Count(1, 100),
+        "3",
+        "keys tried of one candidate",
+    ),
+    row(
+        "max_retry_wait",
+        DurationOrZero,
+        "5s",
+        "longest wait for a lone rate-limited provider",
+    ),
+    row(
+        "ping_after",
+        DurationOrZero,
+        "10s",
+        "silence before a streaming client gets keep-alives",
+    ),
+    row(
+        "ping_interval",
+        Duration,
+        "10s",
+        "time between two keep-alives",
+    ),
+    row(
+        "client_write_timeout",
+        Duration,
+        "30s",
+        "longest wait for a client that does not read",
+    ),
+    row(
+        "client_read_timeout",
+        Duration,
+        "10s",
+        "longest wait for a client's request",
+    ),
+    row(
+        "keepalive_timeout",
+        Duration,
+        "60s",
+        "idle connection of a client",
+    ),
+    row("max_body_bytes", Size, "64MiB", "one request body"),
+    row(
+        "max_buffered_bytes",
+        Size,
+        "512MiB",
+        "all request bodies in memory",
+    ),
+    row(
+        "max_connections",
+        Count(1, BIG),
+        "10000",
+        "connections of clients at once",
+    ),
+    row("max_in_flight", Count(1, BIG), "", "requests at once"),
+    row(
+        "drain_timeout",
+        DurationOrZero,
+        "30m",
+        "time for running streams at shutdown",
+    ),
+    row(
+        "token_counting",
+        One(TOKEN_COUNTING),
+        "",
+        "/v1/messages/count_tokens",
+    ),
+    row("log_level", Choice(LOG_LEVELS), "INFO", "least level shown"),
+    row(
+        "log_color",
+        Bool,
+        "",
+        "colour on a terminal; absent: as the terminal and NO_COLOR say",
+    ),
+    row(
+        "log_file_path",
+        Text,
+        "",
+        "JSON lines go here; without a value logs/logs.jsonl",
+    ),
+    row(
+        "app_name",
+        Text,
+        "pointsman",
+        "`service` in the answer of GET /",
+    ),
+    row("auth", One(AUTH), "", "the same as `auth` at the top"),
+    row(
+        "hedge_after",
+        Duration,
+        "",
+        "start a second attempt beside a slow one",
+    )
+    .not_yet("attempts run one after the other"),
+    row(
+        "affinity",
+        One(AFFINITY),
+        "",
+        "sessions stay with the provider that served them",
+    )
+    .not_yet(NO_AFFINITY),
+    row(
+        "sticky_provider_duration",
+        DurationOrZero,
+        "",
+        "how long a session stays",
+    )
+    .not_yet(NO_AFFINITY),
+    row(
+        "idle_recovery_interval",
+        DurationOrZero,
+        "",
+        "older name of it",
+    )
+    .not_yet(NO_AFFINITY),
+    row("enable_deduplication", Bool, "", "share identical calls").not_yet(NO_SHARING),
+    row(
+        "deduplication",
+        ChoiceOr(&["auto", "all", "off", "on"], DEDUPLICATION),
+        "",
+        "share identical calls",
+    )
+    .not_yet(NO_SHARING),
+    row("cache", One(CACHE), "", "cache of answers").not_yet(NO_CACHE),
+    row("cache_ttl", DurationOrZero, "", "life of a cached answer").not_yet(NO_CACHE),
+    row(
+        "cache_ttl_seconds",
+        DurationOrZero,
+        "",
+        "life of a cached answer",
+    )
+    .not_yet(NO_CACHE),
+    row("cache_size_limit", Count(0, BIG), "", "cached answers").not_yet(NO_CACHE),
+    row("max_cache_size", Count(0, BIG), "", "cached answers").not_yet(NO_CACHE),
+    row("oauth", One(OAUTH), "", "OAuth store").not_yet(NO_OAUTH),
+    row(
+        "routing",
+        Any,
+        "",
+        "choice between token and session billing",
+    )
+    .not_yet(LATER),
+    row("zed_config", Any, "", "Zed sessions").not_yet(LATER),
+    row("billing_model", Text, "", "token or session billing").not_yet(LATER),
+    row("session_config", Any, "", "limits of a Zed session").not_yet(LATER),
+    row(
+        "streaming_mode",
+        Choice(&["auto", "direct", "background"]),
+        "auto",
+        "old switch",
+    )
+    .unused(ALWAYS_PASSED_ON),
+    row("app_version", Text, "", "old label").unused("the version is the program's own"),
+    row("reload", Bool, "", "old switch").unused(NO_RELOAD),
+    row("reload_includes", Texts, "", "old switch").unused(NO_RELOAD),
+    row("testing", Any, "", "old switch")
+        .unused("`pointsman demo` simulates slow and failing providers"),
+    row("caching", One(CACHING), "", "old group").unused(UNKNOWN_THERE),
+];
+
+const TOKEN_COUNTING: Table = &[
+    row("always_use_local", Bool, "false", "never ask a provider"),
+    row(
+        "timeout",
+        Duration,
+        "10s",
+        "longest wait for a provider's count",
+    ),
+    old("timeout_override", Duration, "timeout"),
+    row(
+        "failure_threshold",
+        Count(1, 1000),
+        "2",
+        "failures in a row before only local counts are given",
+    ),
+    row(
+        "api_failure_cooldown",
+        DurationOrZero,
+        "300s",
+        "for this long",
+    ),
+];
+
+const AFFINITY: Table = &[
+    row("enabled", Bool, "true", "whether sessions stay"),
+    row("ttl", DurationOrZero, "1h", "how long"),
+];
+
+const DEDUPLICATION: Table = &[
+    row(
+        "enabled",
+        Bool,
+        "true",
+        "whether identical calls are shared",
+    ),
+    row(
+        "mode",
+        Choice(&["auto", "all", "off"]),
+        "auto",
+        "which ones",
+    ),
+    row(
+        "include_max_tokens_in_signature",
+        Bool,
+        "false",
+        "whether a different `max_tokens` makes a different call",
+    ),
+    row("sse_error_cleanup_delay", DurationOrZero, "", "old timer").unused(UNKNOWN_THERE),
+];
+
+const CACHE: Table = &[
+    row(
+        "mode",
+        Choice(&["deterministic", "all"]),
+        "deterministic",
+        "which answers are kept",
+    ),
+    row("ttl", DurationOrZero, "1h", "how long"),
+    row("max_entries", Count(0, BIG), "1000", "how many"),
+    row("max_bytes", Size, "64MiB", "how much"),
+];
+
+const OAUTH: Table = &[
+    row(
+        "enable_persistence",
+        Bool,
+        "true",
+        "keep tokens across restarts",
+    ),
+    row(
+        "enable_auto_refresh",
+        Bool,
+        "true",
+        "refresh tokens before they end",
+    ),
+    row("service_name", Text, "", "name in the key store"),
+    row("proxy", Secret, "", "way out for token calls"),
+];

@@ -1,0 +1,275 @@
+//! The whole way: where the configuration is, what it says, what the environment overrides, and whether it all fits.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::access;
+use crate::config::env::Env;
+use crate::config::expand::Sources;
+use crate::config::fault::{ConfigFault, Report};
+use crate::config::keys::TOP;
+use crate::config::model::{Config, Provider, Settings, Source, Timeouts};
+use crate::config::overrides::Overrides;
+use crate::config::provider;
+use crate::config::read::Reader;
+use crate::config::routes;
+use crate::config::settings;
+use crate::config::tree::{self, Node};
+use crate::config::vendors;
+use crate::config::walk::walk;
+
+/// Looked for in this order, below the working directory.
+const PLACES: &[&str] = &[
+    "config.yaml",
+    "providers.yaml",
+    "config.json",
+    "conf/pointsman.yaml",
+    "/etc/pointsman/config.yaml",
+];
+
+/// What decides about a configuration besides the file.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The file asked for on the command line.
+    pub config: Option<PathBuf>,
+    /// The working directory, where files are looked for.
+    pub dir: PathBuf,
+    /// The environment.
+    pub env: Env,
+    /// Listen here instead.
+    pub host: Option<String>,
+    /// Listen on this port instead.
+    pub port: Option<u16>,
+    /// Do not read `.env` beside the configuration.
+    pub no_env_file: bool,
+}
+
+impl LoadOptions {
+    /// What a process starts with that was given nothing.
+    pub fn new(env: Env) -> Self {
+        LoadOptions {
+            config: None,
+            dir: PathBuf::from("."),
+            env,
+            host: None,
+            port: None,
+            no_env_file: false,
+        }
+    }
+}
+
+/// Loads and checks. All faults are returned at once, in file order as far as they have one.
+pub fn load(options: &LoadOptions) -> Result<Config, Vec<ConfigFault>> {
+    let Some(file) = find_file(options) else {
+        return without_file(options);
+    };
+    let label = file.display().to_string();
+    let text = std::fs::read(&file).map_err(|error| vec![unreadable(&label, &error)])?;
+    let dir = match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let text = String::from_utf8(text)
+        .map_err(|_| vec![whole_fault(&label, "is not UTF-8 text; save it as UTF-8")])?;
+    from_text(&label, &text, &dir, options)
+}
+
+/// Checks the `text` of a configuration called `label`, with `dir` for its relative files. What [`load`] does once it
+/// has found and read the file.
+pub fn from_text(
+    label: &str,
+    text: &str,
+    dir: &Path,
+    options: &LoadOptions,
+) -> Result<Config, Vec<ConfigFault>> {
+    let mut report = Report::new(label);
+    let env = environment(options, dir, &mut report);
+    let mut root = tree::parse(label, text).map_err(|fault| vec![fault])?;
+    Sources { env: &env, dir }.expand(&mut root, &mut report);
+    walk(&root, TOP, &mut report);
+    let source = Source::File(PathBuf::from(label));
+    resolve(Some(&root), source, &env, options, report)
+}
+
+fn find_file(options: &LoadOptions) -> Option<PathBuf> {
+    let asked = options
+        .config
+        .clone()
+        .or_else(|| options.env.filled("POINTSMAN_CONFIG").map(PathBuf::from));
+    if let Some(asked) = asked {
+        return Some(tidy(options.dir.join(asked)));
+    }
+    PLACES
+        .iter()
+        .map(|it| options.dir.join(it))
+        .find(|it| it.is_file())
+        .map(tidy)
+}
+
+/// Without a leading `./`.
+fn tidy(path: PathBuf) -> PathBuf {
+    path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
+}
+
+fn environment(options: &LoadOptions, dir: &Path, report: &mut Report) -> Env {
+    if options.no_env_file {
+        options.env.clone()
+    } else {
+        options.env.over_file(dir, report)
+    }
+}
+
+fn without_file(options: &LoadOptions) -> Result<Config, Vec<ConfigFault>> {
+    let mut report = Report::new("environment");
+    let env = environment(options, &options.dir, &mut report);
+    resolve(None, Source::Environment, &env, options, report)
+}
+
+fn unreadable(label: &str, error: &std::io::Error) -> ConfigFault {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "does not exist; look at --config or POINTSMAN_CONFIG".into()
+        }
+        kind => format!("cannot be read: {kind}"),
+    };
+    whole_fault(label, &remedy)
+}
+
+fn whole_fault(label: &str, remedy: &str) -> ConfigFault {
+    ConfigFault {
+        file: label.to_owned(),
+        path: String::new(),
+        value: None,
+        remedy: remedy.to_owned(),
+    }
+}
+
+fn resolve(
+    root: Option<&Node>,
+    source: Source,
+    env: &Env,
+    options: &LoadOptions,
+    mut report: Report,
+) -> Result<Config, Vec<ConfigFault>> {
+    let top = Reader::new(TOP, root, "");
+    let section = top.section("settings");
+    let overrides = Overrides::read(env, &mut report);
+    let mut settings = settings::settings(&section, &mut report);
+    override_settings(&mut settings, &overrides, options, &mut report);
+    let timeouts = settings::timeouts(&section, overrides.request_timeout, &mut report);
+    let mut providers = read_providers(&top, &source, env, timeouts, &mut report);
+    if let Some(strategy) = overrides.key_strategy {
+        for provider in &mut providers {
+            provider.key_strategy = strategy;
+        }
+    }
+    check_loops(&settings, &providers, &mut report);
+    let from_env = !top.has("providers") && !top.has("model_routes");
+    let routes = if from_env {
+        vendors::routes(&providers)
+    } else {
+        routes::routes(&top, &providers, &mut report)
+    };
+    let default_route = routes::default_route(&section, &routes, &mut report);
+    let (auth, key_written) = access::auth(&top, &section, &overrides, &mut report);
+    let admin = access::admin(&top, &overrides, &mut report);
+    let host_path = if options.host.is_some() {
+        "--host".to_owned()
+    } else {
+        section.at("host")
+    };
+    if !key_written {
+        access::check_listener(&host_path, &settings, &auth, &mut report);
+    }
+    access::check_admin(&settings, &admin, &mut report);
+    if !report.faults.is_empty() {
+        return Err(report.faults);
+    }
+    let source = match source {
+        Source::Environment if providers.is_empty() => Source::Demo,
+        other => other,
+    };
+    Ok(Config {
+        source,
+        providers,
+        routes,
+        default_route,
+        settings,
+        auth,
+        admin,
+        notes: report.notes,
+    })
+}
+
+fn override_settings(
+    settings: &mut Settings,
+    overrides: &Overrides,
+    options: &LoadOptions,
+    report: &mut Report,
+) {
+    if let Some(host) = &options.host {
+        match settings::listen_host(host) {
+            Ok(host) => settings.host = host,
+            Err(remedy) => report.fault_at("--host", host, remedy),
+        }
+    }
+    if let Some(port) = options.port.or(overrides.port) {
+        settings.port = port;
+    }
+    if let Some(level) = overrides.log_level {
+        settings.log.level = level;
+    }
+    if overrides.max_in_flight.is_some() {
+        settings.max_in_flight = overrides.max_in_flight;
+    }
+}
+
+/// The file's providers; the environment's when the file names none.
+fn read_providers(
+    top: &Reader<'_>,
+    source: &Source,
+    env: &Env,
+    timeouts: Timeouts,
+    report: &mut Report,
+) -> Vec<Provider> {
+    if top.has("providers") {
+        let readers = top.list("providers");
+        if matches!(top.raw("providers"), Some(Node::List(it)) if it.is_empty()) {
+            report.fault(
+                "providers",
+                "is an empty list; add a provider (see conf/minimal.yaml)",
+            );
+        }
+        return provider::providers(&readers, timeouts, report);
+    }
+    let providers = vendors::providers(env, timeouts);
+    let none =
+        "is missing and the environment holds no provider's key either: nothing can be served";
+    match source {
+        Source::File(_) if !providers.is_empty() => {
+            report.remark(
+                "providers",
+                "is missing: the keys in the environment are used",
+            );
+        }
+        Source::File(_) if top.has("model_routes") => report.fault("providers", none),
+        Source::File(_) => report.warn("providers", none),
+        Source::Environment | Source::Demo => {}
+    }
+    providers
+}
+
+/// A provider that is ourselves would call itself until something bursts.
+fn check_loops(settings: &Settings, providers: &[Provider], report: &mut Report) {
+    for (i, provider) in providers.iter().enumerate().filter(|it| it.1.enabled) {
+        let Some(target) = &provider.target else {
+            continue;
+        };
+        if access::is_ourselves(settings, &target.host, target.port) {
+            report.fault_at(
+                format!("providers[{i}].base_url"),
+                &provider.base_url,
+                "is the address this proxy listens on; requests would go round in circles",
+            );
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Environment variables that override the file: the second old system's, and our own.
+
+use std::time::Duration;
+
+use crate::config::access::own_key;
+use crate::config::env::Env;
+use crate::config::fault::Report;
+use crate::config::keys::KEY_STRATEGIES;
+use crate::config::model::{KeyStrategy, LogLevel};
+use crate::config::provider::key_strategy;
+use crate::config::settings::log_level;
+use crate::config::tree::Node;
+use crate::config::units;
+use crate::types::Secret;
+
+/// Variables of the second old system whose feature comes later.
+const NOT_YET: &[&str] = &[
+    "ENABLE_CORS",
+    "CORS_ORIGIN",
+    "ENABLE_RATE_LIMIT",
+    "RATE_LIMIT_WINDOW",
+    "RATE_LIMIT_MAX_REQUESTS",
+    "ENABLE_REQUEST_LOGS",
+    "ENABLE_RESPONSE_LOGS",
+    "HEALTH_CHECK_ENABLED",
+    "NODE_ENV",
+];
+const LEVELS: &[&str] = &[
+    "trace", "debug", "info", "warn", "warning", "error", "critical", "fatal",
+];
+
+/// What the environment overrides.
+#[derive(Default)]
+pub(super) struct Overrides {
+    /// `PORT`.
+    pub port: Option<u16>,
+    /// `PROXY_ACCESS_KEY`: the only gateway key then.
+    pub gateway_key: Option<Secret>,
+    /// Whether it is set, be it to a good key or to one that was refused.
+    pub gateway_key_written: bool,
+    /// `POINTSMAN_ADMIN_KEY`.
+    pub admin_key: Option<Secret>,
+    /// `LOG_LEVEL`.
+    pub log_level: Option<LogLevel>,
+    /// `REQUEST_TIMEOUT`, milliseconds.
+    pub request_timeout: Option<Duration>,
+    /// `MAX_CONCURRENT_REQUESTS`.
+    pub max_in_flight: Option<usize>,
+    /// `LOAD_BALANCE_STRATEGY`: in the old system it chose among the keys of one provider.
+    pub key_strategy: Option<KeyStrategy>,
+}
+
+impl Overrides {
+    /// Reads them; empty variables count as unset.
+    pub fn read(env: &Env, report: &mut Report) -> Self {
+        for name in NOT_YET.iter().filter(|it| env.filled(it).is_some()) {
+            report.remark(*name, "is not active yet; it has no effect");
+        }
+        if env
+            .filled("HEALTH_CHECK_PATH")
+            .is_some_and(|it| it != "/health")
+        {
+            report.remark(
+                "HEALTH_CHECK_PATH",
+                "is not active yet; the path stays /health",
+            );
+        }
+        Overrides {
+            port: read(env, "PORT", report, |text| {
+                text.parse()
+                    .map_err(|_| "must be a port from 0 to 65535".to_owned())
+            }),
+            gateway_key: read(env, "PROXY_ACCESS_KEY", report, |text| {
+                own_key(text).map_err(str::to_owned)
+            }),
+            gateway_key_written: env.filled("PROXY_ACCESS_KEY").is_some(),
+            admin_key: read(env, "POINTSMAN_ADMIN_KEY", report, |text| {
+                own_key(text).map_err(str::to_owned)
+            }),
+            log_level: read(env, "LOG_LEVEL", report, |text| {
+                one_of(text, LEVELS).map(log_level)
+            }),
+            request_timeout: read(env, "REQUEST_TIMEOUT", report, |text| {
+                let milliseconds: Option<u64> = text.parse().ok();
+                milliseconds
+                    .filter(|it| 0 < *it && *it < 1 << 32)
+                    .map(Duration::from_millis)
+                    .ok_or_else(|| "must be milliseconds above 0".to_owned())
+            }),
+            max_in_flight: read(env, "MAX_CONCURRENT_REQUESTS", report, |text| {
+                let number: Option<usize> = text.parse().ok();
+                number
+                    .filter(|it| 0 < *it)
+                    .ok_or_else(|| "must be a whole number above 0".to_owned())
+            }),
+            key_strategy: read(env, "LOAD_BALANCE_STRATEGY", report, |text| {
+                one_of(text, KEY_STRATEGIES).map(|it| key_strategy(Some(it)))
+            }),
+        }
+    }
+}
+
+fn read<T>(
+    env: &Env,
+    name: &str,
+    report: &mut Report,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    match parse(env.filled(name)?.trim()) {
+        Ok(value) => Some(value),
+        Err(remedy) => {
+            report.fault_in_env(name, remedy);
+            None
+        }
+    }
+}
+
+fn one_of(text: &str, words: &[&'static str]) -> Result<&'static str, String> {
+    units::choice(&Node::text(text), words)
+        .ok_or_else(|| format!("must be one of {}", words.join(", ")))
+}

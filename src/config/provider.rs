@@ -1,0 +1,412 @@
+//! `providers[]` → [`Provider`]: address, credentials, limits. What is disabled is read but not judged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::config::fault::Report;
+use crate::config::model::{
+    EgressProxy, EgressScheme, Http2, KeyStrategy, ModelFacts, Probe, ProbeAsk, Provider,
+    ProviderAuth, Quirks, Target, Timeouts,
+};
+use crate::config::read::Reader;
+use crate::config::secrets;
+use crate::config::settings;
+use crate::config::tree::Node;
+use crate::config::units;
+use crate::config::url::{Address, masked};
+use crate::config::walk::join;
+use crate::types::{Dialect, EndpointId, Secret};
+
+/// Headers that belong to the connection or to us.
+const OWN_HEADERS: &[&str] = &[
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "trailer",
+    "proxy-authorization",
+    "proxy-connection",
+    "accept-encoding",
+];
+
+/// Reads all providers; `base` are the limits of time they start from.
+pub(super) fn providers(
+    readers: &[Reader<'_>],
+    base: Timeouts,
+    report: &mut Report,
+) -> Vec<Provider> {
+    let mut seen = BTreeSet::new();
+    let mut providers = Vec::new();
+    for reader in readers {
+        let enabled = reader.boolean("enabled").unwrap_or(true);
+        let mut unheard = Report::new("");
+        let judge = if enabled { &mut *report } else { &mut unheard };
+        let provider = provider(reader, enabled, base, judge);
+        if !provider.name.is_empty() && !seen.insert(provider.id.clone()) {
+            report.fault_at(
+                reader.at("name"),
+                &provider.name,
+                "is the name of an earlier provider, too; rename one, or tell accounts apart with `account_email`",
+            );
+        }
+        providers.push(provider);
+    }
+    providers
+}
+
+fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Report) -> Provider {
+    let name = name(reader, report);
+    let account_email = reader.text("account_email").map(str::to_lowercase);
+    let kind = reader.choice("type").unwrap_or("anthropic");
+    let dialect = dialect(kind);
+    let (auth, keys) = credentials(reader, dialect.is_some(), report);
+    let inactive = inactive(kind, dialect, auth);
+    if let Some(why) = inactive.as_ref().filter(|_| enabled) {
+        report.warn(&reader.path, format!("{name}: {why}; it is skipped"));
+    }
+    let timeouts = settings::over(&reader.section("timeouts"), base);
+    if reader.section("timeouts").has("first_byte_whole") {
+        let path = reader.section("timeouts").at("first_byte_whole");
+        settings::warn_if_short(timeouts, path, report);
+    }
+    let (base_url, target) = target(reader, dialect, inactive.is_some(), report);
+    Provider {
+        id: EndpointId::new(&name, account_email.as_deref()),
+        name,
+        account_email,
+        kind: kind.to_owned(),
+        dialect,
+        base_url,
+        probe: probe(&reader.section("probe"), target.as_ref(), report),
+        target: target.filter(|_| inactive.is_none()),
+        auth,
+        keys,
+        key_strategy: key_strategy(reader.choice("key_strategy")),
+        enabled,
+        inactive,
+        headers: headers(reader, report),
+        proxy: reader
+            .text("proxy")
+            .filter(|it| !it.is_empty())
+            .and_then(|it| egress(reader, it, report)),
+        timeouts,
+        http2: match reader.choice("http2") {
+            Some("on") => Http2::On,
+            Some("off") => Http2::Off,
+            _ => Http2::Auto,
+        },
+        max_in_flight: reader.count("max_in_flight"),
+        models: models(reader),
+        big_model: reader.text("big_model").map(str::to_owned),
+        small_model: reader.text("small_model").map(str::to_owned),
+        stream_only: reader.boolean("stream_only").unwrap_or(false),
+    }
+}
+
+fn name(reader: &Reader<'_>, report: &mut Report) -> String {
+    let name = reader.text("name").unwrap_or_default();
+    if name.chars().any(char::is_control) || 100 < name.len() || name.trim() != name {
+        report.fault_at(
+            reader.at("name"),
+            name,
+            "must be at most 100 bytes on one line, without spaces around it",
+        );
+    }
+    name.to_owned()
+}
+
+fn dialect(kind: &str) -> Option<Dialect> {
+    match kind {
+        "anthropic" => Some(Dialect::Anthropic),
+        "openai" => Some(Dialect::OpenAiChat),
+        _ => None,
+    }
+}
+
+fn inactive(kind: &str, dialect: Option<Dialect>, auth: ProviderAuth) -> Option<String> {
+    if dialect.is_none() {
+        Some(format!("type {kind} is not active yet"))
+    } else if auth == ProviderAuth::OAuth {
+        Some("auth_type oauth is not active yet".to_owned())
+    } else {
+        None
+    }
+}
+
+fn credentials(
+    reader: &Reader<'_>,
+    active_type: bool,
+    report: &mut Report,
+) -> (ProviderAuth, Vec<Secret>) {
+    let value = reader.text("auth_value");
+    let auth = match (reader.choice("auth_type"), value) {
+        (_, Some("passthrough")) | (Some("passthrough"), _) => ProviderAuth::Passthrough,
+        (_, Some("oauth")) | (Some("oauth"), _) => ProviderAuth::OAuth,
+        (Some("none"), _) => ProviderAuth::None,
+        (Some("auth_token"), _) => ProviderAuth::AuthToken,
+        _ => ProviderAuth::ApiKey,
+    };
+    let needs_key = match auth {
+        ProviderAuth::ApiKey | ProviderAuth::AuthToken => true,
+        ProviderAuth::Passthrough | ProviderAuth::None | ProviderAuth::OAuth => false,
+    };
+    if !needs_key {
+        let magic = matches!(value, None | Some("passthrough" | "oauth" | "none" | ""));
+        if !magic || reader.has("api_keys") {
+            report.warn(
+                &reader.path,
+                "gives a key that `auth_type` leaves unused; remove one of the two",
+            );
+        }
+        return (auth, Vec::new());
+    }
+    let several = reader.texts("api_keys");
+    let written: Vec<(String, &str)> = if let Some(value) = value {
+        if reader.has("api_keys") {
+            report.fault(
+                reader.at("api_keys"),
+                "stands beside `auth_value`; keep one of them",
+            );
+        }
+        vec![(reader.at("auth_value"), value)]
+    } else {
+        let path = reader.at("api_keys");
+        let place = |(i, key)| (format!("{path}[{i}]"), key);
+        several.into_iter().enumerate().map(place).collect()
+    };
+    let none = |key| match reader.raw(key) {
+        None | Some(Node::Null) => true,
+        Some(Node::List(items)) => items.is_empty(),
+        // Broken references and wrong types have been told already.
+        Some(_) => false,
+    };
+    if active_type && none("auth_value") && none("api_keys") {
+        report.fault(
+            reader.at("auth_value"),
+            "is missing: give the key, for example ${PROVIDER_API_KEY}, or set `auth_type: passthrough` or `none`",
+        );
+    }
+    (auth, checked_keys(&written, report))
+}
+
+fn checked_keys(written: &[(String, &str)], report: &mut Report) -> Vec<Secret> {
+    let mut keys: Vec<Secret> = Vec::new();
+    for (path, text) in written {
+        match secrets::secret(text) {
+            Ok(key) if keys.contains(&key) => {
+                report.warn(path, "is the same key as an earlier one; it is used once");
+            }
+            Ok(key) => {
+                if secrets::is_placeholder(text) {
+                    report.warn(path, "looks like an example's placeholder, not like a key");
+                }
+                keys.push(key);
+            }
+            Err(remedy) => report.fault(path, remedy),
+        }
+    }
+    keys
+}
+
+/// The key strategy of a word; a round by default.
+pub(super) fn key_strategy(word: Option<&str>) -> KeyStrategy {
+    match word {
+        Some("random") => KeyStrategy::Random,
+        Some("failover") => KeyStrategy::Failover,
+        _ => KeyStrategy::RoundRobin,
+    }
+}
+
+/// The address for people, and where requests go.
+fn target(
+    reader: &Reader<'_>,
+    dialect: Option<Dialect>,
+    inactive: bool,
+    report: &mut Report,
+) -> (String, Option<Target>) {
+    let base = reader.text("base_url");
+    let endpoint = reader.text("endpoint_url");
+    let address = base.and_then(|it| parsed(reader, "base_url", it, Address::parse_base, report));
+    let whole =
+        endpoint.and_then(|it| parsed(reader, "endpoint_url", it, Address::parse_endpoint, report));
+    if !reader.has("base_url") && !reader.has("endpoint_url") && !inactive {
+        report.fault(
+            reader.at("base_url"),
+            "is missing: give the provider's address, for example https://api.anthropic.com",
+        );
+    }
+    let shown = masked(base.or(endpoint).unwrap_or_default());
+    let target = match (whole, address, dialect) {
+        (Some(whole), ..) => Some(whole.whole_target()),
+        (None, Some(address), Some(dialect)) => Some(address.target(dialect)),
+        (None, _, _) => None,
+    };
+    (shown.trim_end_matches('/').to_owned(), target)
+}
+
+fn parsed(
+    reader: &Reader<'_>,
+    key: &str,
+    text: &str,
+    parse: impl Fn(&str) -> Result<Address, String>,
+    report: &mut Report,
+) -> Option<Address> {
+    match parse(text) {
+        Ok(address) => Some(address),
+        Err(remedy) => {
+            report.fault_at(reader.at(key), &masked(text), remedy);
+            None
+        }
+    }
+}
+
+fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, Secret)> {
+    let mut headers = Vec::new();
+    for (name, node) in reader.entries("headers") {
+        let path = join(&reader.at("headers"), name);
+        let Some(value) = units::text(node)
+            .map(str::to_owned)
+            .or_else(|| node.shown())
+        else {
+            continue;
+        };
+        let lower = name.to_ascii_lowercase();
+        if http::HeaderName::from_bytes(lower.as_bytes()).is_err() {
+            report.fault(path, "is not a header name");
+        } else if OWN_HEADERS.contains(&lower.as_str()) {
+            report.fault(path, "is a header the proxy writes itself; remove it");
+        } else if http::HeaderValue::from_str(&value).is_err() {
+            report.fault(path, "holds a line break or control character");
+        } else {
+            headers.push((lower, Secret::new(value)));
+        }
+    }
+    headers
+}
+
+fn egress(reader: &Reader<'_>, text: &str, report: &mut Report) -> Option<EgressProxy> {
+    let path = reader.at("proxy");
+    let schemes = ["http", "https", "socks5", "socks5h"];
+    let address = match Address::parse(text, &schemes) {
+        Ok(address) if address.path.is_empty() && address.query.is_none() => address,
+        Ok(_) => {
+            report.fault_at(
+                path,
+                &masked(text),
+                "has a path or query; a proxy has neither",
+            );
+            return None;
+        }
+        Err(remedy) => {
+            report.fault_at(path, &masked(text), remedy);
+            return None;
+        }
+    };
+    let credentials = address.userinfo.as_deref().map(|it| {
+        let (name, password) = it.split_once(':').unwrap_or((it, ""));
+        (unescape(name), Secret::new(unescape(password)))
+    });
+    Some(EgressProxy {
+        scheme: match address.scheme {
+            "http" => EgressScheme::Http,
+            "https" => EgressScheme::Https,
+            _ => EgressScheme::Socks5,
+        },
+        port: address.effective_port(),
+        host: address.host,
+        credentials,
+    })
+}
+
+/// Undoes `%40` and the like; what is no escape stays.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| *first == b'%').and_then(|it| {
+            let hex = std::str::from_utf8(it).ok()?;
+            u8::from_str_radix(hex, 16).ok()
+        });
+        bytes.push(escaped.unwrap_or(*first));
+        rest = after
+            .get(if escaped.is_some() { 2 } else { 0 }..)
+            .unwrap_or_default();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn probe(reader: &Reader<'_>, target: Option<&Target>, report: &mut Report) -> Option<Probe> {
+    let ask = match (reader.text("path"), reader.text("model")) {
+        (Some(_), Some(_)) => {
+            report.fault(
+                &reader.path,
+                "asks for a path and a model; keep one of them",
+            );
+            return None;
+        }
+        (Some(path), None) if !path.starts_with('/') => {
+            report.fault_at(reader.at("path"), path, "must start with /");
+            return None;
+        }
+        (Some(path), None) => {
+            if path.parse::<http::uri::PathAndQuery>().is_err() {
+                report.fault_at(reader.at("path"), path, "is not a path");
+            }
+            ProbeAsk::Path(path.to_owned())
+        }
+        (None, Some(model)) => ProbeAsk::Model(model.to_owned()),
+        (None, None) if !reader.has("interval") => return None,
+        (None, None) => {
+            let models = target.and_then(|it| it.models.clone());
+            ProbeAsk::Path(models.unwrap_or_else(|| "/".to_owned()))
+        }
+    };
+    Some(Probe {
+        interval: reader
+            .duration("interval")
+            .unwrap_or(Duration::from_secs(30)),
+        ask,
+    })
+}
+
+fn models(reader: &Reader<'_>) -> BTreeMap<String, ModelFacts> {
+    reader
+        .named("models")
+        .into_iter()
+        .map(|(pattern, it)| (pattern.to_owned(), facts(&it)))
+        .collect()
+}
+
+fn facts(reader: &Reader<'_>) -> ModelFacts {
+    let caps = reader.has("caps").then(|| reader.texts("caps"));
+    let can = |cap: &str| {
+        reader
+            .boolean(cap)
+            .or_else(|| caps.as_ref().map(|it| it.contains(&cap)))
+    };
+    let price = reader.section("price");
+    let quirks = reader.section("quirks");
+    ModelFacts {
+        context: reader.count("context").or_else(|| reader.count("ctx")),
+        max_output: reader.count("max_output"),
+        tools: can("tools"),
+        images: can("images"),
+        thinking: can("thinking"),
+        price: reader.has("price").then(|| {
+            let dollars = |key| price.number(key).unwrap_or(0.0);
+            (dollars("input"), dollars("output"))
+        }),
+        quirks: Quirks {
+            max_completion_tokens: quirks.boolean("max_completion_tokens"),
+            sampling: quirks.boolean("sampling"),
+            reasoning_effort: quirks.boolean("reasoning_effort"),
+            replay_reasoning: quirks.boolean("replay_reasoning"),
+            stream_usage: quirks.boolean("stream_usage"),
+            files: quirks.boolean("files"),
+        },
+    }
+}

@@ -1,0 +1,263 @@
+//! `settings` → [`Settings`]: defaults, old names, the old system's two groups of time-outs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::fault::Report;
+use crate::config::model::{LogLevel, LogSettings, Settings, Strategy, Timeouts, TokenCounting};
+use crate::config::read::Reader;
+use crate::config::tree::Node;
+use crate::config::url::check_host;
+
+/// A non-streaming answer comes whole, and long ones take minutes.
+const SHORT_WHOLE_ANSWER: Duration = Duration::from_secs(120);
+/// Where JSON lines go when the key stands there without a value.
+const DEFAULT_LOG_FILE: &str = "logs/logs.jsonl";
+
+/// Reads `settings`.
+pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
+    Settings {
+        host: host(reader, report),
+        port: reader.count("port").unwrap_or(8080),
+        threads: reader.count("threads"),
+        strategy: strategy(reader, report),
+        failure_cooldown: reader
+            .duration("failure_cooldown")
+            .unwrap_or(Duration::from_secs(180)),
+        unhealthy_threshold: reader.count("unhealthy_threshold").unwrap_or(2),
+        unhealthy_reset_timeout: reader
+            .duration("unhealthy_reset_timeout")
+            .unwrap_or(Duration::from_secs(300)),
+        unhealthy_reset_on_success: reader.boolean("unhealthy_reset_on_success").unwrap_or(true),
+        unhealthy_http_codes: error_codes(reader, report),
+        unhealthy_texts: error_texts(reader),
+        unhealthy_response_body_patterns: owned(&reader.texts("unhealthy_response_body_patterns")),
+        credit_patterns: owned(&reader.texts("credit_patterns")),
+        credit_cooldown: reader
+            .duration("credit_cooldown")
+            .unwrap_or(Duration::from_secs(600)),
+        fail_open: reader.boolean("fail_open").unwrap_or(true),
+        max_attempts: reader.count("max_attempts").unwrap_or(4),
+        max_keys_per_candidate: reader.count("max_keys_per_candidate").unwrap_or(3),
+        max_retry_wait: reader
+            .duration("max_retry_wait")
+            .unwrap_or(Duration::from_secs(5)),
+        request_deadline: reader
+            .duration("request_deadline")
+            .unwrap_or(Duration::from_secs(600)),
+        ping_after: reader
+            .duration("ping_after")
+            .unwrap_or(Duration::from_secs(10)),
+        ping_interval: reader
+            .duration("ping_interval")
+            .unwrap_or(Duration::from_secs(10)),
+        client_write_timeout: reader
+            .duration("client_write_timeout")
+            .unwrap_or(Duration::from_secs(30)),
+        client_read_timeout: reader
+            .duration("client_read_timeout")
+            .unwrap_or(Duration::from_secs(10)),
+        keepalive_timeout: reader
+            .duration("keepalive_timeout")
+            .unwrap_or(Duration::from_secs(60)),
+        max_body_bytes: reader.size("max_body_bytes").unwrap_or(64 << 20),
+        max_buffered_bytes: reader.size("max_buffered_bytes").unwrap_or(512 << 20),
+        max_connections: reader.count("max_connections").unwrap_or(10_000),
+        max_in_flight: reader.count("max_in_flight"),
+        drain_timeout: reader
+            .duration("drain_timeout")
+            .unwrap_or(Duration::from_secs(1800)),
+        token_counting: token_counting(&reader.section("token_counting")),
+        log: log(reader),
+        app_name: reader.text("app_name").unwrap_or("pointsman").to_owned(),
+    }
+}
+
+fn host(reader: &Reader<'_>, report: &mut Report) -> String {
+    let Some(text) = reader.text("host") else {
+        return "127.0.0.1".to_owned();
+    };
+    listen_host(text).unwrap_or_else(|remedy| {
+        report.fault_at(reader.at("host"), text, remedy);
+        String::new()
+    })
+}
+
+/// A host to listen on, brackets removed.
+pub(super) fn listen_host(text: &str) -> Result<String, String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix(']'))
+        .unwrap_or(text);
+    check_host(bare).map_err(|_| "must be an address such as 127.0.0.1 or a host name".to_owned())
+}
+
+fn strategy(reader: &Reader<'_>, report: &mut Report) -> Strategy {
+    match reader.choice("selection_strategy") {
+        None | Some("priority") => Strategy::Priority,
+        Some("round_robin") => Strategy::RoundRobin,
+        Some("random") => Strategy::Random,
+        Some("weighted") => Strategy::Weighted,
+        Some(later) => {
+            report.warn(
+                reader.at("selection_strategy"),
+                format!("{later} is not active yet; priority is used"),
+            );
+            Strategy::Priority
+        }
+    }
+}
+
+fn error_codes(reader: &Reader<'_>, report: &mut Report) -> Vec<u16> {
+    let mut codes = reader.codes("unhealthy_http_codes");
+    codes.extend(reader.codes("failover_http_codes"));
+    codes.sort_unstable();
+    codes.dedup();
+    let (kept, client): (Vec<u16>, Vec<u16>) = codes
+        .into_iter()
+        .partition(|it| !matches!(it, 100..=399 | 400 | 413 | 422));
+    if !client.is_empty() {
+        report.warn(
+            reader.at("unhealthy_http_codes"),
+            format!(
+                "{client:?} never count against a provider: they say something about the request"
+            ),
+        );
+    }
+    kept
+}
+
+fn error_texts(reader: &Reader<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for key in [
+        "unhealthy_error_types",
+        "failover_error_types",
+        "unhealthy_exception_patterns",
+    ] {
+        for text in reader.texts(key) {
+            let text = text.trim().to_lowercase();
+            if !text.is_empty() && !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+    }
+    texts
+}
+
+fn token_counting(reader: &Reader<'_>) -> TokenCounting {
+    TokenCounting {
+        always_use_local: reader.boolean("always_use_local").unwrap_or(false),
+        timeout: reader
+            .duration("timeout")
+            .unwrap_or(Duration::from_secs(10)),
+        failure_threshold: reader.count("failure_threshold").unwrap_or(2),
+        api_failure_cooldown: reader
+            .duration("api_failure_cooldown")
+            .unwrap_or(Duration::from_secs(300)),
+    }
+}
+
+fn log(reader: &Reader<'_>) -> LogSettings {
+    let level = reader.choice("log_level").map(log_level);
+    let file = match reader.raw("log_file_path") {
+        Some(Node::Null) => Some(PathBuf::from(DEFAULT_LOG_FILE)),
+        _ => reader.text("log_file_path").map(PathBuf::from),
+    };
+    LogSettings {
+        level: level.unwrap_or_default(),
+        color: reader.boolean("log_color"),
+        file,
+    }
+}
+
+/// A level in anybody's words.
+pub(super) fn log_level(word: &str) -> LogLevel {
+    match word.to_ascii_uppercase().as_str() {
+        "DEBUG" | "TRACE" => LogLevel::Debug,
+        "WARNING" | "WARN" => LogLevel::Warning,
+        "ERROR" | "CRITICAL" | "FATAL" => LogLevel::Error,
+        _ => LogLevel::Info,
+    }
+}
+
+/// The limits of time in `settings`, from the most special key to the most general: `timeouts.first_byte`, then the
+/// old groups, then `request_timeout`, then the default. `request_timeout` also comes from the environment.
+pub(super) fn timeouts(
+    reader: &Reader<'_>,
+    request_timeout: Option<Duration>,
+    report: &mut Report,
+) -> Timeouts {
+    let group = reader.section("timeouts");
+    let streaming = group.section("streaming");
+    let whole = group.section("non_streaming");
+    let request = request_timeout.or_else(|| reader.duration("request_timeout"));
+    let default = Timeouts::default();
+    let read = streaming.duration("read");
+    let old_connect = streaming.duration("connect").max(whole.duration("connect"));
+    let first_byte = read.or(request).unwrap_or(default.first_byte);
+    let old = Timeouts {
+        connect: old_connect.unwrap_or(default.connect),
+        connect_total: default.connect_total,
+        first_byte,
+        first_byte_whole: whole
+            .duration("read")
+            .or(request)
+            .unwrap_or(default.first_byte_whole),
+        first_content: streaming
+            .duration("first_chunk_timeout")
+            .unwrap_or(default.first_content),
+        idle: streaming
+            .duration("chunk_timeout")
+            .or(read)
+            .unwrap_or(default.idle),
+    };
+    let timeouts = over(&group, old);
+    let place = [
+        (group.has("first_byte_whole"), group.at("first_byte_whole")),
+        (whole.has("read"), whole.at("read")),
+        (reader.has("request_timeout"), reader.at("request_timeout")),
+    ]
+    .into_iter()
+    .find(|it| it.0)
+    .map_or_else(|| "REQUEST_TIMEOUT".to_owned(), |it| it.1);
+    warn_if_short(timeouts, place, report);
+    timeouts
+}
+
+/// The timers of one section over those that hold without it.
+pub(super) fn over(reader: &Reader<'_>, base: Timeouts) -> Timeouts {
+    let connect = reader.duration("connect").unwrap_or(base.connect);
+    Timeouts {
+        connect,
+        // Connecting cannot be allowed more time than connecting and TLS together.
+        connect_total: reader
+            .duration("connect_total")
+            .unwrap_or(base.connect_total.max(connect)),
+        first_byte: reader.duration("first_byte").unwrap_or(base.first_byte),
+        first_byte_whole: reader
+            .duration("first_byte_whole")
+            .unwrap_or(base.first_byte_whole),
+        first_content: reader
+            .duration("first_content")
+            .unwrap_or(base.first_content),
+        idle: reader.duration("idle").unwrap_or(base.idle),
+    }
+}
+
+/// Warns when answers that are not streamed will be cut off as a matter of course.
+pub(super) fn warn_if_short(timeouts: Timeouts, path: String, report: &mut Report) {
+    if timeouts.first_byte_whole < SHORT_WHOLE_ANSWER {
+        report.warn(
+            path,
+            format!(
+                "gives answers that are not streamed only {:?}, and their first byte comes when they are complete; set \
+                 timeouts.non_streaming.read to 120 or more",
+                timeouts.first_byte_whole
+            ),
+        );
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|it| (*it).to_owned()).collect()
+}

@@ -1,0 +1,266 @@
+//! Reads one provider's answer and says what the client gets: the same bytes while a tap listens, or bytes of the
+//! client's dialect.
+//!
+//! Nothing comes out before the commit point, the first content: until then every fault is invisible to the client,
+//! because the caller may still turn to another provider. Pure: bytes in, bytes out.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::protocol::anthropic::{BodyTap, StreamTap};
+use crate::protocol::canonical::{StopReason, Usage};
+use crate::protocol::translate::{AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator};
+use crate::protocol::upstream_error::StreamError;
+
+/// Bytes of a streamed answer that may be held back before its first content.
+const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of an answer that is not streamed; more is passed on unread.
+const MAX_WHOLE_BYTES: usize = 32 * 1024 * 1024;
+
+/// How an answer has to be read.
+pub enum Reading {
+    /// Anthropic events, relayed untouched.
+    PassStream,
+    /// An Anthropic message, relayed untouched.
+    PassWhole,
+    /// Whatever an OpenAI-type provider sends, for a client that wants Anthropic events.
+    ToStream(Box<AnswerContext>),
+    /// Whatever an OpenAI-type provider sends, for a client that wants an Anthropic message.
+    ToWhole(Box<AnswerContext>),
+    /// Anything, relayed untouched and unread.
+    PassRaw,
+}
+
+/// What an answer told about itself.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Tokens, as far as known.
+    pub usage: Option<Usage>,
+    /// Why it ended, in Anthropic's words.
+    pub stop_reason: Option<String>,
+}
+
+impl Told {
+    fn facts(facts: AnswerFacts) -> Self {
+        let stop_reason = facts.stop.map(|stop| stop.as_anthropic().to_owned());
+        Told {
+            usage: facts.usage,
+            stop_reason,
+        }
+    }
+}
+
+/// Reads one answer.
+pub struct AnswerReader {
+    machine: Machine,
+    held: BytesMut,
+    committed: bool,
+    told: Told,
+}
+
+enum Machine {
+    PassStream(StreamTap),
+    PassWhole,
+    ToStream(Box<StreamTranslator>),
+    ToWhole(Box<BodyTranslator>),
+    PassRaw,
+    Over { complete: bool, error_relayed: bool },
+}
+
+impl AnswerReader {
+    /// A reader of that kind, nothing read.
+    pub fn new(reading: Reading) -> Self {
+        let machine = match reading {
+            Reading::PassStream => Machine::PassStream(StreamTap::new()),
+            Reading::PassWhole => Machine::PassWhole,
+            Reading::ToStream(context) => {
+                Machine::ToStream(Box::new(StreamTranslator::new(*context)))
+            }
+            Reading::ToWhole(context) => Machine::ToWhole(Box::new(BodyTranslator::new(*context))),
+            Reading::PassRaw => Machine::PassRaw,
+        };
+        AnswerReader {
+            machine,
+            held: BytesMut::new(),
+            committed: false,
+            told: Told::default(),
+        }
+    }
+
+    /// Reads the next piece. Returns what the client gets for it, everything held before included.
+    pub fn push(&mut self, piece: Bytes) -> Result<Option<Bytes>, StreamError> {
+        match &mut self.machine {
+            Machine::PassStream(tap) => {
+                tap.push(&piece)?;
+                let committed = tap.has_content();
+                if !self.committed && !committed {
+                    check_unseen(tap)?;
+                }
+                self.release(piece, committed)
+            }
+            Machine::ToStream(translator) => {
+                let mut out = Vec::with_capacity(piece.len() + 256);
+                translator.push(&piece, &mut out)?;
+                let committed = translator.has_content();
+                self.release(Bytes::from(out), committed)
+            }
+            Machine::PassWhole if self.committed => Ok(Some(piece)),
+            Machine::PassWhole => {
+                self.held.extend_from_slice(&piece);
+                Ok((MAX_WHOLE_BYTES < self.held.len()).then(|| self.take()))
+            }
+            Machine::ToWhole(translator) => translator.push(&piece).map(|()| None),
+            Machine::PassRaw => {
+                self.committed = true;
+                Ok(Some(piece))
+            }
+            Machine::Over { .. } => Ok(None),
+        }
+    }
+
+    /// The upstream has nothing more. Returns the rest of what the client gets, or why the answer is not whole.
+    pub fn finish(&mut self) -> Result<Option<Bytes>, StreamError> {
+        let over = Machine::Over {
+            complete: true,
+            error_relayed: false,
+        };
+        match std::mem::replace(&mut self.machine, over) {
+            Machine::PassStream(mut tap) => {
+                let ended = tap
+                    .finish()
+                    .map_err(StreamError::from)
+                    .and_then(|()| whole(&tap));
+                self.told = Told {
+                    usage: tap.usage(),
+                    stop_reason: tap.stop_reason().map(str::to_owned),
+                };
+                if let Err(error) = ended {
+                    let error_relayed = self.committed && tap.error().is_some();
+                    self.machine = Machine::Over {
+                        complete: false,
+                        error_relayed,
+                    };
+                    return Err(error);
+                }
+                Ok(self.rest())
+            }
+            Machine::ToStream(mut translator) => {
+                let mut out = Vec::new();
+                translator.finish(&mut out)?;
+                self.told = stream_told(&translator);
+                self.held.extend_from_slice(&out);
+                Ok(self.rest())
+            }
+            Machine::PassWhole if self.committed => Ok(None),
+            Machine::PassWhole => match BodyTap::read(&self.held) {
+                BodyTap::Message { usage, stop_reason } => {
+                    self.told = Told { usage, stop_reason };
+                    Ok(self.rest())
+                }
+                BodyTap::Error(error) => Err(StreamError::Upstream(error)),
+                BodyTap::NotMessage => Err(StreamError::Malformed("the body is no message")),
+            },
+            Machine::ToWhole(translator) => {
+                let answer = translator.finish()?;
+                self.told = Told::facts(answer.facts);
+                self.committed = true;
+                Ok(Some(Bytes::from(answer.body)))
+            }
+            Machine::PassRaw | Machine::Over { .. } => Ok(None),
+        }
+    }
+
+    /// Whether content has been handed out: from now on a fault is visible.
+    pub fn committed(&self) -> bool {
+        self.committed
+    }
+
+    /// Whether the answer's own end has been seen, so that nothing is missing if the connection breaks now.
+    pub fn is_complete(&self) -> bool {
+        match &self.machine {
+            Machine::PassStream(tap) => tap.is_complete(),
+            Machine::ToStream(translator) => translator.is_complete(),
+            Machine::ToWhole(translator) => translator.is_complete(),
+            Machine::PassWhole | Machine::PassRaw => false,
+            Machine::Over { complete, .. } => *complete,
+        }
+    }
+
+    /// Whether the client has already been told of the provider's error, in the provider's own words.
+    pub fn error_relayed(&self) -> bool {
+        match &self.machine {
+            Machine::PassStream(tap) => self.committed && tap.error().is_some(),
+            Machine::Over { error_relayed, .. } => *error_relayed,
+            Machine::ToStream(_) | Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw => {
+                false
+            }
+        }
+    }
+
+    /// What the answer has told so far.
+    pub fn told(&self) -> Told {
+        match &self.machine {
+            Machine::PassStream(tap) => Told {
+                usage: tap.usage(),
+                stop_reason: tap.stop_reason().map(str::to_owned),
+            },
+            Machine::ToStream(translator) => stream_told(translator),
+            Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw | Machine::Over { .. } => {
+                self.told.clone()
+            }
+        }
+    }
+
+    /// Hands out `piece`, or holds it back before the commit.
+    fn release(&mut self, piece: Bytes, committed: bool) -> Result<Option<Bytes>, StreamError> {
+        if self.committed {
+            return Ok((!piece.is_empty()).then_some(piece));
+        }
+        if committed && self.held.is_empty() {
+            self.committed = true;
+            return Ok(Some(piece));
+        }
+        self.held.extend_from_slice(&piece);
+        if committed {
+            return Ok(Some(self.take()));
+        }
+        if MAX_HELD_BYTES < self.held.len() {
+            return Err(StreamError::TooMuch("events before the first content"));
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self) -> Bytes {
+        self.committed = true;
+        self.held.split().freeze()
+    }
+
+    fn rest(&mut self) -> Option<Bytes> {
+        self.committed = true;
+        (!self.held.is_empty()).then(|| self.held.split().freeze())
+    }
+}
+
+fn stream_told(translator: &StreamTranslator) -> Told {
+    let stop_reason: Option<StopReason> = translator.stop_reason();
+    Told {
+        usage: translator.usage(),
+        stop_reason: stop_reason.map(|stop| stop.as_anthropic().to_owned()),
+    }
+}
+
+/// Before the first content, an error inside the stream or an unreadable event means: ask another provider.
+fn check_unseen(tap: &StreamTap) -> Result<(), StreamError> {
+    match tap.error() {
+        Some(error) => Err(StreamError::Upstream(Box::new(error.clone()))),
+        None if tap.is_malformed() => Err(StreamError::Malformed("an event of the stream")),
+        None => Ok(()),
+    }
+}
+
+fn whole(tap: &StreamTap) -> Result<(), StreamError> {
+    match tap.error() {
+        Some(error) => Err(StreamError::Upstream(Box::new(error.clone()))),
+        None if !tap.is_complete() => Err(StreamError::Truncated),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,69 @@
+use super::*;
+use crate::error::Timer;
+
+#[test]
+fn every_fault_has_its_status_and_type() {
+    use FaultKind::*;
+    for (kind, status, error_type) in [
+        (InvalidRequest, 400, "invalid_request_error"),
+        (Unauthenticated, 401, "authentication_error"),
+        (Forbidden, 403, "permission_error"),
+        (UnknownPath, 404, "not_found_error"),
+        (ModelNotFound, 404, "not_found_error"),
+        (MethodNotAllowed("POST"), 405, "invalid_request_error"),
+        (TooLarge, 413, "request_too_large"),
+        (Overloaded, 503, "api_error"),
+        (NoEndpoint, 503, "api_error"),
+        (CredentialsDead, 502, "api_error"),
+        (UpstreamAuth { status: 401 }, 502, "api_error"),
+        (UpstreamCredit { status: 429 }, 402, "billing_error"),
+        (UpstreamLimited { after: None }, 429, "rate_limit_error"),
+        (UpstreamOverloaded { after: None }, 529, "overloaded_error"),
+        (UpstreamRejected { status: 409 }, 409, "conflict_error"),
+        (
+            UpstreamRejected { status: 422 },
+            422,
+            "invalid_request_error",
+        ),
+        (UpstreamStatus { status: 503 }, 503, "api_error"),
+        (UpstreamContextTooLong, 400, "invalid_request_error"),
+        (UpstreamTimeout(Timer::Idle), 504, "timeout_error"),
+        (UpstreamBadAnswer, 502, "api_error"),
+        (Internal, 500, "api_error"),
+    ] {
+        assert_eq!(
+            status_and_type(&kind),
+            (status, error_type),
+            "{}",
+            kind.label()
+        );
+    }
+}
+
+#[test]
+fn an_error_of_ours_is_read_back_as_it_was_meant() {
+    let body = error_body("overloaded_error", "say \"when\"\n", Some("req_1"));
+    assert_eq!(
+        String::from_utf8(body.clone()).unwrap(),
+        r#"{"type":"error","error":{"type":"overloaded_error","message":"say \"when\"\n"},"request_id":"req_1"}"#
+    );
+    let error = parse_error(None, &body);
+    assert_eq!(
+        (error.kind, error.status),
+        (ErrorKind::Overloaded, Some(529))
+    );
+    let mut event = Vec::new();
+    error_event("api_error", "cut", None, &mut event);
+    assert_eq!(
+        event,
+        b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"cut\"}}\n\n"
+    );
+}
+
+#[test]
+fn the_vendors_error_code_is_kept() {
+    let body = br#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}}}"#;
+    let error = parse_error(Some(429), body);
+    assert_eq!(error.kind, ErrorKind::Credit);
+    assert_eq!(error.code.as_deref(), Some("enforced_spend_limit_reached"));
+}

@@ -1,0 +1,243 @@
+//! Tool calls under way: which call a piece belongs to, and what is known of each.
+//!
+//! Providers disagree on how pieces name their call (recorded 2026): by `index` (OpenAI), without one (Mistral), with
+//! the id repeated or emptied in later pieces (Qwen), with one index for several calls (Gemini's endpoint), starting
+//! at 1, with the id after the name, without any id at all.
+
+use crate::protocol::canonical::ToolNames;
+use crate::protocol::frame::limit::MAX_TOOL_CALLS;
+use crate::protocol::openai_chat::surrogate::Joiner;
+use crate::protocol::upstream_error::StreamError;
+
+/// Ids shorter than this are counters (`0`, `call_1`) that come again in the next turn.
+const SHORTEST_UNIQUE_ID: usize = 9;
+
+/// One tool call.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    /// The provider's position.
+    index: Option<u64>,
+    /// The provider's id, as it was sent.
+    sent_id: Option<String>,
+    /// The client's name of the tool; empty until it is known.
+    pub name: String,
+    /// The name as the provider sent it.
+    sent_name: String,
+    /// How far the arguments are.
+    pub progress: JsonProgress,
+    /// Arguments that could not be shown yet.
+    pub held: String,
+    /// Joins characters cut between two pieces.
+    pub joiner: Joiner,
+    /// Shown, and closed again.
+    pub closed: bool,
+}
+
+impl Call {
+    /// Whether it can be shown: its name is known, and waiting for its id is pointless.
+    pub fn is_ready(&self) -> bool {
+        !self.name.is_empty() && (self.sent_id.is_some() || self.progress.begun())
+    }
+
+    /// Whether nothing at all is known of it.
+    pub fn is_ghost(&self) -> bool {
+        self.name.is_empty() && self.sent_id.is_none() && !self.progress.begun()
+    }
+}
+
+/// What one piece says about its call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PieceHead<'a> {
+    pub index: Option<u64>,
+    pub id: Option<&'a str>,
+    pub name: Option<&'a str>,
+    /// Whether arguments come with it.
+    pub has_arguments: bool,
+    /// In a whole body each entry is a call of its own.
+    pub whole: bool,
+}
+
+/// The calls of one answer, in the order they began.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    known: Vec<Call>,
+    names: ToolNames,
+    /// Makes ids of our own unique: the answer's message id.
+    seed: String,
+}
+
+impl Calls {
+    pub fn new(names: ToolNames, seed: &str) -> Self {
+        Calls {
+            known: Vec::new(),
+            names,
+            seed: sanitise(seed.strip_prefix("msg_").unwrap_or(seed)),
+        }
+    }
+
+    /// Finds the call that a piece belongs to, or begins one (`true`).
+    pub fn locate(&mut self, piece: PieceHead<'_>) -> Result<(usize, bool), StreamError> {
+        let known = self
+            .continued(piece)
+            .filter(|slot| !self.begins_anew(*slot, piece));
+        let (slot, is_new) = match known {
+            Some(slot) => (slot, false),
+            None if MAX_TOOL_CALLS <= self.known.len() => {
+                return Err(StreamError::TooMuch("tool calls"));
+            }
+            None => {
+                self.known.push(Call {
+                    index: piece.index,
+                    ..Call::default()
+                });
+                (self.known.len() - 1, true)
+            }
+        };
+        if let Some(call) = self.known.get_mut(slot) {
+            if call.sent_id.is_none() {
+                call.sent_id = piece.id.map(str::to_owned);
+            }
+            if let (Some(name), true) = (piece.name, call.name.is_empty()) {
+                name.clone_into(&mut call.sent_name);
+                self.names.restore(name).clone_into(&mut call.name);
+            }
+        }
+        Ok((slot, is_new))
+    }
+
+    /// The call that a piece seems to continue.
+    fn continued(&self, piece: PieceHead<'_>) -> Option<usize> {
+        if piece.whole {
+            return None;
+        }
+        let by_id = |id| {
+            self.known
+                .iter()
+                .rposition(|it| it.sent_id.as_deref() == Some(id))
+        };
+        match (piece.index, piece.id) {
+            (Some(index), _) => self.known.iter().rposition(|it| it.index == Some(index)),
+            (None, Some(id)) => by_id(id),
+            (None, None) => self.known.len().checked_sub(1),
+        }
+    }
+
+    /// Whether a piece that seems to continue a call is the first of another one.
+    fn begins_anew(&self, slot: usize, piece: PieceHead<'_>) -> bool {
+        let (Some(call), Some(name)) = (self.known.get(slot), piece.name) else {
+            return false;
+        };
+        if call.name.is_empty() {
+            return false;
+        }
+        let other_id = matches!((piece.id, &call.sent_id), (Some(new), Some(old)) if new != old);
+        let complete = call.progress.is_complete() && piece.has_arguments;
+        let other_name = piece.index.is_none() && name != call.sent_name;
+        other_id || complete || other_name
+    }
+
+    pub fn get(&self, slot: usize) -> Option<&Call> {
+        self.known.get(slot)
+    }
+
+    pub fn get_mut(&mut self, slot: usize) -> Option<&mut Call> {
+        self.known.get_mut(slot)
+    }
+
+    /// The id under which a call is shown: the provider's own where it can be, in Anthropic's charset and unlike any
+    /// other of this answer.
+    pub fn shown_id(&self, slot: usize) -> String {
+        let sent = self.known.get(slot).and_then(|it| it.sent_id.as_deref());
+        let Some(sent) = sent else {
+            return format!("toolu_{}_{slot}", self.seed);
+        };
+        let id = sanitise(sent);
+        let again = self
+            .known
+            .iter()
+            .take(slot)
+            .filter_map(|it| it.sent_id.as_deref())
+            .any(|earlier| sanitise(earlier) == id);
+        if again {
+            format!("{id}_{}_{slot}", self.seed)
+        } else if id.len() < SHORTEST_UNIQUE_ID {
+            format!("{id}_{}", self.seed)
+        } else {
+            id
+        }
+    }
+}
+
+/// Anthropic's charset of ids is `[a-zA-Z0-9_-]`; anything else becomes `_`.
+fn sanitise(id: &str) -> String {
+    id.chars()
+        .map(|it| match it {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => it,
+            _ => '_',
+        })
+        .collect()
+}
+
+/// Follows JSON text from piece to piece, to know when one value is whole. It does not check the text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct JsonProgress {
+    depth: u32,
+    in_string: bool,
+    escaped: bool,
+    state: Whole,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Whole {
+    #[default]
+    NotBegun,
+    Open,
+    Complete,
+}
+
+impl JsonProgress {
+    /// Takes the next piece.
+    pub fn push(&mut self, text: &str) {
+        for byte in text.bytes() {
+            if self.in_string {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => self.escaped = true,
+                    b'"' => {
+                        self.in_string = false;
+                        self.settle();
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b' ' | b'\n' | b'\r' | b'\t' => continue,
+                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                b'"' => self.in_string = true,
+                _ => {}
+            }
+            self.state = Whole::Open;
+            if matches!(byte, b'}' | b']') {
+                self.settle();
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.depth == 0 {
+            self.state = Whole::Complete;
+        }
+    }
+
+    /// Whether a whole object, list or string has been seen, and nothing after it.
+    pub fn is_complete(self) -> bool {
+        self.state == Whole::Complete
+    }
+
+    /// Whether anything but spaces has been seen.
+    pub fn begun(self) -> bool {
+        self.state != Whole::NotBegun
+    }
+}

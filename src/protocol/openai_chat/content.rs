@@ -1,0 +1,283 @@
+//! Blocks → content parts: text, pictures, documents, tool results.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::protocol::canonical::{
+    Block, DocumentSource, ImageSource, Losses, ToolResult, ToolResultPart,
+};
+
+use super::profile::Profile;
+use super::vendor_blocks;
+use super::wire_request::{Content, File, ImageUrl, Mark, Part};
+
+/// Where a block stands, for losses.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    /// Index of the message.
+    pub message: usize,
+    /// Index of the block.
+    pub block: usize,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages[{}].content[{}]", self.message, self.block)
+    }
+}
+
+impl<'a> Part<'a> {
+    /// Words.
+    pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Part::Text {
+            text: text.into(),
+            mark: Mark::default(),
+        }
+    }
+
+    /// Puts a mark on a text part; other parts cannot carry one.
+    pub fn marked(mut self, new: Mark<'a>) -> Self {
+        if let Part::Text { mark, .. } = &mut self {
+            *mark = new;
+        }
+        self
+    }
+}
+
+impl Mark<'_> {
+    fn is_empty(&self) -> bool {
+        self.cache_control.is_none() && self.prompt_cache_breakpoint.is_none()
+    }
+}
+
+/// Content in its plainest form: one string when there is nothing but unmarked text, since some servers and most chat
+/// templates take nothing else.
+pub(super) fn plainest(parts: Vec<Part<'_>>) -> Content<'_> {
+    let plain = |part: &Part<'_>| matches!(part, Part::Text { mark, .. } if mark.is_empty());
+    if !parts.iter().all(plain) {
+        return Content::Parts(parts);
+    }
+    let mut texts = parts.into_iter().filter_map(|part| match part {
+        Part::Text { text, .. } => Some(text),
+        Part::ImageUrl { .. } | Part::File { .. } => None,
+    });
+    let mut all = texts.next().unwrap_or_default();
+    for text in texts {
+        let all = all.to_mut();
+        all.push_str("\n\n");
+        all.push_str(&text);
+    }
+    Content::Text(all)
+}
+
+/// Writes blocks of one request as parts.
+pub(super) struct Parts<'b> {
+    /// What the upstream takes.
+    pub profile: &'b Profile,
+    /// Where losses go.
+    pub losses: &'b mut Losses,
+}
+
+impl Parts<'_> {
+    /// The parts of one block said by the user or the system. Blocks that belong elsewhere become text.
+    pub fn block<'a>(&mut self, block: &'a Block, at: At, out: &mut Vec<Part<'a>>) {
+        match block {
+            Block::Text(text) => {
+                if !text.is_empty() {
+                    out.push(Part::text(text.as_str()));
+                }
+            }
+            Block::Image(source) => out.push(self.image(source, at)),
+            Block::Document {
+                source,
+                title,
+                context,
+            } => {
+                if let Some(heading) = heading(title.as_deref(), context.as_deref()) {
+                    out.push(Part::text(heading));
+                }
+                self.document(source, title.as_deref(), at, out);
+            }
+            Block::SearchResult {
+                title,
+                source,
+                text,
+            } => out.push(Part::text(format!("{title}\n{source}\n\n{text}"))),
+            Block::Thinking { .. } | Block::RedactedThinking { .. } => {
+                self.losses.add(at.to_string(), "dropped: not the model's");
+            }
+            Block::ToolUse(call) => {
+                self.losses
+                    .add(at.to_string(), "sent as text: not the model's");
+                let text = format!("Tool call: {} {}", call.name, call.input.get());
+                out.push(Part::text(text));
+            }
+            Block::ToolResult(result) => {
+                self.losses
+                    .add(at.to_string(), "sent as text: no such tool call before it");
+                let mut media = Vec::new();
+                let text = self.tool_result(result, at, &mut media);
+                out.push(Part::text(format!("Tool result: {text}")));
+                out.append(&mut media);
+            }
+            Block::Unknown { kind, raw } => match vendor_blocks::text(kind, raw) {
+                Some(text) => {
+                    self.losses.add(at.to_string(), "sent as text");
+                    out.push(Part::text(text));
+                }
+                None => self.losses.add(at.to_string(), "dropped"),
+            },
+        }
+    }
+
+    /// The text of a tool's result, never empty; what is not text goes to `media`.
+    pub fn tool_result<'a>(
+        &mut self,
+        result: &'a ToolResult,
+        at: At,
+        media: &mut Vec<Part<'a>>,
+    ) -> Cow<'a, str> {
+        let mut lines: Vec<Cow<'a, str>> = Vec::new();
+        for part in &result.content {
+            match part {
+                ToolResultPart::Text(text) => lines.push(text.as_str().into()),
+                ToolResultPart::Image(source) => match self.image(source, at) {
+                    Part::Text { text, .. } => lines.push(text),
+                    picture => {
+                        lines.push("(picture in the next user message)".into());
+                        media.push(picture);
+                    }
+                },
+                ToolResultPart::Document { source, title } => {
+                    lines.extend(heading(title.as_deref(), None).map(Cow::Owned));
+                    let mut parts = Vec::new();
+                    self.document(source, title.as_deref(), at, &mut parts);
+                    for part in parts {
+                        match part {
+                            Part::Text { text, .. } => lines.push(text),
+                            file => {
+                                lines.push("(document in the next user message)".into());
+                                media.push(file);
+                            }
+                        }
+                    }
+                }
+                ToolResultPart::Unknown { kind, raw } => {
+                    let text = vendor_blocks::text(kind, raw);
+                    if !matches!(kind.as_str(), "tool_reference" | "search_result") {
+                        let what = if text.is_some() {
+                            "sent as text"
+                        } else {
+                            "dropped"
+                        };
+                        self.losses.add(at.to_string(), what);
+                    }
+                    lines.extend(text.map(Cow::Owned));
+                }
+            }
+        }
+        lines.retain(|line| !line.is_empty());
+        let text = match <[Cow<'a, str>; 1]>::try_from(lines) {
+            Ok([one]) => one,
+            Err(lines) if lines.is_empty() => Cow::Borrowed("(no output)"),
+            Err(lines) => Cow::Owned(lines.join("\n")),
+        };
+        if result.is_error {
+            Cow::Owned(format!("Error: {text}"))
+        } else {
+            text
+        }
+    }
+
+    fn image<'a>(&mut self, source: &'a ImageSource, at: At) -> Part<'a> {
+        let url = match source {
+            _ if !self.profile.images => {
+                self.losses
+                    .add(at.to_string(), "dropped: the model takes no pictures");
+                return Part::text("(a picture, which this model cannot see)");
+            }
+            ImageSource::Base64 { media_type, data } => {
+                format!("data:{media_type};base64,{data}").into()
+            }
+            ImageSource::Url(url) => Cow::Borrowed(url.as_str()),
+            ImageSource::File(_) => {
+                self.losses
+                    .add(at.to_string(), "dropped: a file of another vendor");
+                return Part::text("(a picture in a file that cannot be opened here)");
+            }
+        };
+        Part::ImageUrl {
+            image_url: ImageUrl { url },
+        }
+    }
+
+    fn document<'a>(
+        &mut self,
+        source: &'a DocumentSource,
+        title: Option<&'a str>,
+        at: At,
+        out: &mut Vec<Part<'a>>,
+    ) {
+        let file = |file_data: Cow<'a, str>| Part::File {
+            file: File {
+                filename: filename(title),
+                file_data,
+            },
+        };
+        match source {
+            DocumentSource::Text(text) => {
+                if !text.is_empty() {
+                    out.push(Part::text(text.as_str()));
+                }
+            }
+            DocumentSource::Blocks(blocks) => {
+                for block in blocks {
+                    self.block(block, at, out);
+                }
+            }
+            DocumentSource::Base64 { media_type, data } => {
+                // OpenAI takes PDF and nothing else; OpenRouter, which also takes addresses, reads many types.
+                let readable = media_type == "application/pdf" || self.profile.file_urls;
+                if self.profile.files && readable {
+                    out.push(file(format!("data:{media_type};base64,{data}").into()));
+                } else {
+                    self.losses
+                        .add(at.to_string(), "dropped: the model takes no documents");
+                    out.push(Part::text("(a document, which this model cannot read)"));
+                }
+            }
+            DocumentSource::Url(url) => {
+                if self.profile.files && self.profile.file_urls {
+                    out.push(file(url.as_str().into()));
+                } else {
+                    self.losses
+                        .add(at.to_string(), "sent as text: the address only");
+                    out.push(Part::text(format!("(a document at {url})")));
+                }
+            }
+            DocumentSource::File(_) => {
+                self.losses
+                    .add(at.to_string(), "dropped: a file of another vendor");
+                out.push(Part::text("(a document that cannot be opened here)"));
+            }
+        }
+    }
+}
+
+fn heading(title: Option<&str>, context: Option<&str>) -> Option<String> {
+    match (title, context) {
+        (None, None) => None,
+        (Some(title), None) => Some(format!("Document: {title}")),
+        (None, Some(context)) => Some(format!("Document\nContext: {context}")),
+        (Some(title), Some(context)) => Some(format!("Document: {title}\nContext: {context}")),
+    }
+}
+
+/// OpenAI refuses a file without a name; the ending tells some servers the type.
+fn filename(title: Option<&str>) -> Cow<'_, str> {
+    match title {
+        None | Some("") => Cow::Borrowed("document.pdf"),
+        Some(title) if title.to_ascii_lowercase().ends_with(".pdf") => Cow::Borrowed(title),
+        Some(title) => Cow::Owned(format!("{title}.pdf")),
+    }
+}

@@ -1,0 +1,441 @@
+//! Answers of OpenAI-type providers to canonical events: frame by frame, or a whole body at once.
+//!
+//! The state machine that reads streams. `blocks.rs` orders the pieces, `calls.rs` knows which call a piece belongs
+//! to, `think.rs` finds inline thinking, `details.rs` and `usage.rs` gather what comes at the end. Nothing is finished
+//! at `finish_reason`: usage and even content may follow (OpenAI, Cerebras, Moonshot); the end is `[DONE]`, or the end
+//! of the stream after a `finish_reason`. A stream that ends otherwise was cut, and is never closed as if complete.
+
+use std::borrow::Cow;
+
+use crate::protocol::canonical::{Event, StopReason, ToolNames, Usage};
+use crate::protocol::frame::Frame;
+use crate::protocol::openai_chat::blocks::Blocks;
+use crate::protocol::openai_chat::calls::PieceHead;
+use crate::protocol::openai_chat::error::parse_error;
+use crate::protocol::openai_chat::surrogate::{self, Joiner};
+use crate::protocol::openai_chat::template::{Channel, Template};
+use crate::protocol::openai_chat::think::{Piece, ThinkTag};
+use crate::protocol::openai_chat::usage::canonical_usage;
+use crate::protocol::openai_chat::wire_answer as wire;
+use crate::protocol::upstream_error::StreamError;
+
+/// What the decoder must know of the request.
+#[derive(Clone, Debug, Default)]
+pub struct DecodeContext {
+    /// Tool names to restore.
+    pub names: ToolNames,
+    /// Makes generated tool ids unique: the id of the answer's message.
+    pub seed: String,
+    /// The request's stop sequences, to tell one that was met from other words for an end.
+    pub stop_sequences: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No choice has come.
+    Waiting,
+    /// Between `Start` and `Finish`.
+    Streaming,
+    /// `Finish` was given; whatever follows is ignored.
+    Done,
+    /// An error was given; whatever follows is ignored.
+    Failed,
+}
+
+/// The state of one answer.
+#[derive(Debug)]
+pub struct Decode {
+    phase: Phase,
+    blocks: Blocks,
+    think: ThinkTag,
+    template: Template,
+    text_joiner: Joiner,
+    thinking_joiner: Joiner,
+    /// The chunk under way had to be repaired and may hold stand-ins.
+    repaired: bool,
+    /// The answer is a whole body.
+    whole: bool,
+    finish: Option<Finish>,
+    refused: bool,
+    stop_sequence: Option<String>,
+    stop_sequences: Vec<String>,
+    usage: Option<Usage>,
+}
+
+/// A provider's word for why the answer ended, sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finish {
+    /// Done, or a word that we do not know.
+    Done,
+    Length,
+    Window,
+    Filter,
+}
+
+impl Decode {
+    /// A decoder at the start of an answer.
+    pub fn new(ctx: DecodeContext) -> Self {
+        Decode {
+            phase: Phase::Waiting,
+            blocks: Blocks::new(ctx.names, &ctx.seed),
+            think: ThinkTag::new(),
+            template: Template::default(),
+            text_joiner: Joiner::default(),
+            thinking_joiner: Joiner::default(),
+            repaired: false,
+            whole: false,
+            finish: None,
+            refused: false,
+            stop_sequence: None,
+            stop_sequences: ctx.stop_sequences,
+            usage: None,
+        }
+    }
+
+    /// Takes the next frame of a stream. After an error, and after the end, further frames are ignored.
+    pub fn push(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        if matches!(self.phase, Phase::Done | Phase::Failed) {
+            return Ok(());
+        }
+        let given = self.frame(frame, out);
+        if given.is_err() {
+            self.phase = Phase::Failed;
+        }
+        given
+    }
+
+    /// Ends a stream whose connection ended. `Truncated` when the answer had not.
+    pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        match self.phase {
+            Phase::Done | Phase::Failed => Ok(()),
+            Phase::Streaming if self.finish.is_some() => self.complete(out),
+            Phase::Waiting | Phase::Streaming => {
+                self.phase = Phase::Failed;
+                Err(StreamError::Truncated)
+            }
+        }
+    }
+
+    /// Reads a whole body instead of a stream.
+    pub fn body(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), StreamError> {
+        self.whole = true;
+        let read = self.parse(body, out);
+        if read.is_err() || self.phase == Phase::Waiting {
+            self.phase = Phase::Failed;
+            return read.and(Err(StreamError::Malformed("a body without choices")));
+        }
+        self.complete(out)
+    }
+
+    /// The tokens counted so far.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        let data = frame.data.trim_ascii();
+        if data.is_empty() {
+            return Ok(());
+        }
+        if data == b"[DONE]" {
+            return self.done(out);
+        }
+        if frame.event == b"error" {
+            return Err(Box::new(parse_error(None, data)).into());
+        }
+        self.parse(data, out)
+    }
+
+    /// `[DONE]`: the end, unless nothing at all was said.
+    fn done(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        let said = self.finish.is_some() || self.blocks.any() || self.think.holds();
+        if self.phase == Phase::Streaming && said {
+            self.complete(out)
+        } else {
+            Err(StreamError::Truncated)
+        }
+    }
+
+    fn parse(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), StreamError> {
+        if let Some((channel, text)) = self.template.read(data) {
+            return match channel {
+                Channel::Text => self.content(&text, out),
+                Channel::Thinking => self.thinking(&text, out),
+                Channel::Arguments(index) => self.arguments(index, None, None, &text, out),
+            };
+        }
+        if let Ok(chunk) = serde_json::from_slice::<wire::Chunk<'_>>(data) {
+            self.template.learn(data, &chunk);
+            return self.chunk(chunk, data, out);
+        }
+        let malformed = StreamError::Malformed("a chunk that is not JSON of this dialect");
+        let repaired = surrogate::repair(data).ok_or(malformed.clone())?;
+        let chunk = serde_json::from_slice::<wire::Chunk<'_>>(&repaired).map_err(|_| malformed)?;
+        self.repaired = true;
+        let given = self.chunk(chunk, &repaired, out);
+        self.repaired = false;
+        given
+    }
+
+    fn chunk(
+        &mut self,
+        mut chunk: wire::Chunk<'_>,
+        data: &[u8],
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        let bare = chunk.choices.is_none() && chunk.usage.is_none();
+        if chunk.error.is_some()
+            || chunk.object.get() == Some("error")
+            || (bare && (chunk.message.is_some() || chunk.detail.is_some()))
+        {
+            return Err(Box::new(parse_error(None, data)).into());
+        }
+        self.take_usage(&chunk);
+        let choices = chunk.choices.take().unwrap_or_default();
+        for choice in choices.into_iter().filter(|it| it.index.or_zero() == 0) {
+            if self.phase == Phase::Waiting {
+                self.phase = Phase::Streaming;
+                out.push(Event::Start {
+                    id: chunk.id.take().map(Cow::into_owned),
+                    model: chunk.model.take().map(Cow::into_owned),
+                });
+            }
+            self.choice(choice, out)?;
+        }
+        Ok(())
+    }
+
+    fn take_usage(&mut self, chunk: &wire::Chunk<'_>) {
+        let groq = || {
+            let extra: wire::GroqExtra<'_> = serde_json::from_str(chunk.x_groq?.get()).ok()?;
+            extra.usage
+        };
+        // The last count wins: some providers count on in every chunk.
+        if let Some(usage) = chunk
+            .usage
+            .or_else(groq)
+            .and_then(|it| canonical_usage(it.get()))
+        {
+            self.usage = Some(usage);
+        }
+    }
+
+    fn choice(
+        &mut self,
+        choice: wire::Choice<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        if let Some(error) = choice.error {
+            return Err(Box::new(parse_error(None, error.get().as_bytes())).into());
+        }
+        // Perplexity sends both: an empty `delta` in bodies, the message so far in streams.
+        let said = if self.whole {
+            choice.message.or(choice.delta)
+        } else {
+            choice.delta.or(choice.message)
+        };
+        if let Some(delta) = said {
+            self.delta(&delta, out)?;
+        }
+        let Some(reason) = choice.finish_reason.get() else {
+            return Ok(());
+        };
+        let finish = read_finish(reason)?;
+        // Some providers repeat the reason; a plain end does not unsay a more telling one.
+        if self.finish.is_none() || finish != Finish::Done {
+            self.finish = Some(finish);
+        }
+        let met = [&choice.stop_reason, &choice.matched_stop]
+            .into_iter()
+            .find_map(wire::Text::get)
+            .filter(|met| self.stop_sequences.iter().any(|it| it == met));
+        if let Some(met) = met {
+            self.stop_sequence = Some(met.to_owned());
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, delta: &wire::Delta<'_>, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        let mut from_details = String::new();
+        if let Some(details) = delta.reasoning_details {
+            from_details = self.blocks.details.add(details.get())?;
+        }
+        // The same reasoning may come under several names at once: one source a chunk.
+        let reasoning = delta
+            .reasoning_content
+            .get()
+            .or(delta.reasoning.get())
+            .or(delta.reasoning_text.get())
+            .unwrap_or(&from_details);
+        if !reasoning.is_empty() {
+            self.thinking(reasoning, out)?;
+        }
+        match &delta.content {
+            wire::Content::Absent => {}
+            wire::Content::Text(text) => self.content(text, out)?,
+            wire::Content::Parts(parts) => self.parts(parts, reasoning.is_empty(), out)?,
+        }
+        if let Some(refusal) = delta.refusal.get() {
+            self.refused = true;
+            self.content(refusal, out)?;
+        }
+        for call in delta.tool_calls.iter().flatten() {
+            if let Some(function) = &call.function {
+                self.tool(call.index.0, call.id.get(), function, out)?;
+            }
+        }
+        match &delta.function_call {
+            Some(function) => self.tool(None, None, function, out),
+            None => Ok(()),
+        }
+    }
+
+    fn parts(
+        &mut self,
+        parts: &[wire::Part<'_>],
+        with_thinking: bool,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        for part in parts {
+            match &part.thinking {
+                wire::Content::Text(text) if with_thinking => self.thinking(text, out)?,
+                wire::Content::Parts(inner) if with_thinking => {
+                    for text in inner.iter().filter_map(|it| it.text.get()) {
+                        self.thinking(text, out)?;
+                    }
+                }
+                wire::Content::Absent | wire::Content::Text(_) | wire::Content::Parts(_) => {}
+            }
+            if let Some(text) = part.text.get() {
+                self.content(text, out)?;
+            }
+            if let Some(refusal) = part.refusal.get() {
+                self.refused = true;
+                self.content(refusal, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn thinking(&mut self, text: &str, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        self.flush_think(out)?;
+        let text = self.thinking_joiner.join(text, self.repaired);
+        self.blocks.thinking(&text, out)
+    }
+
+    fn content(&mut self, text: &str, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let text = self.text_joiner.join(text, self.repaired);
+        if self.think.is_plain() {
+            return self.blocks.text(&text, out);
+        }
+        let blocks = &mut self.blocks;
+        self.think.push(&text, &mut |piece| match piece {
+            Piece::Text(text) => blocks.text(text, out),
+            Piece::Thinking(text) => blocks.thinking(text, out),
+        })
+    }
+
+    /// Gives out what may have been the beginning of a tag, because something else follows.
+    fn flush_think(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        if self.think.is_plain() {
+            return Ok(());
+        }
+        let blocks = &mut self.blocks;
+        self.think.flush(&mut |piece| match piece {
+            Piece::Text(text) => blocks.text(text, out),
+            Piece::Thinking(text) => blocks.thinking(text, out),
+        })
+    }
+
+    fn tool(
+        &mut self,
+        index: Option<u64>,
+        id: Option<&str>,
+        function: &wire::Function<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        let unescaped: wire::Text<'_>;
+        let arguments = match function.arguments.map(serde_json::value::RawValue::get) {
+            None => "",
+            Some(raw) if raw.starts_with('"') => {
+                unescaped = serde_json::from_str(raw).unwrap_or_default();
+                unescaped.get().unwrap_or_default()
+            }
+            // Old Ollama: the arguments themselves instead of a string that holds them.
+            Some(raw) => raw,
+        };
+        self.arguments(index, id, function.name.get(), arguments, out)
+    }
+
+    fn arguments(
+        &mut self,
+        index: Option<u64>,
+        id: Option<&str>,
+        name: Option<&str>,
+        arguments: &str,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        self.flush_think(out)?;
+        let piece = PieceHead {
+            index,
+            id,
+            name,
+            has_arguments: !arguments.is_empty(),
+            whole: self.whole,
+        };
+        self.blocks.tool(piece, arguments, self.repaired, out)
+    }
+
+    fn complete(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        self.phase = Phase::Failed;
+        self.flush_think(out)?;
+        self.blocks.finish(out)?;
+        let stop = self.stop_reason();
+        out.push(Event::Finish {
+            stop,
+            stop_sequence: match stop {
+                StopReason::StopSequence => self.stop_sequence.take(),
+                _ => None,
+            },
+            usage: self.usage,
+        });
+        self.phase = Phase::Done;
+        Ok(())
+    }
+
+    fn stop_reason(&self) -> StopReason {
+        match self.finish {
+            Some(Finish::Length) => StopReason::MaxTokens,
+            Some(Finish::Window) => StopReason::ContextWindowExceeded,
+            Some(Finish::Filter) => StopReason::Refusal,
+            // What was called counts, not the word: Ollama says `stop`, others `tool_calls` without any.
+            Some(Finish::Done) | None if self.blocks.any_call() => StopReason::ToolUse,
+            Some(Finish::Done) | None if self.refused => StopReason::Refusal,
+            Some(Finish::Done) | None if self.stop_sequence.is_some() => StopReason::StopSequence,
+            Some(Finish::Done) | None => StopReason::EndTurn,
+        }
+    }
+}
+
+/// Sorts a `finish_reason`. Words that say the provider broke off are errors: the answer is not whole.
+fn read_finish(reason: &str) -> Result<Finish, StreamError> {
+    match reason {
+        "length" | "max_tokens" => Ok(Finish::Length),
+        "model_length" | "model_context_window_exceeded" => Ok(Finish::Window),
+        "content_filter" | "sensitive" | "refusal" => Ok(Finish::Filter),
+        "insufficient_system_resource" => Err(broken_off(reason, 529)),
+        "error" | "network_error" | "abort" => Err(broken_off(reason, 502)),
+        _ => Ok(Finish::Done),
+    }
+}
+
+fn broken_off(reason: &str, status: u16) -> StreamError {
+    let error = parse_error(
+        Some(status),
+        format!("the provider broke the answer off: {reason}").as_bytes(),
+    );
+    Box::new(error).into()
+}

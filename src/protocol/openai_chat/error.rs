@@ -1,0 +1,181 @@
+//! Errors of OpenAI-type providers: reads the shapes of all vendors into [`UpstreamError`], and writes OpenAI's shape.
+//!
+//! Shapes seen (recorded 2026): `{"error":{"message","type","param","code"}}` with `code` a word or a number,
+//! `{"error":"text"}` (xAI, Ollama), `{"message"}` (vLLM, Mistral, with `"object":"error"`), `{"detail":"text"}` and
+//! `{"detail":[{"loc","msg"}]}` (Mistral, FastAPI), plain text and HTML.
+
+use serde_json::Value;
+
+use crate::error::FaultKind;
+use crate::protocol::upstream_error::{ErrorParts, UpstreamError};
+
+/// Text of an error page that is kept, in characters: enough to recognise it, too little to flood a client.
+const MAX_RAW_CHARS: usize = 400;
+
+/// Reads the body of an error answer. `status` is that of the head; `None` for an error inside a stream. Never fails:
+/// what is not understood becomes the message.
+pub fn parse_error(status: Option<u16>, body: &[u8]) -> UpstreamError {
+    let mut parts = match serde_json::from_slice::<Value>(body) {
+        // Gemini's endpoint wraps its error in an array.
+        Ok(Value::Array(items)) => items
+            .into_iter()
+            .next()
+            .map_or_else(ErrorParts::default, parts),
+        Ok(value) => parts(value),
+        Err(_) => ErrorParts {
+            message: raw_text(body),
+            ..ErrorParts::default()
+        },
+    };
+    parts.status = status.filter(|it| 400 <= *it).or(parts.status);
+    parts.into_error()
+}
+
+fn parts(body: Value) -> ErrorParts {
+    match body {
+        Value::Object(mut body) => match body.remove("error") {
+            Some(Value::Object(error)) => from_object(error),
+            Some(Value::String(message)) => ErrorParts {
+                message: Some(message),
+                ..from_object(body)
+            },
+            _ => from_object(body),
+        },
+        Value::String(message) => ErrorParts {
+            message: Some(message),
+            ..ErrorParts::default()
+        },
+        _ => ErrorParts::default(),
+    }
+}
+
+fn from_object(mut error: serde_json::Map<String, Value>) -> ErrorParts {
+    let message = error
+        .get("message")
+        .and_then(words)
+        .or_else(|| error.get("detail").and_then(words))
+        .or_else(|| error.get("msg").and_then(words));
+    let code = error.get("code").and_then(words);
+    let status = ["status_code", "code", "status", "http_code"]
+        .iter()
+        .find_map(|key| error.get(*key).and_then(http_status));
+    let error_type = error
+        .get("type")
+        .and_then(words)
+        .or_else(|| error.get("status").and_then(words));
+    let detail = error.remove("metadata").and_then(|metadata| {
+        let raw = metadata.get("raw")?;
+        words(raw).or_else(|| Some(raw.to_string()))
+    });
+    ErrorParts {
+        status,
+        message,
+        error_type: error_type.filter(|it| it.parse::<u16>().is_err()),
+        code,
+        param: error.get("param").and_then(words),
+        detail,
+    }
+}
+
+/// The text of a value: a string, a number, or the `msg` of a list of validation errors.
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(items) => {
+            let texts: Vec<String> = items.iter().filter_map(validation_text).collect();
+            (!texts.is_empty()).then(|| texts.join("; "))
+        }
+        Value::Object(object) => object.get("message").and_then(words),
+        Value::String(_) | Value::Null | Value::Bool(_) => None,
+    }
+}
+
+/// One of FastAPI's `{"loc":["body","temperature"],"msg":"…"}`.
+fn validation_text(item: &Value) -> Option<String> {
+    let message = match item {
+        Value::String(text) => return Some(text.clone()),
+        _ => item.get("msg").or_else(|| item.get("message"))?.as_str()?,
+    };
+    let place: Vec<String> = item
+        .get("loc")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned))
+        .collect();
+    Some(if place.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{}: {message}", place.join("."))
+    })
+}
+
+fn http_status(value: &Value) -> Option<u16> {
+    let number = match value {
+        Value::Number(number) => number.as_u64()?,
+        Value::String(text) => text.parse().ok()?,
+        _ => return None,
+    };
+    u16::try_from(number)
+        .ok()
+        .filter(|it| (400..600).contains(it))
+}
+
+fn raw_text(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.chars().take(MAX_RAW_CHARS).collect())
+}
+
+/// The status and `error.type` and `error.code` under which an OpenAI client is told of a fault of ours or of the
+/// last candidate.
+pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static str>) {
+    use FaultKind::*;
+    let bad = "invalid_request_error";
+    match kind {
+        InvalidRequest => (400, bad, None),
+        Unauthenticated => (401, bad, Some("invalid_api_key")),
+        Forbidden => (403, "insufficient_permissions", None),
+        UnknownPath => (404, bad, None),
+        MethodNotAllowed(_) => (405, bad, None),
+        ModelNotFound | UpstreamModelNotFound => (404, bad, Some("model_not_found")),
+        TooLarge => (413, bad, None),
+        RequestTimeout => (408, bad, None),
+        Overloaded | NoEndpoint => (503, "server_error", None),
+        Cancelled => (499, bad, None),
+        UpstreamRejected { status } => (*status, bad, None),
+        UpstreamAuth { .. } | CredentialsDead => (502, "server_error", None),
+        UpstreamCredit { .. } => (429, "insufficient_quota", Some("insufficient_quota")),
+        UpstreamLimited { .. } => (429, "rate_limit_exceeded", Some("rate_limit_exceeded")),
+        UpstreamOverloaded { .. } => (503, "server_error", Some("server_is_overloaded")),
+        UpstreamContextTooLong => (400, bad, Some("context_length_exceeded")),
+        UpstreamStatus { status } => (*status, "server_error", None),
+        UpstreamBadAnswer | UpstreamUnreachable | UpstreamStaleConnection => {
+            (502, "server_error", None)
+        }
+        UpstreamTimeout(_) => (504, "server_error", None),
+        Internal => (500, "server_error", None),
+    }
+}
+
+/// An error body in OpenAI's shape: `{"error":{"message","type","param","code"}}`.
+pub fn error_body(
+    error_type: &str,
+    message: &str,
+    param: Option<&str>,
+    code: Option<&str>,
+) -> Vec<u8> {
+    let body = serde_json::json!({
+        "error": { "message": message, "type": error_type, "param": param, "code": code }
+    });
+    body.to_string().into_bytes()
+}
+
+/// An error inside a stream in OpenAI's shape; nothing follows it, `[DONE]` least of all.
+pub fn error_event(error_type: &str, message: &str, code: Option<&str>, out: &mut Vec<u8>) {
+    crate::protocol::frame::write_frame("", &error_body(error_type, message, None, code), out);
+}
+
+#[cfg(test)]
+mod tests;

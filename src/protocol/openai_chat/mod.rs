@@ -1,0 +1,37 @@
+//! OpenAI Chat Completions, `POST /v1/chat/completions`, and the many providers compatible with it.
+//!
+//! Reference: <https://platform.openai.com/docs/api-reference/chat>, seen November 2026.
+
+// Requests.
+mod content;
+mod conversation;
+mod guess;
+mod names;
+mod outbound;
+mod profile;
+mod reasoning;
+#[cfg(test)]
+mod sample;
+mod schema;
+mod tools;
+mod vendor_blocks;
+mod wire_request;
+// Answers.
+mod blocks;
+mod calls;
+mod decode;
+mod details;
+mod error;
+mod surrogate;
+mod template;
+mod think;
+mod usage;
+mod wire_answer;
+
+pub use decode::{Decode, DecodeContext};
+pub use error::{error_body, error_event, parse_error, status_and_type};
+pub use outbound::{Outbound, outbound};
+pub use profile::{
+    CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Overrides, Prefill, Profile,
+    Reasoning, Replay, UserField,
+};

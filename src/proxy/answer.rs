@@ -1,0 +1,337 @@
+//! What comes in from one attempt: its head judged, its body read, and, when it is no answer, why.
+
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
+
+use crate::error::{Fault, FaultKind};
+use crate::protocol::answer::{AnswerReader, Reading, Told};
+use crate::protocol::translate::AnswerContext;
+use crate::protocol::upstream_error::StreamError;
+
+/// Longest body of an error answer that is kept and relayed, bytes.
+const MAX_ERROR_BYTES: usize = 1024 * 1024;
+
+/// Response headers that stop here besides the hop-by-hop ones.
+const STOPPED: [&str; 5] = [
+    "set-cookie",
+    "server",
+    "alt-svc",
+    "strict-transport-security",
+    "content-length",
+];
+/// Hop-by-hop headers (RFC 9110 §7.6.1 and common practice).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What is expected of an attempt.
+pub struct Expect {
+    /// What the answer becomes.
+    pub shape: Shape,
+}
+
+/// What the answer becomes.
+pub enum Shape {
+    /// The same dialect: the client's own words come back untouched.
+    Same {
+        /// Whether the client asked for a stream.
+        stream: bool,
+    },
+    /// Another dialect.
+    Translated {
+        /// Whether the client asked for a stream.
+        stream: bool,
+        /// What the translation needs to know of the request.
+        context: Box<AnswerContext>,
+    },
+    /// Passed on unread.
+    Raw,
+}
+
+/// An error answer of a provider, whole.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers, those that stop here already gone.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+enum State {
+    Waiting(Expect),
+    Reading(AnswerReader),
+    Error(StatusCode, HeaderMap, BytesMut),
+    Over,
+}
+
+/// What has come in from one attempt.
+pub struct Incoming {
+    state: State,
+    finished: bool,
+    fresh_connection_taken: bool,
+    fault: Option<Fault>,
+    refused: Option<Refused>,
+    /// When the head came.
+    pub head_at: Option<Instant>,
+    /// When the last byte came.
+    pub last_byte_at: Option<Instant>,
+}
+
+impl Incoming {
+    /// Nothing yet.
+    pub fn new(expect: Expect) -> Self {
+        Incoming {
+            state: State::Waiting(expect),
+            finished: false,
+            fresh_connection_taken: false,
+            fault: None,
+            refused: None,
+            head_at: None,
+            last_byte_at: None,
+        }
+    }
+
+    /// Whether a byte of the answer has come.
+    pub fn has_begun(&self) -> bool {
+        self.head_at.is_some()
+    }
+
+    /// Takes the one repeat on a fresh connection.
+    pub fn take_fresh_connection(&mut self) -> bool {
+        !std::mem::replace(&mut self.fresh_connection_taken, true)
+    }
+
+    /// Records why there is no answer; the first reason stays.
+    pub fn fail(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+    }
+
+    /// Why there is no answer.
+    pub fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    /// The provider's error answer, if that is what came.
+    pub fn take_refused(&mut self) -> Option<Refused> {
+        self.refused.take()
+    }
+
+    /// What the answer told about itself.
+    pub fn told(&self) -> Told {
+        match &self.state {
+            State::Reading(reader) => reader.told(),
+            State::Waiting(_) | State::Error(..) | State::Over => Told::default(),
+        }
+    }
+
+    /// Whether the client has already been told of the provider's error, in the provider's own words.
+    pub fn error_relayed(&self) -> bool {
+        matches!(&self.state, State::Reading(reader) if reader.error_relayed())
+    }
+
+    /// Whether the answer's own end has been seen.
+    pub fn is_complete(&self) -> bool {
+        match &self.state {
+            State::Reading(reader) => reader.is_complete(),
+            State::Waiting(_) | State::Error(..) | State::Over => false,
+        }
+    }
+
+    /// `response_filter`: the head of the final answer. Makes it the head that the client may get.
+    pub fn head(&mut self, head: &mut ResponseHeader) -> Result<()> {
+        let now = Instant::now();
+        self.head_at = Some(now);
+        self.last_byte_at = Some(now);
+        let State::Waiting(expect) = std::mem::replace(&mut self.state, State::Over) else {
+            return self.bad("a second response head");
+        };
+        let coded = head
+            .headers
+            .get("content-encoding")
+            .is_some_and(|v| v != "identity");
+        strip(head);
+        if !head.status.is_success() {
+            self.state = State::Error(head.status, head.headers.clone(), BytesMut::new());
+            return Ok(());
+        }
+        if coded {
+            return self.bad("a compressed answer although none was accepted");
+        }
+        match reading(expect, head)? {
+            Some(reading) => self.state = State::Reading(AnswerReader::new(reading)),
+            None => return self.bad("an answer of another content type"),
+        }
+        Ok(())
+    }
+
+    /// `response_body_filter`: a piece of the body becomes what the client gets for it.
+    pub fn body(&mut self, body: &mut Option<Bytes>, end: bool) -> Result<()> {
+        let piece = body.take().filter(|piece| !piece.is_empty());
+        if piece.is_some() {
+            self.last_byte_at = Some(Instant::now());
+        }
+        match &mut self.state {
+            State::Reading(reader) => {
+                let mut out = match piece {
+                    Some(piece) => reader.push(piece),
+                    None => Ok(None),
+                };
+                if end && let Ok(first) = out {
+                    out = self.finish_reading().map(|rest| join(first, rest));
+                }
+                match out {
+                    Ok(out) => *body = out,
+                    Err(error) => return self.stream_error(&error),
+                }
+            }
+            State::Error(_, _, kept) => {
+                if let Some(piece) = piece {
+                    if MAX_ERROR_BYTES < kept.len() + piece.len() {
+                        return self.bad("an endless error body");
+                    }
+                    kept.extend_from_slice(&piece);
+                }
+                if end {
+                    self.close()?;
+                }
+            }
+            State::Waiting(_) | State::Over => {}
+        }
+        Ok(())
+    }
+
+    /// The upstream has nothing more, told by other means than a last piece. Returns the rest for the client.
+    pub fn close(&mut self) -> Result<Option<Bytes>> {
+        if let State::Error(status, headers, body) = &mut self.state {
+            let (status, headers, body) = (*status, std::mem::take(headers), body.split().freeze());
+            self.state = State::Over;
+            self.refused = Some(Refused {
+                status,
+                headers,
+                body,
+            });
+            return Ok(None);
+        }
+        match self.finish_reading() {
+            Ok(rest) => Ok(rest),
+            Err(error) => self.stream_error(&error).map(|()| None),
+        }
+    }
+
+    fn finish_reading(&mut self) -> std::result::Result<Option<Bytes>, StreamError> {
+        let State::Reading(reader) = &mut self.state else {
+            return Ok(None);
+        };
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(None);
+        }
+        reader.finish()
+    }
+
+    fn stream_error(&mut self, error: &StreamError) -> Result<()> {
+        let public = match error.upstream() {
+            Some(upstream) => upstream.message.clone(),
+            None => "the provider's answer broke off".to_owned(),
+        };
+        self.fail(Fault::new(error.fault_kind(), public).with_source(error));
+        Err(Error::new(ErrorType::Custom("bad answer")))
+    }
+
+    fn bad(&mut self, what: &'static str) -> Result<()> {
+        let fault = Fault::new(
+            FaultKind::UpstreamBadAnswer,
+            "the provider's answer makes no sense",
+        );
+        self.fail(fault.with_source(what));
+        Err(Error::new(ErrorType::Custom("bad answer")))
+    }
+}
+
+fn join(first: Option<Bytes>, second: Option<Bytes>) -> Option<Bytes> {
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            let mut both = BytesMut::with_capacity(first.len() + second.len());
+            both.extend_from_slice(&first);
+            both.extend_from_slice(&second);
+            Some(both.freeze())
+        }
+        (first, second) => first.or(second),
+    }
+}
+
+/// How a good answer has to be read, by what was asked and what came; `None` when they do not fit.
+fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>> {
+    let content_type = head
+        .headers
+        .get("content-type")
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let events = content_type.starts_with("text/event-stream");
+    let json = content_type.starts_with("application/json");
+    let reading = match expect.shape {
+        Shape::Raw => return Ok(Some(Reading::PassRaw)),
+        Shape::Same { stream: true } => events.then_some(Reading::PassStream),
+        // Some gateways forget the content type of a whole message; its text is checked anyway.
+        Shape::Same { stream: false } => {
+            (!events && !content_type.contains("html")).then_some(Reading::PassWhole)
+        }
+        Shape::Translated { stream, context } => {
+            let reading = match (stream, events || json) {
+                (true, true) => Some(Reading::ToStream(context)),
+                (false, true) => Some(Reading::ToWhole(context)),
+                (_, false) => None,
+            };
+            let ours = if stream {
+                "text/event-stream; charset=utf-8"
+            } else {
+                "application/json"
+            };
+            head.insert_header("content-type", ours)?;
+            reading
+        }
+    };
+    Ok(reading)
+}
+
+/// Removes the headers that stop here, and those that `connection` names.
+fn strip(head: &mut ResponseHeader) {
+    let named: Vec<HeaderName> = head
+        .headers
+        .get_all("connection")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        head.remove_header(&name);
+    }
+    for name in STOPPED.iter().chain(&HOP_BY_HOP) {
+        head.remove_header(*name);
+    }
+}
+
+/// Whether a header concerns one hop only.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(&name.as_str())
+}
+
+/// A header value of ours. Only called with visible ASCII; anything else becomes empty.
+pub fn visible(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

@@ -1,0 +1,248 @@
+//! Which endpoints may serve a request, in which order, and why the others may not.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::trail::Skip;
+use crate::config::{ProviderAuth, RouteCandidate, Strategy};
+use crate::error::{Fault, FaultKind};
+use crate::health::Refusal;
+use crate::protocol::anthropic::RequestHead;
+use crate::routing::Resolution;
+use crate::snapshot::{Endpoint, Snapshot};
+use crate::types::UpstreamModel;
+
+/// Bytes of JSON that are at least one token: a prompt is only called too long when it cannot fit.
+const BYTES_PER_TOKEN_AT_MOST: usize = 8;
+
+/// One way to serve a request.
+#[derive(Clone)]
+pub struct Candidate {
+    /// Where.
+    pub endpoint: Arc<Endpoint>,
+    /// The model to ask for there.
+    pub model: UpstreamModel,
+}
+
+/// The ways to serve a request.
+pub struct Choice {
+    /// In the order they are to be tried.
+    pub candidates: Vec<Candidate>,
+    /// Those that cannot serve it at all, and why.
+    pub skipped: Vec<Skip>,
+    /// The pattern that matched.
+    pub route: String,
+}
+
+/// Orders the candidates for a request.
+pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Choice, Fault> {
+    let (route, listed) = match &head.pin {
+        Some(pin) => pinned(snapshot, head, pin)?,
+        None => routed(snapshot, head)?,
+    };
+    let needs = Needs::of(body);
+    let mut choice = Choice {
+        candidates: Vec::new(),
+        skipped: Vec::new(),
+        route,
+    };
+    let mut incapable = Vec::new();
+    for listed in listed {
+        let name = || {
+            snapshot
+                .config
+                .providers
+                .get(listed.provider)
+                .map_or("?", |p| p.id.as_str())
+                .to_owned()
+        };
+        let Some(endpoint) = snapshot.endpoint(listed.provider) else {
+            choice.skipped.push(Skip::new(
+                name(),
+                inactive_reason(snapshot, listed.provider),
+            ));
+            continue;
+        };
+        let model = listed
+            .model
+            .as_deref()
+            .map_or_else(|| UpstreamModel::new(&head.model), UpstreamModel::new);
+        let candidate = Candidate {
+            endpoint: Arc::clone(endpoint),
+            model,
+        };
+        match needs.missing(&candidate) {
+            None => choice.candidates.push(candidate),
+            Some(why) => {
+                choice.skipped.push(Skip::new(name(), why.to_owned()));
+                incapable.push(candidate);
+            }
+        }
+    }
+    // Better an endpoint that says no itself than an answer that nobody can serve this.
+    if choice.candidates.is_empty() {
+        choice.candidates = incapable;
+    }
+    Ok(choice)
+}
+
+fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<(String, Vec<RouteCandidate>), Fault> {
+    match snapshot.table.resolve(&head.model) {
+        Resolution::Route {
+            pattern,
+            candidates,
+            fallback,
+        } => {
+            if fallback {
+                let model = head.model.escape_debug();
+                log::warn!(
+                    "no route names model \"{model}\": served by the default route \"{pattern}\""
+                );
+            }
+            let strategy = snapshot.config.settings.strategy;
+            let order =
+                snapshot
+                    .strategy
+                    .order(strategy, pattern, candidates, &mut fastrand::Rng::new());
+            let mut ordered: Vec<RouteCandidate> = order
+                .into_iter()
+                .filter_map(|i| candidates.get(i).cloned())
+                .collect();
+            if strategy == Strategy::Priority {
+                // Among equals the one that serves what was asked loses least.
+                let other = |c: &RouteCandidate| {
+                    c.model.as_deref().is_some_and(|model| model != head.model)
+                };
+                ordered.sort_by_key(|candidate| (candidate.priority, other(candidate)));
+            }
+            Ok((pattern.to_owned(), ordered))
+        }
+        Resolution::NoRoute { near } => {
+            let mut text = format!("model: no route serves \"{}\"", head.model.escape_debug());
+            if !near.is_empty() {
+                text.push_str("; near names: ");
+                text.push_str(&near.join(", "));
+            }
+            Err(Fault::new(FaultKind::ModelNotFound, text))
+        }
+    }
+}
+
+/// The seeds' pin: one provider by name, with the model its route would send, if one names it.
+fn pinned(
+    snapshot: &Snapshot,
+    head: &RequestHead,
+    pin: &str,
+) -> Result<(String, Vec<RouteCandidate>), Fault> {
+    let named = |i: &usize| {
+        snapshot
+            .config
+            .providers
+            .get(*i)
+            .is_some_and(|p| p.name == pin)
+    };
+    let indices: Vec<usize> = (0..snapshot.config.providers.len()).filter(named).collect();
+    if indices.is_empty() {
+        let text = format!("provider: there is no provider \"{}\"", pin.escape_debug());
+        return Err(Fault::new(FaultKind::ModelNotFound, text));
+    }
+    let listed = match snapshot.table.resolve(&head.model) {
+        Resolution::Route { candidates, .. } => candidates
+            .iter()
+            .filter(|c| indices.contains(&c.provider))
+            .cloned()
+            .collect(),
+        Resolution::NoRoute { .. } => Vec::new(),
+    };
+    let plain = |provider: usize| RouteCandidate {
+        provider,
+        model: None,
+        priority: 1,
+        weight: 1.0,
+    };
+    let candidates: Vec<RouteCandidate> = if listed.is_empty() {
+        indices.into_iter().map(plain).collect()
+    } else {
+        listed
+    };
+    Ok((format!("provider {pin}"), candidates))
+}
+
+fn inactive_reason(snapshot: &Snapshot, provider: usize) -> String {
+    match snapshot.config.providers.get(provider) {
+        Some(provider) if !provider.enabled => "disabled".to_owned(),
+        Some(provider) => provider
+            .inactive
+            .clone()
+            .unwrap_or_else(|| "not active".to_owned()),
+        None => "unknown".to_owned(),
+    }
+}
+
+/// What a request needs of a model, as far as it can be told without parsing it.
+struct Needs {
+    tools: bool,
+    images: bool,
+    at_least_tokens: u64,
+}
+
+impl Needs {
+    fn of(body: &[u8]) -> Self {
+        let mentions = |text: &str| memchr::memmem::find(body, text.as_bytes()).is_some();
+        Needs {
+            tools: mentions("\"input_schema\""),
+            images: mentions("\"image\"") && mentions("\"media_type\":\"image/"),
+            at_least_tokens: (body.len() / BYTES_PER_TOKEN_AT_MOST) as u64,
+        }
+    }
+
+    fn missing(&self, candidate: &Candidate) -> Option<&'static str> {
+        let facts = candidate.endpoint.facts(candidate.model.as_str())?;
+        if self.tools && facts.tools == Some(false) {
+            return Some("the model takes no tools");
+        }
+        if self.images && facts.images == Some(false) {
+            return Some("the model takes no images");
+        }
+        let too_long = !self.images
+            && facts
+                .context
+                .is_some_and(|window| window < self.at_least_tokens);
+        too_long.then_some("the prompt is longer than the model's context window")
+    }
+}
+
+/// Why an endpoint takes no request now, in words, and when it might.
+pub fn refusal_text(refusal: &Refusal, now: Instant) -> (String, Option<Duration>) {
+    let seconds = |until: &Instant| until.saturating_duration_since(now);
+    match refusal {
+        Refusal::CircuitOpen(Some(until)) => {
+            let wait = seconds(until);
+            (
+                format!("circuit open for {} s", wait.as_secs() + 1),
+                Some(wait),
+            )
+        }
+        Refusal::CircuitOpen(None) => (
+            "circuit half-open, a trial is under way".to_owned(),
+            Some(Duration::ZERO),
+        ),
+        Refusal::Cooling(until, why) => {
+            let wait = seconds(until);
+            (format!("{why}, for {} s", wait.as_secs() + 1), Some(wait))
+        }
+        Refusal::ModelUnsupported(until) => (
+            "it does not know the model".to_owned(),
+            Some(seconds(until)),
+        ),
+        Refusal::Full => (
+            "as many requests as allowed are under way".to_owned(),
+            Some(Duration::ZERO),
+        ),
+    }
+}
+
+/// Whether the credential of this endpoint is the client's own.
+pub fn is_passthrough(endpoint: &Endpoint) -> bool {
+    endpoint.provider.auth == ProviderAuth::Passthrough
+}

@@ -1,0 +1,229 @@
+//! The client's side of an exchange: what was shown to it, and how answers, streams and pings are written.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, Version};
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::HttpTask;
+use pingora::proxy::Session;
+
+use super::answer::visible;
+use crate::types::RequestId;
+
+/// Longest time spent reading on after an early answer, so that the client gets to see it.
+const LINGER: Duration = Duration::from_secs(2);
+/// Most bytes read on after an early answer.
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
+/// Headers that every answer gets from us, and a few of the provider's.
+const HEADERS: usize = 24;
+
+/// The client is gone, or does not read; nothing more can be said to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+/// The client of one exchange.
+pub struct Downstream<'s> {
+    session: &'s mut Session,
+    id: RequestId,
+    write_timeout: Duration,
+    shown: Shown,
+    /// When something was last written to it.
+    pub last_write: Instant,
+    /// Bytes of body written.
+    pub written: usize,
+    /// The status it got.
+    pub status: Option<u16>,
+}
+
+/// What the client has been shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing.
+    Nothing,
+    /// A head with status 200 and perhaps pings, but nothing of an answer.
+    Waiting,
+    /// The head and content of an answer.
+    Content,
+    /// All of an answer.
+    Everything,
+}
+
+impl<'s> Downstream<'s> {
+    /// The client behind `session`.
+    pub fn new(session: &'s mut Session, id: RequestId, write_timeout: Duration) -> Self {
+        session.as_mut().set_write_timeout(Some(write_timeout));
+        let (last_write, shown) = (Instant::now(), Shown::Nothing);
+        Downstream {
+            session,
+            id,
+            write_timeout,
+            shown,
+            last_write,
+            written: 0,
+            status: None,
+        }
+    }
+
+    /// What it has been shown.
+    pub fn shown(&self) -> Shown {
+        self.shown
+    }
+
+    /// Its session.
+    pub fn session(&mut self) -> &mut Session {
+        self.session
+    }
+
+    /// Resolves when the client leaves.
+    pub async fn left(&mut self) {
+        // Bytes after the end of the request are the next request of a pipelining client, kept by the session.
+        while self
+            .session
+            .downstream_session
+            .read_body_or_idle(true)
+            .await
+            .is_ok()
+        {}
+    }
+
+    /// Writes a complete answer.
+    pub async fn whole(&mut self, mut head: ResponseHeader, body: Bytes) -> Result<(), Gone> {
+        let is_head = self.session.req_header().method == http::Method::HEAD;
+        if head.insert_header("content-length", body.len()).is_err() {
+            return Err(Gone);
+        }
+        self.status = Some(head.status.as_u16());
+        self.written = if is_head { 0 } else { body.len() };
+        let tasks = if is_head || body.is_empty() {
+            vec![HttpTask::Header(Box::new(head), true)]
+        } else {
+            vec![
+                HttpTask::Header(Box::new(head), false),
+                HttpTask::Body(Some(body), true),
+            ]
+        };
+        self.shown = Shown::Everything;
+        self.send(tasks).await
+    }
+
+    /// Writes the head of a stream early, so that pings can follow.
+    pub async fn open_early(&mut self) -> Result<(), Gone> {
+        let mut head = self.head(StatusCode::OK).ok_or(Gone)?;
+        head.insert_header("content-type", "text/event-stream; charset=utf-8")
+            .map_err(|_| Gone)?;
+        head.insert_header("cache-control", "no-cache")
+            .map_err(|_| Gone)?;
+        self.frame(&mut head)?;
+        self.status = Some(200);
+        self.shown = Shown::Waiting;
+        self.send(vec![HttpTask::Header(Box::new(head), false)])
+            .await
+    }
+
+    /// Writes pieces of a stream, together with its head if that is still to come.
+    pub async fn stream(
+        &mut self,
+        head: Option<Box<ResponseHeader>>,
+        pieces: Vec<Bytes>,
+        end: bool,
+    ) -> Result<(), Gone> {
+        let mut tasks = Vec::with_capacity(2);
+        if self.shown == Shown::Nothing {
+            let Some(mut head) = head else {
+                return Err(Gone);
+            };
+            self.frame(&mut head)?;
+            self.status = Some(head.status.as_u16());
+            tasks.push(HttpTask::Header(head, false));
+        }
+        let body = one_piece(pieces);
+        self.written += body.as_ref().map_or(0, Bytes::len);
+        if body.is_some() || end {
+            tasks.push(HttpTask::Body(body, end));
+        }
+        self.shown = if end {
+            Shown::Everything
+        } else {
+            Shown::Content
+        };
+        self.send(tasks).await
+    }
+
+    /// Writes a sign of life into an open stream.
+    pub async fn ping(&mut self, ping: &'static [u8]) -> Result<(), Gone> {
+        self.send(vec![HttpTask::Body(Some(Bytes::from_static(ping)), false)])
+            .await
+    }
+
+    /// Ends an open stream with an error event; the connection closes after it.
+    pub async fn stream_error(&mut self, event: Bytes) -> Result<(), Gone> {
+        self.session.set_keepalive(None);
+        self.written += event.len();
+        self.shown = Shown::Everything;
+        self.send(vec![HttpTask::Body(Some(event), true)]).await
+    }
+
+    /// After an answer that came before the request was whole: reads on for a moment, because closing at once would
+    /// throw the answer away.
+    pub async fn linger(&mut self) {
+        self.session.set_keepalive(None);
+        let session = &mut self.session.downstream_session;
+        let read_on = async {
+            let mut seen = 0;
+            while let Ok(Some(piece)) = session.read_request_body().await {
+                seen += piece.len();
+                if LINGER_BYTES < seen {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, read_on).await;
+    }
+
+    /// An empty head with the ids of this request.
+    pub fn head(&self, status: StatusCode) -> Option<ResponseHeader> {
+        let mut head = ResponseHeader::build(status, Some(HEADERS)).ok()?;
+        head.insert_header("request-id", visible(self.id.as_str()))
+            .ok()?;
+        head.insert_header("x-pointsman-request-id", visible(self.id.as_str()))
+            .ok()?;
+        Some(head)
+    }
+
+    /// How the end of a body without a known length is told depends on the client's HTTP version.
+    fn frame(&self, head: &mut ResponseHeader) -> Result<(), Gone> {
+        head.remove_header("content-length");
+        head.remove_header("transfer-encoding");
+        if self.session.req_header().version == Version::HTTP_11 {
+            head.insert_header("transfer-encoding", "chunked")
+                .map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, tasks: Vec<HttpTask>) -> Result<(), Gone> {
+        // HTTP/2 sessions ignore their write timeout.
+        let sent = if self.session.as_ref().is_http2() {
+            let write = self.session.write_response_tasks(tasks);
+            tokio::time::timeout(self.write_timeout, write)
+                .await
+                .map_err(|_| Gone)?
+        } else {
+            self.session.write_response_tasks(tasks).await
+        };
+        self.last_write = Instant::now();
+        sent.map(|_| ()).map_err(|_| Gone)
+    }
+}
+
+fn one_piece(mut pieces: Vec<Bytes>) -> Option<Bytes> {
+    if pieces.len() < 2 {
+        return pieces.pop();
+    }
+    let mut all = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in &pieces {
+        all.extend_from_slice(piece);
+    }
+    Some(all.freeze())
+}

@@ -1,0 +1,145 @@
+//! What is told of a request: headers for the client, one line for the log.
+
+use http::header::{HeaderName, HeaderValue};
+use pingora::http::ResponseHeader;
+
+use super::answer::visible;
+use super::choose::Candidate;
+use super::exchange::{End, Exchange};
+use crate::error::{Fault, FaultKind};
+use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
+use crate::types::{Dialect, EndpointId};
+
+/// Longest trace put into a header, bytes.
+const MAX_TRACE: usize = 2048;
+
+/// Marks the head of a provider's answer with our ids; its own `request-id` stays.
+pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut ResponseHeader) {
+    let id = visible(exchange.request.id.as_str());
+    if !head.headers.contains_key("request-id") {
+        let theirs = head.headers.get("x-request-id").cloned();
+        let _ = head.insert_header("request-id", theirs.unwrap_or_else(|| id.clone()));
+    }
+    let _ = head.insert_header("x-pointsman-request-id", id);
+    for (name, value) in marks(exchange, Some(candidate.endpoint.id())) {
+        let _ = head.insert_header(name, value);
+    }
+}
+
+/// The headers that tell which provider answered and how often was tried; with `x-pointsman-debug: 1` also why.
+pub fn marks(
+    exchange: &Exchange<'_, '_>,
+    served: Option<&EndpointId>,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut marks = Vec::with_capacity(4);
+    let mut mark = |name: &'static str, value: &str| {
+        marks.push((HeaderName::from_static(name), visible(value)))
+    };
+    if let Some(served) = served {
+        mark("x-pointsman-provider", served.as_str());
+    }
+    mark("x-pointsman-attempts", &exchange.trail.attempts.to_string());
+    if exchange.request.debug {
+        let mut trace = exchange.trail.trace(served);
+        trace.truncate(MAX_TRACE);
+        mark("x-pointsman-trace", &trace);
+        if !exchange.losses.is_empty() {
+            let mut losses: String = exchange.losses.to_string().chars().map(shown).collect();
+            losses.truncate(MAX_TRACE);
+            mark("x-pointsman-losses", &losses);
+        }
+    }
+    marks
+}
+
+fn shown(c: char) -> char {
+    if c == ' ' || c.is_ascii_graphic() {
+        c
+    } else {
+        '?'
+    }
+}
+
+/// Writes the request's line, and what was lost in translation.
+pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
+    if !exchange.losses.is_empty() {
+        let (id, losses, total) = (
+            &exchange.request.id,
+            &exchange.losses,
+            exchange.losses.total(),
+        );
+        log::warn!("request {id}: {total} losses in translation: {losses}");
+    }
+    log::debug!(
+        "request {} took route {}: {}",
+        exchange.request.id,
+        exchange.route,
+        exchange
+            .trail
+            .trace(exchange.served_by.as_ref().map(|c| c.endpoint.id()))
+    );
+    let usage = exchange.told.usage;
+    let last_tried = exchange
+        .trail
+        .failed
+        .last()
+        .map(|failed| failed.endpoint.as_str());
+    let line_end = match end {
+        End::Served => LineEnd::Ok,
+        End::Left => LineEnd::ClientGone,
+        End::Cut(fault) if is_timeout(fault) => LineEnd::Timeout,
+        End::Cut(_) => LineEnd::UpstreamBroke,
+        End::Refused(fault) => LineEnd::Rejected(fault.kind.label()),
+    };
+    AccessLine {
+        request_id: &exchange.request.id,
+        method: "POST",
+        path,
+        dialect: Some(Dialect::Anthropic),
+        model_asked: Some(&exchange.request.head.model),
+        model_sent: exchange
+            .served_by
+            .as_ref()
+            .map(|candidate| candidate.model.as_str()),
+        provider: exchange
+            .served_by
+            .as_ref()
+            .map(|c| c.endpoint.id().as_str())
+            .or(last_tried),
+        attempts: exchange.trail.attempts,
+        status: exchange.client.status,
+        stream: exchange.request.head.stream,
+        ttft: exchange.ttft,
+        duration: exchange.request.started.elapsed(),
+        tokens: TokenCounts {
+            input: usage.map(|usage| usage.prompt()),
+            output: usage.map(|usage| usage.output),
+            cache_read: usage.map(|usage| usage.cache_read),
+            cache_creation: usage.map(|usage| usage.cache_creation),
+        },
+        stop_reason: exchange.told.stop_reason.as_deref(),
+        end: line_end,
+    }
+    .emit();
+    if let End::Cut(fault) | End::Refused(fault) = end {
+        log_fault(exchange, fault);
+    }
+}
+
+fn log_fault(exchange: &Exchange<'_, '_>, fault: &Fault) {
+    let id = &exchange.request.id;
+    match fault.kind {
+        FaultKind::Internal => log::error!("request {id}: {fault}"),
+        FaultKind::NoEndpoint | FaultKind::CredentialsDead => {
+            log::warn!(
+                "request {id} was not served: {}",
+                exchange.trail.trace(None)
+            );
+        }
+        _ => log::debug!("request {id}: {fault}"),
+    }
+}
+
+fn is_timeout(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::UpstreamTimeout(_))
+}

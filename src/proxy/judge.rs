@@ -1,0 +1,297 @@
+//! What a failed attempt means: for this request, for the key, for the endpoint, for the provider.
+//!
+//! The table of FAILURES §1 of the design, in the order of its rows.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+
+use super::answer::Refused;
+use super::attempt::retry_after;
+use super::choose::is_passthrough;
+use crate::credential::KeyIndex;
+use crate::error::{Fault, FaultKind, Retry, Timer};
+use crate::protocol::anthropic;
+use crate::protocol::upstream_error::UpstreamError;
+use crate::snapshot::{Endpoint, Snapshot};
+
+/// Rest of a rate-limited key whose provider names no time.
+const DEFAULT_LIMIT_REST: Duration = Duration::from_secs(60);
+/// Shortest and longest rest of a rate-limited key.
+const LIMIT_REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+/// Quiet for an overloaded provider that names no time: at random between these, so that not all come back at once.
+const OVERLOAD_REST_MS: std::ops::Range<u64> = 1_000..5_000;
+/// Longest quiet for an overloaded provider.
+const MAX_OVERLOAD_REST: Duration = Duration::from_secs(60);
+
+/// One failed attempt, with everything the verdict depends on.
+pub struct Case<'a> {
+    /// The configuration in force.
+    pub snapshot: &'a Snapshot,
+    /// Where it was.
+    pub endpoint: &'a Endpoint,
+    /// With which key.
+    pub key: Option<KeyIndex>,
+    /// For which model.
+    pub model: &'a str,
+    /// Tells repeats of one request apart from different requests.
+    pub fingerprint: Option<u64>,
+}
+
+/// Finds out what an error answer means.
+pub fn fault_of(case: &Case<'_>, refused: &Refused) -> Fault {
+    let status = refused.status.as_u16();
+    if refused.status.is_redirection() {
+        let fault = Fault::new(
+            FaultKind::UpstreamBadAnswer,
+            "the provider answered with a redirect",
+        );
+        return fault.with_source(format!("status {status}"));
+    }
+    let error = anthropic::parse_error(Some(status), &refused.body);
+    let kind = kind_of(case, status, &error, refused);
+    Fault::new(kind, error.message_for_anthropic())
+        .with_source(format!("status {status}: {}", error.message))
+}
+
+fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refused) -> FaultKind {
+    let after =
+        retry_after(&refused.headers).or_else(|| waiting_time(&refused.headers, &error.message));
+    let (texts, settings) = (&case.snapshot.texts, &case.snapshot.config.settings);
+    if texts.is_credit(&error.message) {
+        return FaultKind::UpstreamCredit { status };
+    }
+    let kind = error.fault_kind(after);
+    let is_clients = matches!(status, 400 | 413 | 422);
+    let named = settings.unhealthy_http_codes.contains(&status)
+        || texts.is_unhealthy(&error.message)
+        || texts.is_unhealthy_body(&refused.body);
+    match kind {
+        FaultKind::UpstreamRejected { .. } if named && !is_clients => {
+            FaultKind::UpstreamStatus { status }
+        }
+        kind => kind,
+    }
+}
+
+/// Other ways in which vendors say when a limit ends: reset headers and the text itself.
+fn waiting_time(headers: &HeaderMap, message: &str) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    for name in ["x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"] {
+        let remaining = name.replace("reset", "remaining");
+        if text(&remaining) == Some("0")
+            && let Some(wait) = text(name).and_then(go_duration)
+        {
+            return Some(wait);
+        }
+    }
+    let (_, rest) = message.split_once("try again in ")?;
+    go_duration(
+        rest.split_whitespace()
+            .next()?
+            .trim_end_matches(['.', ',', ')']),
+    )
+}
+
+/// `6m0s`, `1.3s`, `250ms`, `2h`, `17`.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+            .unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(digits);
+        let number: f64 = number.parse().ok()?;
+        let letters = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
+        let (unit, after) = tail.split_at(letters);
+        let seconds = match unit {
+            "ms" => number / 1e3,
+            "" | "s" => number,
+            "m" => number * 60.0,
+            "h" => number * 3600.0,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
+        rest = after;
+    }
+    Some(total)
+}
+
+/// Records what the failure says about key, endpoint and provider, and says what this request may try next.
+pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
+    let now = Instant::now();
+    if is_passthrough(case.endpoint) && is_about_the_credential(&fault.kind) {
+        // The client's own credential: its business, and nobody else's bench.
+        return Retry::Never;
+    }
+    match &fault.kind {
+        FaultKind::UpstreamLimited { after } => {
+            let rest = after
+                .unwrap_or(DEFAULT_LIMIT_REST)
+                .clamp(LIMIT_REST.0, LIMIT_REST.1);
+            rest_key(case, now + rest, "rate limited", fault);
+        }
+        FaultKind::UpstreamCredit { .. } => {
+            let rest = case.snapshot.config.settings.credit_cooldown;
+            rest_key(case, now + rest, "out of credit", fault);
+        }
+        FaultKind::UpstreamAuth { status } => bench_key(case, now, *status, fault),
+        FaultKind::UpstreamOverloaded { after } => {
+            count(case, now, fault);
+            quiet_provider(case, now, *after);
+        }
+        FaultKind::UpstreamModelNotFound => {
+            case.endpoint.health.note(&fault.to_string());
+            case.endpoint.health.model_unsupported(now, case.model);
+            log::warn!(
+                "provider {} does not know model {}",
+                case.endpoint.id(),
+                case.model.escape_debug()
+            );
+        }
+        FaultKind::UpstreamTimeout(Timer::Deadline) => {
+            case.endpoint.health.note(&fault.to_string())
+        }
+        FaultKind::UpstreamStatus { .. }
+        | FaultKind::UpstreamBadAnswer
+        | FaultKind::UpstreamUnreachable
+        | FaultKind::UpstreamStaleConnection
+        | FaultKind::UpstreamTimeout(_) => count(case, now, fault),
+        FaultKind::UpstreamRejected { .. } | FaultKind::UpstreamContextTooLong => {}
+        FaultKind::InvalidRequest
+        | FaultKind::Unauthenticated
+        | FaultKind::Forbidden
+        | FaultKind::UnknownPath
+        | FaultKind::MethodNotAllowed(_)
+        | FaultKind::ModelNotFound
+        | FaultKind::TooLarge
+        | FaultKind::RequestTimeout
+        | FaultKind::Overloaded
+        | FaultKind::Cancelled
+        | FaultKind::NoEndpoint
+        | FaultKind::CredentialsDead
+        | FaultKind::Internal => {}
+    }
+    fault.retry()
+}
+
+fn is_about_the_credential(kind: &FaultKind) -> bool {
+    matches!(
+        kind,
+        FaultKind::UpstreamAuth { .. }
+            | FaultKind::UpstreamLimited { .. }
+            | FaultKind::UpstreamCredit { .. }
+    )
+}
+
+/// Counts an error against the endpoint, and says so in the log.
+pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
+    let counted = case
+        .endpoint
+        .health
+        .error(now, case.fingerprint, &fault.to_string());
+    let id = case.endpoint.id();
+    let (count, threshold, kind) = (counted.count, counted.threshold, fault.kind.label());
+    let repeat = if counted.repeat {
+        " (a repeat of the same request)"
+    } else {
+        ""
+    };
+    log::warn!(
+        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}"
+    );
+    log::debug!("error of provider {id}: {fault}");
+    if let Some(cooldown) = counted.opened {
+        log::warn!(
+            "provider {id} marked unhealthy for {} s",
+            cooldown.as_secs_f64()
+        );
+    }
+}
+
+fn rest_key(case: &Case<'_>, until: Instant, why: &'static str, fault: &Fault) {
+    let rest = until
+        .saturating_duration_since(Instant::now())
+        .as_secs_f64();
+    let id = case.endpoint.id();
+    case.endpoint.health.note(&fault.to_string());
+    let Some(key) = case.key else {
+        case.endpoint.health.cool(until, why);
+        log::warn!("provider {id} is {why} and rests for {rest:.0} s");
+        return;
+    };
+    case.endpoint.keys.cool(key, until, why);
+    let masked = case
+        .endpoint
+        .keys
+        .secret(key)
+        .map(crate::types::Secret::masked)
+        .unwrap_or_default();
+    log::warn!("key {masked} of provider {id} is {why} and rests for {rest:.0} s");
+}
+
+fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
+    let id = case.endpoint.id();
+    if let Some(key) = case.key {
+        case.endpoint
+            .keys
+            .bench(key, format!("refused with status {status}"));
+        let masked = case
+            .endpoint
+            .keys
+            .secret(key)
+            .map(crate::types::Secret::masked)
+            .unwrap_or_default();
+        log::error!(
+            "provider {id} refused key {masked} with status {status}: it is benched until a reload"
+        );
+    }
+    if case.key.is_none() || case.endpoint.keys.all_benched() {
+        count(case, now, fault);
+    } else {
+        case.endpoint.health.note(&fault.to_string());
+    }
+}
+
+/// An overloaded provider is left alone for a moment, with all its accounts.
+fn quiet_provider(case: &Case<'_>, now: Instant, after: Option<Duration>) {
+    let some_time = || Duration::from_millis(fastrand::u64(OVERLOAD_REST_MS));
+    let rest = after.unwrap_or_else(some_time).min(MAX_OVERLOAD_REST);
+    let same = case
+        .snapshot
+        .active()
+        .filter(|e| e.provider.name == case.endpoint.provider.name);
+    for endpoint in same {
+        endpoint.health.cool(now + rest, "overloaded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_times_in_all_spellings() {
+        for (text, ms) in [
+            ("6m0s", 360_000),
+            ("1.3s", 1_300),
+            ("250ms", 250),
+            ("1h2m3s", 3_723_000),
+            ("17", 17_000),
+        ] {
+            assert_eq!(go_duration(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["soon", "-1s", "1y", "s"] {
+            assert_eq!(go_duration(text), None, "{text}");
+        }
+        let none = HeaderMap::new();
+        let message = "Rate limit reached. Please try again in 1.5s. Visit us.";
+        assert_eq!(
+            waiting_time(&none, message),
+            Some(Duration::from_millis(1500))
+        );
+    }
+}

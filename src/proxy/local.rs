@@ -1,0 +1,174 @@
+//! Calls that are answered here: status, models, probes of clients.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::StatusCode;
+use pingora::proxy::Session;
+use serde_json::{Value, json};
+
+use super::downstream::Downstream;
+use super::receive::{self, Call};
+use super::refuse;
+use super::service::Edge;
+use crate::admin;
+use crate::error::{Fault, FaultKind};
+use crate::routing::catalogue::Listed;
+use crate::snapshot::Snapshot;
+use crate::types::{Dialect, RequestId};
+
+/// Answers a call that needs no provider.
+pub async fn serve(
+    edge: &Edge,
+    snapshot: &Snapshot,
+    session: &mut Session,
+    id: RequestId,
+    call: Call,
+    path: &str,
+) {
+    let settings = &snapshot.config.settings;
+    if !session.as_mut().is_body_done() {
+        // Telemetry of clients is taken and thrown away; a body that cannot be read does not matter.
+        let _ = receive::read_body(session, settings, &edge.shared.memory).await;
+    }
+    let query = session
+        .req_header()
+        .uri
+        .query()
+        .unwrap_or_default()
+        .to_owned();
+    let answered = answer(edge, snapshot, call, path, &query);
+    let mut client = Downstream::new(session, id.clone(), settings.client_write_timeout);
+    let (status, value) = match answered {
+        Ok(answered) => answered,
+        Err(fault) => {
+            let _ = refuse::plain(&mut client, &id, Dialect::Anthropic, &fault, None, &[]).await;
+            return;
+        }
+    };
+    let Some(mut head) = client.head(status) else {
+        return;
+    };
+    let body = match value {
+        Some(value) => {
+            let _ = head.insert_header("content-type", "application/json");
+            Bytes::from(value.to_string())
+        }
+        None => Bytes::new(),
+    };
+    let _ = head.insert_header("cache-control", "no-store");
+    let _ = client.whole(head, body).await;
+}
+
+type Answer = Result<(StatusCode, Option<Value>), Fault>;
+
+fn answer(edge: &Edge, snapshot: &Snapshot, call: Call, path: &str, query: &str) -> Answer {
+    let now = Instant::now();
+    let ok = |value: Value| Ok((StatusCode::OK, Some(value)));
+    match call {
+        Call::Root => ok(root(snapshot, now)),
+        Call::Hello => Ok((StatusCode::OK, None)),
+        Call::EventLogging => ok(json!({})),
+        Call::Live => ok(json!({"status": "alive"})),
+        Call::Ready if edge.shared.draining.load(Ordering::Relaxed) => Ok((
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(json!({"status": "draining"})),
+        )),
+        Call::Ready => ok(json!({"status": "ready"})),
+        Call::Health => {
+            let (well, value) = admin::health(snapshot, now);
+            Ok((
+                if well {
+                    StatusCode::OK
+                } else {
+                    StatusCode::SERVICE_UNAVAILABLE
+                },
+                Some(value),
+            ))
+        }
+        Call::Providers => ok(admin::providers(snapshot, now)),
+        Call::Reload => Ok(reload(edge, now)),
+        Call::Models => ok(models(snapshot, query)),
+        Call::Model => model(snapshot, path),
+        Call::Messages | Call::CountTokens => {
+            Err(Fault::internal("a call for a provider was answered here"))
+        }
+    }
+}
+
+fn root(snapshot: &Snapshot, now: Instant) -> Value {
+    json!({
+        "service": snapshot.config.settings.app_name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "status": "healthy",
+        "providers_available": snapshot.active().filter(|endpoint| endpoint.is_usable(now)).count(),
+    })
+}
+
+fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {
+    match edge.shared.reload.reload() {
+        Ok(snapshot) => {
+            let healthy = snapshot
+                .active()
+                .filter(|endpoint| endpoint.is_usable(now))
+                .count();
+            let value = json!({
+                "status": "success",
+                "message": "Provider configuration reloaded successfully",
+                "providers_count": snapshot.config.providers.len(),
+                "healthy_providers": healthy,
+            });
+            (StatusCode::OK, Some(value))
+        }
+        Err(why) => {
+            let message = format!("Failed to reload configuration: {why}");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Some(json!({"status": "error", "message": message})),
+            )
+        }
+    }
+}
+
+fn models(snapshot: &Snapshot, query: &str) -> Value {
+    let limit = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("limit=")?.parse::<usize>().ok());
+    let all = admin::models(snapshot);
+    let shown: Vec<Value> = all
+        .iter()
+        .take(limit.unwrap_or(usize::MAX))
+        .map(model_value)
+        .collect();
+    let id = |value: Option<&Value>| value.and_then(|model| model.get("id")).cloned();
+    json!({
+        "first_id": id(shown.first()),
+        "last_id": id(shown.last()),
+        "has_more": shown.len() < all.len(),
+        "data": shown,
+    })
+}
+
+fn model(snapshot: &Snapshot, path: &str) -> Answer {
+    let name = path.trim_start_matches("/v1/models/");
+    match admin::models(snapshot)
+        .iter()
+        .find(|model| model.id == name)
+    {
+        Some(model) => Ok((StatusCode::OK, Some(model_value(model)))),
+        None => {
+            let text = format!("model: {}", name.escape_debug());
+            Err(Fault::new(FaultKind::ModelNotFound, text))
+        }
+    }
+}
+
+fn model_value(model: &Listed) -> Value {
+    json!({
+        "type": "model",
+        "id": model.id,
+        "display_name": model.display_name,
+        "created_at": model.created_at,
+    })
+}

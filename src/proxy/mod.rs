@@ -1,0 +1,41 @@
+//! An exchange (one client request) and its attempts (one upstream try each).
+//!
+//! | stage | file | what may fail | what is recorded |
+//! |---|---|---|---|
+//! | connection, head | `front` | cap, deadline, malformed head | – |
+//! | call, key | `serve` | 404, 405, 401, 403 | access line |
+//! | body, request head | `receive` | 413, 408, 503, 400 | access line |
+//! | route, order | `choose` | 404 | skips in the trail |
+//! | one try | `exchange`, `attempt`, `send` | every upstream fault | attempts in the trail |
+//! | its answer | `answer`, `relay`, `downstream` | stall, cut, client gone | time to first content |
+//! | verdict | `judge` | – | circuit, keys, cooldowns |
+//! | error | `trail`, `refuse` | – | – |
+//! | end | `finish` | – | access line, losses |
+//!
+//! Calls that need no provider are answered in `local`, token counts in `count`;
+//! `probe` asks endpoints without a client.
+
+mod answer;
+mod attempt;
+mod choose;
+mod count;
+mod ctx;
+mod downstream;
+mod exchange;
+mod finish;
+mod front;
+mod judge;
+mod local;
+mod probe;
+mod profile;
+mod receive;
+mod refuse;
+mod relay;
+mod send;
+mod serve;
+mod service;
+mod trail;
+
+pub use front::Cap;
+pub use probe::{Finding, probe};
+pub use service::{Edge, Reload, Shared, Surface};

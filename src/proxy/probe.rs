@@ -1,0 +1,95 @@
+//! An active health check: an attempt without a client.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Method;
+use http::header::HeaderMap;
+
+use super::answer::{Expect, Shape};
+use super::attempt::{Attempt, Outgoing, Progress, Running};
+use super::send;
+use super::service::Shared;
+use crate::config::ProbeAsk;
+use crate::snapshot::Endpoint;
+use crate::types::Dialect;
+
+/// Longest wait for a probe's answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a probe found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The endpoint answers.
+    Alive,
+    /// It answers, and takes our credential.
+    SignedIn,
+    /// It does not answer, or with a server error.
+    Dead,
+}
+
+/// Asks `endpoint` what its configuration says.
+pub async fn probe(shared: &Shared, endpoint: &Arc<Endpoint>, ask: &ProbeAsk) -> Finding {
+    let asked = tokio::time::timeout(PATIENCE, status_of(shared, endpoint, ask)).await;
+    match asked.ok().flatten() {
+        Some(200..=299) => Finding::SignedIn,
+        Some(status) if status < 500 => Finding::Alive,
+        Some(_) | None => Finding::Dead,
+    }
+}
+
+async fn status_of(shared: &Shared, endpoint: &Arc<Endpoint>, ask: &ProbeAsk) -> Option<u16> {
+    let outgoing = outgoing(endpoint, ask)?;
+    let group = endpoint.connection_group(None, None);
+    let attempt = Attempt::new(
+        Arc::clone(endpoint),
+        group,
+        outgoing,
+        Expect { shape: Shape::Raw },
+    );
+    let mut running = Running::start(shared.app().ok()?, shared.template().await.ok()?, attempt);
+    loop {
+        match running.next().await {
+            Progress::Answer {
+                head: Some(head), ..
+            } => return Some(head.status.as_u16()),
+            Progress::Answer { head: None, .. } => {}
+            Progress::Broken => return None,
+        }
+    }
+}
+
+fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk) -> Option<Outgoing> {
+    let (method, path, body) = match ask {
+        ProbeAsk::Path(path) => (Method::GET, path.clone(), Bytes::new()),
+        ProbeAsk::Model(model) => {
+            let messages = serde_json::json!([{"role": "user", "content": "ping"}]);
+            let body = serde_json::json!({"model": model, "max_tokens": 1, "messages": messages});
+            (
+                Method::POST,
+                endpoint.target.inference.clone(),
+                Bytes::from(body.to_string()),
+            )
+        }
+    };
+    let mut headers = send::headers(
+        &endpoint.provider,
+        endpoint.dialect,
+        &send::forwarded(&HeaderMap::new()),
+        endpoint.dialect == Dialect::Anthropic,
+        false,
+    );
+    let key = endpoint
+        .keys
+        .pick(Instant::now(), &[])
+        .and_then(|key| endpoint.keys.secret(key));
+    let key = key.or_else(|| endpoint.provider.keys.first());
+    send::sign_in(&mut headers, &endpoint.provider, endpoint.dialect, key, &[]).ok()?;
+    Some(Outgoing {
+        method,
+        path,
+        headers,
+        body,
+    })
+}

@@ -1,0 +1,321 @@
+//! The client's request: which call it is, and its body, read once and bounded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use http::header::HeaderMap;
+use pingora::proxy::Session;
+
+use crate::config::Settings;
+use crate::error::{Fault, FaultKind};
+use crate::types::Dialect;
+
+/// What a client may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `POST /v1/messages`.
+    Messages,
+    /// `POST /v1/messages/count_tokens`.
+    CountTokens,
+    /// `GET /v1/models`.
+    Models,
+    /// `GET /v1/models/{id}`.
+    Model,
+    /// `GET /`, `HEAD /`.
+    Root,
+    /// `HEAD|GET /api/hello`.
+    Hello,
+    /// `POST /api/event_logging/*`.
+    EventLogging,
+    /// `GET /health`.
+    Health,
+    /// `GET /livez`.
+    Live,
+    /// `GET /readyz`.
+    Ready,
+    /// `GET /providers`.
+    Providers,
+    /// `POST /providers/reload`.
+    Reload,
+}
+
+impl Call {
+    /// The call of a method and path. Paths are compared whole: nothing of a path is ever copied upstream.
+    pub fn of(method: &Method, path: &str) -> Result<Call, Fault> {
+        const GET: &str = "GET, HEAD";
+        const POST: &str = "POST";
+        let (call, allow) = match path {
+            "/v1/messages" => (Call::Messages, POST),
+            "/v1/messages/count_tokens" => (Call::CountTokens, POST),
+            "/v1/models" => (Call::Models, GET),
+            "/" => (Call::Root, GET),
+            "/api/hello" => (Call::Hello, GET),
+            "/health" => (Call::Health, GET),
+            "/livez" => (Call::Live, GET),
+            "/readyz" => (Call::Ready, GET),
+            "/providers" => (Call::Providers, GET),
+            "/providers/reload" => (Call::Reload, POST),
+            _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
+            _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),
+            _ => {
+                return Err(Fault::new(
+                    FaultKind::UnknownPath,
+                    "there is nothing at this path",
+                ));
+            }
+        };
+        if allow.split(", ").any(|allowed| method == allowed) {
+            return Ok(call);
+        }
+        let text = format!("this path takes {allow}");
+        Err(Fault::new(FaultKind::MethodNotAllowed(allow), text))
+    }
+
+    /// Whether it is part of the admin surface.
+    pub fn is_admin(self) -> bool {
+        matches!(self, Call::Providers | Call::Reload)
+    }
+
+    /// Whether it needs a gateway key.
+    pub fn needs_key(self) -> bool {
+        matches!(
+            self,
+            Call::Messages | Call::CountTokens | Call::Models | Call::Model
+        )
+    }
+}
+
+/// `path` is `prefix` and one more plain segment (a model's name may hold a slash, escapes are not decoded).
+fn is_one_below(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| {
+        !rest.is_empty() && !rest.split('/').any(|s| matches!(s, "" | "." | ".."))
+    })
+}
+
+/// The dialect whose error shape a path's caller understands.
+pub fn dialect_of(path: &str) -> Dialect {
+    match path {
+        "/v1/chat/completions" | "/v1/responses" | "/v1/completions" | "/v1/embeddings" => {
+            Dialect::OpenAiChat
+        }
+        _ => Dialect::Anthropic,
+    }
+}
+
+/// Bytes of request bodies in memory, over all requests.
+#[derive(Debug, Default)]
+pub struct BodyMemory {
+    used: AtomicUsize,
+}
+
+/// A share of [`BodyMemory`]; dropping it gives it back.
+#[derive(Debug)]
+pub struct BodyShare {
+    memory: Arc<BodyMemory>,
+    bytes: usize,
+}
+
+impl Drop for BodyShare {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl BodyShare {
+    fn empty(memory: &Arc<BodyMemory>) -> Self {
+        BodyShare {
+            memory: Arc::clone(memory),
+            bytes: 0,
+        }
+    }
+
+    fn grow(&mut self, bytes: usize, limit: usize) -> Result<(), Fault> {
+        let before = self.memory.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        if limit < before.saturating_add(bytes) {
+            return Err(Fault::new(
+                FaultKind::Overloaded,
+                "too many request bodies in memory; try again shortly",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A whole request body.
+pub struct Body {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Its share of the memory, given back when the body goes.
+    _share: BodyShare,
+}
+
+/// Reads the client's body whole, whatever its framing.
+pub async fn read_body(
+    session: &mut Session,
+    settings: &Settings,
+    memory: &Arc<BodyMemory>,
+) -> Result<Body, Fault> {
+    let headers = &session.req_header().headers;
+    check_coding(headers)?;
+    let declared = content_length(headers);
+    let mut share = BodyShare::empty(memory);
+    if let Some(declared) = declared {
+        if settings.max_body_bytes < declared {
+            return Err(too_large(settings.max_body_bytes, declared));
+        }
+        share.grow(declared, settings.max_buffered_bytes)?;
+    }
+    if headers.contains_key("expect") {
+        expect_continue(session).await?;
+    }
+    let mut first: Option<Bytes> = None;
+    let mut grown = BytesMut::new();
+    loop {
+        let Some(piece) = next_piece(session, settings.client_read_timeout).await? else {
+            break;
+        };
+        let so_far = first.as_ref().map_or(grown.len(), Bytes::len) + piece.len();
+        if settings.max_body_bytes < so_far {
+            return Err(too_large(settings.max_body_bytes, so_far));
+        }
+        if declared.is_none() {
+            share.grow(piece.len(), settings.max_buffered_bytes)?;
+        }
+        if first.is_none() && grown.is_empty() {
+            first = Some(piece);
+            continue;
+        }
+        if let Some(first) = first.take() {
+            grown.reserve(declared.unwrap_or(so_far * 2));
+            grown.extend_from_slice(&first);
+        }
+        grown.extend_from_slice(&piece);
+    }
+    let bytes = first.unwrap_or_else(|| grown.freeze());
+    match declared {
+        Some(declared) if bytes.len() != declared => Err(left()),
+        _ => Ok(Body {
+            bytes,
+            _share: share,
+        }),
+    }
+}
+
+async fn next_piece(session: &mut Session, patience: Duration) -> Result<Option<Bytes>, Fault> {
+    let piece =
+        tokio::time::timeout(patience, session.downstream_session.read_request_body()).await;
+    match piece {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(left().with_source(error.etype().as_str())),
+        Err(_) => Err(Fault::new(
+            FaultKind::RequestTimeout,
+            "the request body did not arrive in time",
+        )),
+    }
+}
+
+async fn expect_continue(session: &mut Session) -> Result<(), Fault> {
+    let expected = session.req_header().headers.get("expect");
+    if !expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Fault::new(
+            FaultKind::InvalidRequest,
+            "expect: only 100-continue is understood",
+        ));
+    }
+    session
+        .as_mut()
+        .write_continue_response()
+        .await
+        .map_err(|_| left())
+}
+
+/// Encoded bodies would have to be read blind; no known client sends them.
+fn check_coding(headers: &HeaderMap) -> Result<(), Fault> {
+    match headers.get("content-encoding") {
+        None => Ok(()),
+        Some(value) if value == "identity" => Ok(()),
+        Some(_) => {
+            let text = "content-encoding: request bodies must not be compressed";
+            Err(Fault::new(FaultKind::InvalidRequest, text))
+        }
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers
+        .get("content-length")?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn too_large(limit: usize, size: usize) -> Fault {
+    Fault::new(
+        FaultKind::TooLarge,
+        format!("the request body of {size} bytes or more passes the limit of {limit}"),
+    )
+}
+
+fn left() -> Fault {
+    Fault::new(
+        FaultKind::Cancelled,
+        "the client left before its request was whole",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: &str, path: &str) -> Result<Call, FaultKind> {
+        Call::of(&method.parse().unwrap(), path).map_err(|fault| fault.kind)
+    }
+
+    #[test]
+    fn paths_are_an_exact_list() {
+        assert_eq!(call("POST", "/v1/messages"), Ok(Call::Messages));
+        assert_eq!(
+            call("GET", "/v1/models/google/gemini-2.5-pro"),
+            Ok(Call::Model)
+        );
+        assert_eq!(call("HEAD", "/"), Ok(Call::Root));
+        for path in [
+            "/v1/messages/",
+            "/v1/../admin",
+            "/v1/models/../messages",
+            "/v1/models/",
+            "//",
+            "/V1/messages",
+        ] {
+            assert_eq!(call("GET", path), Err(FaultKind::UnknownPath), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_names_the_right_ones() {
+        assert_eq!(
+            call("GET", "/v1/messages"),
+            Err(FaultKind::MethodNotAllowed("POST"))
+        );
+        assert_eq!(
+            call("DELETE", "/providers"),
+            Err(FaultKind::MethodNotAllowed("GET, HEAD"))
+        );
+    }
+
+    #[test]
+    fn shares_of_memory_come_back() {
+        let memory = Arc::new(BodyMemory::default());
+        let mut share = BodyShare::empty(&memory);
+        share.grow(60, 100).unwrap();
+        assert!(BodyShare::empty(&memory).grow(50, 100).is_err());
+        drop(share);
+        assert_eq!(memory.used.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,212 @@
+//! Faults as the client sees them: an error in its own dialect, as a body or, once a stream is open, as an event.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::HeaderName;
+
+use super::answer::visible;
+use super::downstream::{Downstream, Gone, Shown};
+use super::exchange::{End, Exchange};
+use super::finish;
+use super::trail::{Failed, Verdict};
+use crate::error::{Fault, FaultKind};
+use crate::protocol::{anthropic, openai_chat};
+use crate::types::{Dialect, RequestId};
+
+/// Headers of a provider's error answer that reach a client of another dialect.
+const TRANSLATED: [&str; 4] = [
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "x-request-id",
+];
+
+/// Refuses a request with a fault of ours.
+pub async fn with_fault(
+    exchange: &mut Exchange<'_, '_>,
+    fault: Fault,
+    retry_after: Option<Duration>,
+) -> End {
+    let written = match exchange.shown() {
+        Shown::Waiting | Shown::Content => {
+            let event = stream_event(exchange, &fault);
+            exchange.client.stream_error(event).await
+        }
+        Shown::Nothing | Shown::Everything => {
+            let id = exchange.request.id.clone();
+            let extra = finish::marks(exchange, None);
+            plain(
+                &mut exchange.client,
+                &id,
+                Dialect::Anthropic,
+                &fault,
+                retry_after,
+                &extra,
+            )
+            .await
+        }
+    };
+    match written {
+        Ok(()) => End::Refused(fault),
+        Err(Gone) => End::Left,
+    }
+}
+
+/// Refuses a request that no candidate served.
+pub async fn with_verdict(exchange: &mut Exchange<'_, '_>, candidates: usize) -> End {
+    let ours = match exchange.trail.verdict(candidates) {
+        Verdict::AsSent(failed) => Err(failed.clone()),
+        Verdict::Ours(fault, retry_after) => Ok((fault, retry_after)),
+    };
+    match ours {
+        Ok((fault, retry_after)) => with_fault(exchange, fault, retry_after).await,
+        Err(failed) => relay_refusal(exchange, failed).await,
+    }
+}
+
+/// Refuses a request with the last candidate's answer as it is.
+pub async fn as_sent(exchange: &mut Exchange<'_, '_>) -> End {
+    match exchange.trail.failed.last().cloned() {
+        Some(failed) => relay_refusal(exchange, failed).await,
+        None => with_fault(exchange, Fault::internal("nothing was tried"), None).await,
+    }
+}
+
+async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
+    let Some(refused) = &failed.refused else {
+        return with_fault(exchange, failed.fault, None).await;
+    };
+    if exchange.shown() != Shown::Nothing {
+        return with_fault(exchange, failed.fault, None).await;
+    }
+    let Some(mut head) = exchange.client.head(refused.status) else {
+        return End::Left;
+    };
+    let body = match failed.dialect {
+        Dialect::Anthropic => {
+            for (name, value) in &refused.headers {
+                if name == "request-id" {
+                    head.remove_header("request-id");
+                }
+                let _ = head.append_header(name, value.clone());
+            }
+            without_our_keys(exchange, &failed, refused.body.clone())
+        }
+        Dialect::OpenAiChat => {
+            let error = openai_chat::parse_error(Some(refused.status.as_u16()), &refused.body);
+            let (status, error_type, message) = anthropic::translate_error(&error);
+            head.set_status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
+                .ok();
+            for name in TRANSLATED {
+                if let Some(value) = refused.headers.get(name) {
+                    let _ = head.insert_header(name, value.clone());
+                }
+            }
+            let _ = head.insert_header("content-type", "application/json");
+            let body =
+                anthropic::error_body(error_type, &message, Some(exchange.request.id.as_str()));
+            without_our_keys(exchange, &failed, Bytes::from(body))
+        }
+    };
+    for (name, value) in finish::marks(exchange, Some(&failed.endpoint)) {
+        let _ = head.insert_header(name, value);
+    }
+    match exchange.client.whole(head, body).await {
+        Ok(()) => End::Refused(failed.fault),
+        Err(Gone) => End::Left,
+    }
+}
+
+/// A provider that quotes our own key in its error must not teach it to the client.
+fn without_our_keys(exchange: &Exchange<'_, '_>, failed: &Failed, body: Bytes) -> Bytes {
+    let endpoint = exchange
+        .snapshot
+        .active()
+        .find(|endpoint| *endpoint.id() == failed.endpoint);
+    let quotes =
+        |text: &str| !text.is_empty() && memchr::memmem::find(&body, text.as_bytes()).is_some();
+    let leaks = endpoint.is_some_and(|e| e.provider.keys.iter().any(|key| quotes(key.expose())));
+    if !leaks {
+        return body;
+    }
+    let error_type =
+        anthropic::type_for_status(failed.refused.as_ref().map_or(502, |r| r.status.as_u16()));
+    let text =
+        "the provider refused the request; its message is withheld because it quotes a credential";
+    Bytes::from(anthropic::error_body(
+        error_type,
+        text,
+        Some(exchange.request.id.as_str()),
+    ))
+}
+
+/// The error event with which an open stream ends. Before any content only `overloaded_error` makes the client
+/// repeat the stream (measured with Claude Code).
+pub fn stream_event(exchange: &Exchange<'_, '_>, fault: &Fault) -> Bytes {
+    let mut event = Vec::new();
+    let (_, by_kind) = anthropic::status_and_type(&fault.kind);
+    let error_type = match (exchange.shown(), &fault.kind) {
+        (Shown::Waiting, kind) if !matches!(kind, FaultKind::UpstreamRejected { .. }) => {
+            "overloaded_error"
+        }
+        (_, FaultKind::UpstreamOverloaded { .. }) => "overloaded_error",
+        (Shown::Waiting, _) => by_kind,
+        _ => "api_error",
+    };
+    anthropic::error_event(
+        error_type,
+        &fault.public,
+        Some(exchange.request.id.as_str()),
+        &mut event,
+    );
+    Bytes::from(event)
+}
+
+/// Writes a fault of ours as a plain answer in a dialect.
+pub async fn plain(
+    client: &mut Downstream<'_>,
+    id: &RequestId,
+    dialect: Dialect,
+    fault: &Fault,
+    retry_after: Option<Duration>,
+    extra: &[(HeaderName, http::HeaderValue)],
+) -> Result<(), Gone> {
+    let (status, body) = match dialect {
+        Dialect::Anthropic => {
+            let (status, error_type) = anthropic::status_and_type(&fault.kind);
+            (
+                status,
+                anthropic::error_body(error_type, &fault.public, Some(id.as_str())),
+            )
+        }
+        Dialect::OpenAiChat => {
+            let (status, error_type, code) = openai_chat::status_and_type(&fault.kind);
+            (
+                status,
+                openai_chat::error_body(error_type, &fault.public, None, code),
+            )
+        }
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut head = client.head(status).ok_or(Gone)?;
+    let mut put = |name: &'static str, value: &str| {
+        head.insert_header(name, visible(value)).map_err(|_| Gone)
+    };
+    put("content-type", "application/json")?;
+    match fault.kind {
+        FaultKind::MethodNotAllowed(allow) => put("allow", allow)?,
+        FaultKind::Unauthenticated | FaultKind::CredentialsDead => put("x-should-retry", "false")?,
+        FaultKind::Overloaded => put("retry-after", "1")?,
+        _ => {}
+    }
+    if let Some(wait) = retry_after {
+        put("retry-after", &wait.as_secs().max(1).to_string())?;
+    }
+    for (name, value) in extra {
+        head.insert_header(name.clone(), value.clone())
+            .map_err(|_| Gone)?;
+    }
+    client.whole(head, Bytes::from(body)).await
+}

@@ -1,0 +1,361 @@
+//! From a running attempt to the client: held back until the first content, then as it comes. Timers decide when an
+//! attempt has stalled; pings keep the client while one is alive.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use tokio::time::{Instant as TimerInstant, Sleep};
+
+use super::answer::Refused;
+use super::attempt::{Progress, Running};
+use super::choose::Candidate;
+use super::downstream::{Gone, Shown};
+use super::exchange::{Exchange, Outcome};
+use super::{finish, refuse};
+use crate::config::Timeouts;
+use crate::error::{Fault, FaultKind, Timer};
+use crate::protocol::anthropic;
+
+/// What a timer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// The client needs a sign of life.
+    Ping,
+    /// The attempt has stalled.
+    Stalled(Timer),
+}
+
+/// One attempt being relayed.
+struct Relay {
+    running: Running,
+    timeouts: Timeouts,
+    begun: Instant,
+    head: Option<Box<ResponseHeader>>,
+    /// Pieces of an answer that is not streamed; it is written at once.
+    whole: Vec<Bytes>,
+    committed: bool,
+}
+
+impl Exchange<'_, '_> {
+    /// Relays an attempt's answer, or finds out why there is none.
+    pub(super) async fn relay(&mut self, candidate: &Candidate, running: Running) -> Outcome {
+        let mut relay = Relay {
+            running,
+            timeouts: candidate.endpoint.provider.timeouts,
+            begun: Instant::now(),
+            head: None,
+            whole: Vec::new(),
+            committed: false,
+        };
+        let outcome = self.pump(candidate, &mut relay).await;
+        if relay.committed {
+            self.told = relay.running.attempt().told();
+            self.served_by = Some(candidate.clone());
+        }
+        if let Outcome::Served = outcome {
+            let duration = relay.begun.elapsed();
+            candidate.endpoint.health.success(Instant::now(), duration);
+            if let Some(usage) = &self.told.usage {
+                candidate
+                    .endpoint
+                    .health
+                    .tokens(usage.prompt(), usage.cache_read);
+            }
+            relay.running.tidy_up().await;
+        }
+        outcome
+    }
+
+    async fn pump(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
+        let (first, _) = self.next_timer(relay);
+        let sleep = tokio::time::sleep_until(TimerInstant::from_std(first));
+        tokio::pin!(sleep);
+        loop {
+            self.arm(relay, sleep.as_mut());
+            tokio::select! { biased;
+                progress = relay.running.next() => {
+                    let done = match progress {
+                        Progress::Answer { head, pieces, end } => self.answer(candidate, relay, head, pieces, end).await,
+                        Progress::Broken => Some(self.broken(candidate, relay).await),
+                    };
+                    if let Some(outcome) = done {
+                        return outcome;
+                    }
+                }
+                () = self.client.left() => return Outcome::Left,
+                () = sleep.as_mut() => {
+                    if let Some(outcome) = self.time_passed(candidate, relay).await {
+                        return outcome;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what the attempt gave. `Some`: the attempt is over.
+    async fn answer(
+        &mut self,
+        candidate: &Candidate,
+        relay: &mut Relay,
+        head: Option<Box<ResponseHeader>>,
+        mut pieces: Vec<Bytes>,
+        end: bool,
+    ) -> Option<Outcome> {
+        if head.is_some() {
+            relay.head = head;
+        }
+        if end {
+            let closed = relay.running.attempt().incoming().close();
+            match closed {
+                Ok(rest) => pieces.extend(rest),
+                Err(_) => {
+                    // What was whole before the break still goes out; the break itself follows.
+                    if let Some(outcome) = self.show(candidate, relay, pieces, false).await {
+                        return Some(outcome);
+                    }
+                    return Some(self.broken(candidate, relay).await);
+                }
+            }
+            let refused = relay.running.attempt().incoming().take_refused();
+            if let Some(refused) = refused {
+                return Some(self.refused(candidate, refused));
+            }
+        }
+        if pieces.is_empty() && !end {
+            return None;
+        }
+        if end && pieces.is_empty() && !relay.committed && relay.whole.is_empty() {
+            return Some(Outcome::Failed(bad_answer("an empty answer"), None));
+        }
+        self.show(candidate, relay, pieces, end).await
+    }
+
+    /// Shows the client pieces of the answer. `Some`: the attempt is over.
+    async fn show(
+        &mut self,
+        candidate: &Candidate,
+        relay: &mut Relay,
+        mut pieces: Vec<Bytes>,
+        end: bool,
+    ) -> Option<Outcome> {
+        if pieces.is_empty() && !end {
+            return None;
+        }
+        if !relay.committed {
+            relay.committed = true;
+            self.ttft = Some(self.request.started.elapsed());
+            candidate.endpoint.health.promising(relay.begun.elapsed());
+            if let Some(head) = relay.head.as_mut() {
+                finish::mark_head(self, candidate, head);
+            }
+        }
+        let streamed = self.request.head.stream || self.shown() == Shown::Content;
+        let written = if streamed {
+            self.client.stream(relay.head.take(), pieces, end).await
+        } else if end {
+            let mut all = std::mem::take(&mut relay.whole);
+            all.append(&mut pieces);
+            self.write_whole(relay, all).await
+        } else {
+            relay.whole.append(&mut pieces);
+            return None;
+        };
+        match written {
+            Err(Gone) => Some(Outcome::Left),
+            Ok(()) => end.then_some(Outcome::Served),
+        }
+    }
+
+    async fn write_whole(&mut self, relay: &mut Relay, mut pieces: Vec<Bytes>) -> Result<(), Gone> {
+        let Some(head) = relay.head.take() else {
+            return Err(Gone);
+        };
+        let body = match pieces.len() {
+            0 | 1 => pieces.pop().unwrap_or_default(),
+            _ => Bytes::from(pieces.concat()),
+        };
+        self.client.whole(*head, body).await
+    }
+
+    fn refused(&self, candidate: &Candidate, refused: Refused) -> Outcome {
+        Outcome::Failed(self.fault_of(candidate, &refused), Some(refused))
+    }
+
+    /// The attempt ended without the rest of its answer.
+    async fn broken(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
+        let (fault, refused, complete, told_already) = {
+            let mut incoming = relay.running.attempt().incoming();
+            let complete = relay.committed && incoming.is_complete();
+            (
+                incoming.take_fault(),
+                incoming.take_refused(),
+                complete,
+                incoming.error_relayed(),
+            )
+        };
+        if complete {
+            // The answer's own end was seen: nothing is missing.
+            return match self.client.stream(None, Vec::new(), true).await {
+                Ok(()) => Outcome::Served,
+                Err(Gone) => Outcome::Left,
+            };
+        }
+        if let (Some(refused), false) = (refused, relay.committed) {
+            return self.refused(candidate, refused);
+        }
+        let fault = fault.unwrap_or_else(|| bad_answer("the attempt ended without an answer"));
+        self.broke_off(relay, fault, told_already).await
+    }
+
+    /// Before the commit a fault is the exchange's to handle; after it the client must be told inside the stream.
+    async fn broke_off(&mut self, relay: &mut Relay, fault: Fault, told_already: bool) -> Outcome {
+        if !relay.committed {
+            return Outcome::Failed(fault, None);
+        }
+        if self.shown() != Shown::Content {
+            // Nothing of an answer that is not streamed was written yet.
+            relay.committed = false;
+            return Outcome::Failed(fault, None);
+        }
+        let written = if told_already {
+            self.client.session().set_keepalive(None);
+            self.client.stream(None, Vec::new(), true).await
+        } else {
+            let event = refuse::stream_event(self, &fault);
+            self.client.stream_error(event).await
+        };
+        match written {
+            Ok(()) => Outcome::Cut(fault),
+            Err(Gone) => Outcome::Left,
+        }
+    }
+
+    /// A timer rang: for a ping, for a stall, or too early because its reason has moved.
+    async fn time_passed(&mut self, candidate: &Candidate, relay: &mut Relay) -> Option<Outcome> {
+        let (at, due) = self.next_timer(relay);
+        if Instant::now() < at {
+            return None;
+        }
+        match due {
+            Due::Ping => match self.ping().await {
+                Ok(()) => None,
+                Err(Gone) => Some(Outcome::Left),
+            },
+            Due::Stalled(_) if relay.running.attempt().incoming().is_complete() => {
+                Some(self.broken(candidate, relay).await)
+            }
+            Due::Stalled(timer) => {
+                let fault = Fault::new(FaultKind::UpstreamTimeout(timer), stalled_text(timer));
+                Some(self.broke_off(relay, fault, false).await)
+            }
+        }
+    }
+
+    /// Sets the sleep to the next moment at which something may be due. Moments mostly move later, so that a sleep
+    /// that rings too early costs less than one that is set anew for every event.
+    fn arm(&self, relay: &Relay, mut sleep: std::pin::Pin<&mut Sleep>) {
+        let at = TimerInstant::from_std(self.next_timer(relay).0);
+        if at < sleep.deadline() || sleep.is_elapsed() {
+            sleep.as_mut().reset(at);
+        }
+    }
+
+    /// The next moment at which something is due, and what.
+    fn next_timer(&self, relay: &Relay) -> (Instant, Due) {
+        let incoming = relay.running.attempt().incoming();
+        let (head_at, last_byte_at) = (incoming.head_at, incoming.last_byte_at);
+        drop(incoming);
+        let (stream, timeouts) = (self.request.head.stream, &relay.timeouts);
+        let quiet = last_byte_at.map_or(relay.begun, |at| at) + timeouts.idle;
+        let mut next = match head_at {
+            None if stream => (
+                relay.begun + timeouts.first_byte,
+                Due::Stalled(Timer::FirstByte),
+            ),
+            None => (
+                relay.begun + timeouts.first_byte_whole,
+                Due::Stalled(Timer::FirstByte),
+            ),
+            Some(_) => (quiet, Due::Stalled(Timer::Idle)),
+        };
+        let mut earlier = |at: Instant, due: Due| {
+            if at < next.0 {
+                next = (at, due);
+            }
+        };
+        if stream && !relay.committed {
+            earlier(
+                relay.begun + timeouts.first_content,
+                Due::Stalled(Timer::FirstContent),
+            );
+        }
+        if !relay.committed || !stream {
+            earlier(self.request.deadline, Due::Stalled(Timer::Deadline));
+        }
+        if let Some(at) = self.next_ping() {
+            earlier(at, Due::Ping);
+        }
+        next
+    }
+
+    /// When a streaming client needs its next sign of life.
+    fn next_ping(&self) -> Option<Instant> {
+        if !self.request.head.stream {
+            return None;
+        }
+        let settings = &self.snapshot.config.settings;
+        match self.shown() {
+            Shown::Nothing => Some(self.request.started + settings.ping_after),
+            Shown::Waiting | Shown::Content => {
+                Some(self.client.last_write + settings.ping_interval)
+            }
+            Shown::Everything => None,
+        }
+    }
+
+    async fn ping(&mut self) -> Result<(), Gone> {
+        if self.shown() == Shown::Nothing {
+            self.client.open_early().await?;
+        }
+        self.client.ping(anthropic::PING).await
+    }
+
+    /// Waits between two tries, with signs of life for the client. False: the client left.
+    pub(super) async fn wait(&mut self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        loop {
+            let ping = self.next_ping().filter(|at| *at < until);
+            let at = TimerInstant::from_std(ping.unwrap_or(until));
+            tokio::select! { biased;
+                () = self.client.left() => return false,
+                () = tokio::time::sleep_until(at) => {
+                    if ping.is_none() {
+                        return true;
+                    }
+                    if self.ping().await.is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn bad_answer(what: &'static str) -> Fault {
+    Fault::new(
+        FaultKind::UpstreamBadAnswer,
+        "the provider's answer broke off",
+    )
+    .with_source(what)
+}
+
+fn stalled_text(timer: Timer) -> &'static str {
+    match timer {
+        Timer::Connect => "the provider could not be reached in time",
+        Timer::FirstByte => "the provider did not answer in time",
+        Timer::FirstContent => "the provider sent no content in time",
+        Timer::Idle => "the provider fell silent",
+        Timer::Deadline => "the request took too long",
+    }
+}

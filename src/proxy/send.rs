@@ -1,0 +1,220 @@
+//! What a provider is sent: path, headers, credential, body.
+//!
+//! Headers of a client go on by deny-list: what the vendor invents tomorrow passes today. Credentials and whatever
+//! tells who stands behind the proxy stay here.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::answer::is_hop_by_hop;
+use crate::config::{Provider, ProviderAuth};
+use crate::error::Fault;
+use crate::types::{Dialect, Secret};
+
+/// Headers of a client that go no further, besides the hop-by-hop ones.
+const STOPPED: [&str; 14] = [
+    "host",
+    "content-length",
+    "expect",
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "cookie",
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "accept-encoding",
+    "content-encoding",
+];
+/// Families of headers that go no further.
+const STOPPED_FAMILIES: [&str; 4] = ["x-forwarded-", "cf-", "x-amzn-", "x-pointsman-"];
+/// What Anthropic's endpoints are told when the client says nothing: the version all its older clients send.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// The headers of a client that a provider of its own dialect gets.
+pub fn forwarded(client: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let named = named_by_connection(client);
+    let passes = |name: &HeaderName| {
+        let text = name.as_str();
+        !STOPPED.contains(&text)
+            && !is_hop_by_hop(name)
+            && !named.contains(name)
+            && !STOPPED_FAMILIES
+                .iter()
+                .any(|family| text.starts_with(family))
+    };
+    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(client.len() + 4);
+    headers.extend(
+        client
+            .iter()
+            .filter(|(name, _)| passes(name))
+            .map(|(n, v)| (n.clone(), v.clone())),
+    );
+    // A compressed answer would blind the tap that watches it.
+    headers.push((
+        HeaderName::from_static("accept-encoding"),
+        HeaderValue::from_static("identity"),
+    ));
+    headers
+}
+
+/// The headers of one attempt: the client's where the dialect is the same, ours where it is not, the credential, and
+/// what the operator adds.
+pub fn headers(
+    provider: &Provider,
+    upstream: Dialect,
+    client: &[(HeaderName, HeaderValue)],
+    same_dialect: bool,
+    stream: bool,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = if same_dialect {
+        client.to_vec()
+    } else {
+        ours(stream)
+    };
+    let has =
+        |headers: &[(HeaderName, HeaderValue)], name: &str| headers.iter().any(|(n, _)| n == name);
+    if upstream == Dialect::Anthropic && !has(&headers, "anthropic-version") {
+        let version = HeaderValue::from_static(ANTHROPIC_VERSION);
+        headers.push((HeaderName::from_static("anthropic-version"), version));
+    }
+    if !has(&headers, "content-type") {
+        headers.push((
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ));
+    }
+    for (name, value) in &provider.headers {
+        let parsed = (
+            name.parse::<HeaderName>(),
+            HeaderValue::from_str(value.expose()),
+        );
+        let (Ok(name), Ok(mut value)) = parsed else {
+            continue;
+        };
+        value.set_sensitive(true);
+        headers.retain(|(n, _)| *n != name);
+        headers.push((name, value));
+    }
+    headers
+}
+
+/// Adds the credential. `passthrough` is what the client signs in with itself.
+pub fn sign_in(
+    headers: &mut Vec<(HeaderName, HeaderValue)>,
+    provider: &Provider,
+    upstream: Dialect,
+    key: Option<&Secret>,
+    passthrough: &[(HeaderName, HeaderValue)],
+) -> Result<(), Fault> {
+    let bearer = match (provider.auth, upstream) {
+        (ProviderAuth::None, _) => return Ok(()),
+        (ProviderAuth::Passthrough, _) => {
+            headers.extend_from_slice(passthrough);
+            return Ok(());
+        }
+        (ProviderAuth::ApiKey, Dialect::Anthropic) => false,
+        (ProviderAuth::ApiKey, Dialect::OpenAiChat)
+        | (ProviderAuth::AuthToken | ProviderAuth::OAuth, _) => true,
+    };
+    let key =
+        key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;
+    let text = if bearer {
+        format!("Bearer {}", key.expose())
+    } else {
+        key.expose().to_owned()
+    };
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| Fault::internal("a key that is no header value"))?;
+    value.set_sensitive(true);
+    let name = if bearer {
+        http::header::AUTHORIZATION
+    } else {
+        HeaderName::from_static("x-api-key")
+    };
+    headers.push((name, value));
+    Ok(())
+}
+
+fn ours(stream: bool) -> Vec<(HeaderName, HeaderValue)> {
+    let accept = if stream {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
+    vec![
+        (http::header::ACCEPT, HeaderValue::from_static(accept)),
+        (
+            http::header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        ),
+        (
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
+        (
+            http::header::USER_AGENT,
+            HeaderValue::from_static(concat!("pointsman/", env!("CARGO_PKG_VERSION"))),
+        ),
+    ]
+}
+
+fn named_by_connection(client: &HeaderMap) -> Vec<HeaderName> {
+    let values = client
+        .get_all("connection")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_headers_pass_and_credentials_and_hops_stop() {
+        let mut client = HeaderMap::new();
+        for (name, value) in [
+            ("anthropic-beta", "a"),
+            ("anthropic-beta", "b"),
+            ("x-new-thing", "1"),
+            ("x-stainless-lang", "js"),
+            ("user-agent", "claude-cli"),
+            ("authorization", "Bearer gateway"),
+            ("x-api-key", "gateway"),
+            ("cookie", "c"),
+            ("host", "h"),
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("cf-ray", "1"),
+            ("x-pointsman-debug", "1"),
+            ("accept-encoding", "gzip"),
+        ] {
+            client.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_static(value),
+            );
+        }
+        let mut names: Vec<String> = forwarded(&client)
+            .iter()
+            .map(|(n, v)| format!("{n}={}", v.to_str().unwrap()))
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "accept-encoding=identity",
+                "anthropic-beta=a",
+                "anthropic-beta=b",
+                "user-agent=claude-cli",
+                "x-new-thing=1",
+                "x-stainless-lang=js"
+            ]
+        );
+    }
+}

@@ -1,0 +1,332 @@
+//! Pingora's hooks. A client's session becomes an exchange in `request_filter`; a subrequest is one of its attempts,
+//! and every later hook belongs to it.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pingora::apps::HttpServerOptions;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::http::ServerSession;
+use pingora::proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, Subrequest};
+use pingora::server::configuration::ServerConf;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+
+use super::attempt::{self, Attempt};
+use super::ctx::{Connection, Ctx};
+use super::receive::BodyMemory;
+use super::serve;
+use crate::error::Fault;
+use crate::health::RetryBudget;
+use crate::snapshot::{Live, Snapshot};
+use crate::tokens::Counter;
+
+/// How long a client's HTTP/2 connection may idle.
+const H2_IDLE: Duration = Duration::from_secs(300);
+
+/// Puts a configuration that was written anew in force; the text tells what came of it.
+pub trait Reload: Send + Sync {
+    /// Reads, checks and puts in force; on error the old one stays.
+    fn reload(&self) -> std::result::Result<Arc<Snapshot>, String>;
+}
+
+/// Which surface a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// Everything.
+    All,
+    /// Everything but administration, which has a listener of its own.
+    Traffic,
+    /// Administration only.
+    Admin,
+}
+
+/// What all listeners share.
+pub struct Shared {
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    /// How it is replaced.
+    pub reload: Arc<dyn Reload>,
+    /// Bytes of request bodies in memory.
+    pub memory: Arc<BodyMemory>,
+    /// Local token counts.
+    pub counter: Arc<Counter>,
+    /// Requests under way.
+    pub in_flight: AtomicUsize,
+    /// The process is about to end and takes no new work.
+    pub draining: AtomicBool,
+    /// Failures in a row of providers' own token counts, and until when they are left alone.
+    pub counts: Mutex<(u32, Option<Instant>)>,
+    retries: Mutex<RetryBudget>,
+    /// The application that attempts run on; known once the first listener's proxy is made.
+    app: OnceLock<Weak<HttpProxy<Edge>>>,
+    template: tokio::sync::OnceCell<ServerSession>,
+}
+
+impl Shared {
+    /// Nothing under way.
+    pub fn new(live: Arc<Live>, reload: Arc<dyn Reload>) -> Arc<Self> {
+        Arc::new(Shared {
+            live,
+            reload,
+            memory: Arc::new(BodyMemory::default()),
+            counter: Arc::new(Counter::new()),
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            counts: Mutex::new((0, None)),
+            retries: Mutex::new(RetryBudget::new(Instant::now())),
+            app: OnceLock::new(),
+            template: tokio::sync::OnceCell::new(),
+        })
+    }
+
+    /// The application that attempts run on.
+    pub fn app(&self) -> std::result::Result<Arc<dyn Subrequest + Send + Sync>, Fault> {
+        match self.app.get().and_then(Weak::upgrade) {
+            Some(app) => Ok(app),
+            None => Err(Fault::internal("no listener is open")),
+        }
+    }
+
+    /// The head that attempts are made from.
+    pub async fn template(&self) -> std::result::Result<&ServerSession, Fault> {
+        let template = self.template.get_or_try_init(attempt::template).await;
+        template.map_err(|error| Fault::internal(error.etype().as_str()))
+    }
+
+    /// Takes one repeat on the same endpoint from the budget.
+    pub fn take_retry(&self, now: Instant) -> bool {
+        self.retries.lock().take(now)
+    }
+
+    /// A request came in; the budget grows with them.
+    pub fn count_request(&self, now: Instant) {
+        self.retries.lock().request(now);
+    }
+}
+
+/// One listener's proxy.
+pub struct Edge {
+    /// What all listeners share.
+    pub shared: Arc<Shared>,
+    /// What it serves.
+    pub surface: Surface,
+    /// Whether only this machine can reach it.
+    pub is_loopback: bool,
+}
+
+impl Edge {
+    /// A Pingora application for one listener. The first one is what attempts run on.
+    pub fn proxy(
+        shared: &Arc<Shared>,
+        surface: Surface,
+        is_loopback: bool,
+        conf: &Arc<ServerConf>,
+    ) -> Arc<HttpProxy<Edge>> {
+        let edge = Edge {
+            shared: Arc::clone(shared),
+            surface,
+            is_loopback,
+        };
+        let mut proxy = pingora::proxy::http_proxy(conf, edge);
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(H2_IDLE);
+        proxy.server_options = Some(options);
+        let proxy = Arc::new(proxy);
+        let _ = shared.app.set(Arc::downgrade(&proxy));
+        proxy
+    }
+}
+
+/// Counts a request for as long as it lives.
+pub struct InFlight(Arc<Shared>);
+
+impl InFlight {
+    /// Enters, unless `max` are under way already.
+    pub fn enter(shared: &Arc<Shared>, max: Option<usize>) -> Option<Self> {
+        let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let entered = InFlight(Arc::clone(shared));
+        max.is_none_or(|max| before < max).then_some(entered)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::Client { connection: None }
+    }
+
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    fn allow_spawning_subrequest(&self, _: &Session, _: &Ctx) -> bool {
+        false // exchanges make their attempts themselves, from the template
+    }
+
+    fn on_connection_reuse(
+        &self,
+        _: &mut Session,
+        ctx: &mut Ctx,
+        previous: Box<dyn Any + Send + Sync>,
+    ) {
+        if let Ok(connection) = previous.downcast::<Connection>() {
+            connection.head_done.notify_one();
+            *ctx = Ctx::Client {
+                connection: Some(*connection),
+            };
+        }
+    }
+
+    fn persist_connection_context(
+        &self,
+        _: &Session,
+        ctx: &Ctx,
+    ) -> Option<Box<dyn Any + Send + Sync>> {
+        match ctx {
+            Ctx::Client {
+                connection: Some(connection),
+            } => Some(Box::new(connection.clone())),
+            Ctx::Client { connection: None } | Ctx::Attempt(_) => None,
+        }
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        if let Some(subrequest) = session.subrequest_ctx.as_ref() {
+            let attempt = subrequest
+                .user_ctx()
+                .and_then(|user| user.downcast_ref::<Arc<Attempt>>());
+            let Some(attempt) = attempt else {
+                return Error::e_explain(
+                    ErrorType::InternalError,
+                    "a subrequest without an attempt",
+                );
+            };
+            *ctx = Ctx::Attempt(Arc::clone(attempt));
+            return Ok(false);
+        }
+        Box::pin(serve::serve(self, session)).await;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        attempt_of(ctx)?.peer().await
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        peer: &HttpPeer,
+        ctx: &mut Ctx,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        match attempt_of(ctx) {
+            Ok(attempt) => attempt.connect_failed(peer, error),
+            Err(_) => error,
+        }
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        attempt_of(ctx)?.write_head(head)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        attempt_of(ctx)?.write_body(body, end);
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if head.status.is_informational() {
+            return Ok(());
+        }
+        attempt_of(ctx)?.incoming().head(head)
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        attempt_of(ctx)?.incoming().body(body, end)?;
+        Ok(None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        _: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        client_reused: bool,
+    ) -> Box<Error> {
+        match attempt_of(ctx) {
+            Ok(attempt) => attempt.broke(error, client_reused, || {
+                self.shared.take_retry(Instant::now())
+            }),
+            Err(error) => error,
+        }
+    }
+
+    async fn fail_to_proxy(&self, _: &mut Session, _: &Error, _: &mut Ctx) -> FailToProxy {
+        // Nothing is written here: an attempt answers to its exchange, and an exchange has answered already.
+        FailToProxy {
+            error_code: 0,
+            can_reuse_downstream: false,
+        }
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+        true // the exchange logs what matters, once
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Ctx,
+        _: &Error,
+        _: pingora::proxy::ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+fn attempt_of(ctx: &Ctx) -> Result<&Arc<Attempt>> {
+    match ctx {
+        Ctx::Attempt(attempt) => Ok(attempt),
+        Ctx::Client { .. } => Error::e_explain(
+            ErrorType::InternalError,
+            "an exchange has no upstream of its own",
+        ),
+    }
+}

@@ -1,0 +1,164 @@
+//! What was tried for a request and what came of it: for the log, for the client's trace, and for the error that is
+//! finally returned.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::answer::Refused;
+use crate::error::{Fault, FaultKind};
+use crate::types::{Dialect, EndpointId};
+
+/// Longest wait that a client is told: above it, clients give up instead of coming back (measured with Claude Code).
+const MAX_TOLD_WAIT: Duration = Duration::from_secs(20);
+
+/// A candidate that was not tried.
+#[derive(Clone, Debug)]
+pub struct Skip {
+    /// Which.
+    pub endpoint: String,
+    /// Why.
+    pub why: String,
+    /// When it might serve again.
+    pub back_in: Option<Duration>,
+}
+
+impl Skip {
+    /// A candidate that no waiting brings back.
+    pub fn new(endpoint: String, why: String) -> Self {
+        Skip {
+            endpoint,
+            why,
+            back_in: None,
+        }
+    }
+}
+
+/// A try that failed.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// Where.
+    pub endpoint: EndpointId,
+    /// What that endpoint speaks.
+    pub dialect: Dialect,
+    /// What happened.
+    pub fault: Fault,
+    /// Its HTTP answer, if it gave one.
+    pub refused: Option<Refused>,
+}
+
+/// Everything tried for one request.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// Candidates passed over.
+    pub skipped: Vec<Skip>,
+    /// Tries that failed, in order.
+    pub failed: Vec<Failed>,
+    /// Tries made, the good one included.
+    pub attempts: u32,
+}
+
+/// What to answer when nothing worked.
+pub enum Verdict<'t> {
+    /// A provider's answer as it is.
+    AsSent(&'t Failed),
+    /// An error of our own.
+    Ours(Fault, Option<Duration>),
+}
+
+impl Trail {
+    /// `candidate=reason; …` for people who debug.
+    pub fn trace(&self, served: Option<&EndpointId>) -> String {
+        let mut text = String::new();
+        let mut add = |name: &str, what: &str| {
+            let separator = if text.is_empty() { "" } else { "; " };
+            let _ = write!(text, "{separator}{name}={what}");
+        };
+        for skip in &self.skipped {
+            add(&skip.endpoint, &skip.why);
+        }
+        for failed in &self.failed {
+            add(failed.endpoint.as_str(), &failed.reason());
+        }
+        if let Some(served) = served {
+            add(served.as_str(), "served");
+        }
+        text.replace(|c: char| !(c == ' ' || c.is_ascii_graphic()), "?")
+    }
+
+    /// What the client is told when no candidate gave an answer, by the order of FAILURES §1 of the design.
+    pub fn verdict(&self, candidates: usize) -> Verdict<'_> {
+        let answers = || self.failed.iter().filter(|failed| failed.refused.is_some());
+        let every = |matches: fn(&FaultKind) -> bool| {
+            !self.failed.is_empty()
+                && self.skipped.is_empty()
+                && self.failed.iter().all(|f| matches(&f.fault.kind))
+        };
+        if every(|kind| matches!(kind, FaultKind::UpstreamAuth { .. })) {
+            let text = "every provider refused this gateway's own credentials; an operator must look at them";
+            return Verdict::Ours(Fault::new(FaultKind::CredentialsDead, text), None);
+        }
+        if candidates == 1
+            && let Some(only) = answers().next_back()
+        {
+            return Verdict::AsSent(only);
+        }
+        if every(|kind| matches!(kind, FaultKind::UpstreamLimited { .. })) {
+            let soonest = answers().min_by_key(|failed| failed.wait().unwrap_or(Duration::MAX));
+            if let Some(soonest) = soonest {
+                return Verdict::AsSent(soonest);
+            }
+        }
+        if every(|kind| matches!(kind, FaultKind::UpstreamOverloaded { .. }))
+            && let Some(last) = answers().next_back()
+        {
+            return Verdict::AsSent(last);
+        }
+        let back_in = self.back_in().filter(|wait| *wait <= MAX_TOLD_WAIT);
+        Verdict::Ours(Fault::new(FaultKind::NoEndpoint, self.apology()), back_in)
+    }
+
+    /// When the first candidate might serve again.
+    fn back_in(&self) -> Option<Duration> {
+        let skipped = self.skipped.iter().filter_map(|skip| skip.back_in);
+        skipped
+            .chain(self.failed.iter().filter_map(Failed::wait))
+            .min()
+    }
+
+    fn apology(&self) -> String {
+        let mut text = "no provider could serve this request: ".to_owned();
+        let skipped = self
+            .skipped
+            .iter()
+            .map(|skip| format!("{} ({})", skip.endpoint, skip.why));
+        let failed = self
+            .failed
+            .iter()
+            .map(|failed| format!("{} ({})", failed.endpoint, failed.reason()));
+        let all: Vec<String> = skipped.chain(failed).collect();
+        if all.is_empty() {
+            text.push_str("none is configured for it");
+        }
+        text.push_str(&all.join(", "));
+        text
+    }
+}
+
+impl Failed {
+    /// In a few words that hold no secret and no text of the provider.
+    pub fn reason(&self) -> String {
+        match &self.refused {
+            Some(refused) => format!("{} {}", refused.status.as_u16(), self.fault.kind.label()),
+            None => self.fault.kind.label().to_owned(),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match &self.fault.kind {
+            FaultKind::UpstreamLimited { after } | FaultKind::UpstreamOverloaded { after } => {
+                *after
+            }
+            _ => None,
+        }
+    }
+}

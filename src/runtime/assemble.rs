@@ -1,0 +1,113 @@
+//! From a configuration to a process that serves it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+
+use super::background::{Drain, Hangup, health_checks};
+use super::listener::Bound;
+use super::reload::Reloader;
+use super::signals::Signals;
+use crate::config::{Config, LoadOptions};
+use crate::proxy::{Cap, Edge, Shared, Surface};
+use crate::snapshot::{Live, Snapshot};
+use crate::telemetry::{self, Logs};
+
+/// Beyond the drain timeout: Pingora's grace period must never be what ends the process.
+const GRACE_SECONDS: u64 = 365 * 24 * 3600;
+
+/// A process that is ready to serve.
+pub struct Prepared {
+    server: Server,
+    logs: Logs,
+    /// The configuration in force.
+    pub snapshot: Arc<Snapshot>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where it is administered, if elsewhere.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Binds addresses and builds everything; nothing is served yet.
+pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared> {
+    let logs = telemetry::init(&config.settings.log).context("cannot set up logging")?;
+    let main = Bound::bind(&config.settings.host, config.settings.port)?;
+    let admin = config.admin.listen.as_deref().map(bind_admin).transpose()?;
+    let conf = server_conf(&config);
+    let live = Arc::new(Live::new(config)?);
+    let reloader = Reloader::new(Arc::clone(&live), options);
+    let shared = Shared::new(Arc::clone(&live), Arc::new(reloader));
+    let addresses = (main.address(), admin.as_ref().map(Bound::address));
+
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+    let surface = if admin.is_some() {
+        Surface::Traffic
+    } else {
+        Surface::All
+    };
+    let doors = [
+        ("edge", Some(main), surface),
+        ("admin", admin, Surface::Admin),
+    ];
+    for (name, bound, surface) in doors {
+        let Some(bound) = bound else { continue };
+        let proxy = Edge::proxy(&shared, surface, bound.is_loopback(), &server.configuration);
+        server.add_service(bound.serve(name, Cap::new(proxy, Arc::clone(&shared))));
+    }
+    server.add_service(background_service("probes", health_checks(&shared)));
+    let hangup = Hangup {
+        shared: Arc::clone(&shared),
+        logs: logs.clone(),
+    };
+    server.add_service(background_service("hangup", hangup));
+    server.add_service(background_service(
+        "drain",
+        Drain {
+            shared,
+            logs: logs.clone(),
+        },
+    ));
+    let (address, admin) = addresses;
+    Ok(Prepared {
+        server,
+        logs,
+        snapshot: live.current(),
+        address,
+        admin,
+    })
+}
+
+impl Prepared {
+    /// Serves until a signal ends it.
+    pub fn run(self) {
+        self.server.run(RunArgs {
+            shutdown_signal: Box::new(Signals),
+        });
+        self.logs.flush();
+    }
+}
+
+fn bind_admin(listen: &str) -> anyhow::Result<Bound> {
+    let (host, port) = listen
+        .rsplit_once(':')
+        .context("admin.listen: write host:port")?;
+    let port = port
+        .parse()
+        .context("admin.listen: the port is not a number")?;
+    Bound::bind(host, port)
+}
+
+fn server_conf(config: &Config) -> ServerConf {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    ServerConf {
+        threads: config.settings.threads.unwrap_or(cores),
+        grace_period_seconds: Some(GRACE_SECONDS),
+        graceful_shutdown_timeout_seconds: Some(1),
+        ..ServerConf::default()
+    }
+}

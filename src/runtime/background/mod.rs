@@ -1,0 +1,9 @@
+//! Pingora background services: one loop each.
+
+mod drain;
+mod hangup;
+mod probe;
+
+pub use drain::Drain;
+pub use hangup::Hangup;
+pub use probe::health_checks;

@@ -1,0 +1,181 @@
+//! Active health checks, on Pingora's load-balancing crate: it knows the endpoints, runs the checks side by side and
+//! tells when a verdict changes. The choosing is ours; only the health half of the crate is used.
+//!
+//! A backend there is an address and a weight, so each endpoint gets a made-up Unix address with its name. One tick
+//! serves all: an endpoint whose interval has not passed keeps its verdict.
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::net::SocketAddr as UnixAddress;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::lb::discovery::ServiceDiscovery;
+use pingora::lb::health_check::HealthCheck;
+use pingora::lb::selection::RoundRobin;
+use pingora::lb::{Backend, BackendView, HealthCheckService, HealthRegistry, LoadBalancer};
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use pingora::{Error, ErrorType, Result};
+
+use crate::proxy::{Finding, Shared, probe};
+use crate::snapshot::{Endpoint, Live};
+use crate::types::EndpointId;
+
+/// How often is looked which checks are due, and which endpoints there are.
+const TICK: Duration = Duration::from_secs(1);
+/// Failures in a row that make an idle endpoint unhealthy.
+const FAILURES: usize = 2;
+
+/// The service that runs all probes.
+pub fn health_checks(shared: &Arc<Shared>) -> HealthChecks {
+    let registry = Arc::new(HealthRegistry::new());
+    let probes = Probes {
+        shared: Arc::clone(shared),
+        last: Mutex::new(HashMap::new()),
+    };
+    registry.set_health_check(Box::new(probes));
+    let mut service = HealthCheckService::new(Arc::clone(&registry));
+    service.health_check_frequency = Some(TICK);
+    service.parallel_health_check = true;
+    let known = Box::new(Known(Arc::clone(&shared.live)));
+    let endpoints =
+        LoadBalancer::from_backends(BackendView::new_with_health_registry(known, registry));
+    HealthChecks { service, endpoints }
+}
+
+/// Keeps the list of endpoints up to date and runs their probes.
+pub struct HealthChecks {
+    service: HealthCheckService,
+    endpoints: LoadBalancer<RoundRobin>,
+}
+
+#[async_trait]
+impl BackgroundService for HealthChecks {
+    async fn start(&self, shutdown: ShutdownWatch) {
+        let mut ended = shutdown.clone();
+        let membership = async {
+            loop {
+                if self.endpoints.update().await.is_err() {
+                    log::warn!("the list of endpoints to probe could not be brought up to date");
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(TICK) => {}
+                    _ = ended.changed() => return,
+                }
+            }
+        };
+        tokio::join!(membership, self.service.start(shutdown));
+    }
+}
+
+/// The endpoints of the configuration in force that want probing.
+struct Known(Arc<Live>);
+
+#[async_trait]
+impl ServiceDiscovery for Known {
+    async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
+        let snapshot = self.0.current();
+        let probed = snapshot
+            .active()
+            .filter(|endpoint| endpoint.provider.probe.is_some());
+        Ok((
+            probed
+                .filter_map(|endpoint| backend(endpoint.id()))
+                .collect(),
+            HashMap::new(),
+        ))
+    }
+}
+
+fn backend(id: &EndpointId) -> Option<Backend> {
+    let address = UnixAddress::from_pathname(format!("/endpoint/{id}")).ok()?;
+    let mut backend = Backend {
+        addr: SocketAddr::Unix(address.into()),
+        weight: 1,
+        ext: http::Extensions::new(),
+    };
+    backend.ext.insert(id.clone());
+    Some(backend)
+}
+
+struct Probes {
+    shared: Arc<Shared>,
+    last: Mutex<HashMap<EndpointId, (Instant, bool)>>,
+}
+
+impl Probes {
+    fn endpoint(&self, backend: &Backend) -> Option<Arc<Endpoint>> {
+        let id = backend.ext.get::<EndpointId>()?;
+        let snapshot = self.shared.live.current();
+        snapshot
+            .active()
+            .find(|endpoint| endpoint.id() == id)
+            .cloned()
+    }
+
+    /// The last verdict, if it is still fresh.
+    fn fresh(&self, id: &EndpointId, interval: Duration) -> Option<bool> {
+        let last = self.last.lock();
+        let (at, alive) = last.get(id)?;
+        (at.elapsed() < interval).then_some(*alive)
+    }
+}
+
+#[async_trait]
+impl HealthCheck for Probes {
+    async fn check(&self, target: &Backend) -> Result<()> {
+        let Some(endpoint) = self.endpoint(target) else {
+            return Ok(());
+        };
+        let Some(wanted) = &endpoint.provider.probe else {
+            return Ok(());
+        };
+        let alive = match self.fresh(endpoint.id(), wanted.interval) {
+            Some(alive) => alive,
+            None => {
+                let finding = probe(&self.shared, &endpoint, &wanted.ask).await;
+                let alive = finding != Finding::Dead;
+                self.last
+                    .lock()
+                    .insert(endpoint.id().clone(), (Instant::now(), alive));
+                if finding == Finding::SignedIn {
+                    endpoint.keys.unbench();
+                }
+                if alive {
+                    endpoint.health.probed(Instant::now(), true);
+                }
+                alive
+            }
+        };
+        if alive {
+            Ok(())
+        } else {
+            Error::e_explain(ErrorType::ConnectError, "the probe failed")
+        }
+    }
+
+    async fn health_status_change(&self, target: &Backend, healthy: bool) {
+        let Some(endpoint) = self.endpoint(target) else {
+            return;
+        };
+        if healthy {
+            log::info!("provider {} answers its probe again", endpoint.id());
+            return;
+        }
+        log::warn!("provider {} does not answer its probe", endpoint.id());
+        if let Some(cooldown) = endpoint.health.probed(Instant::now(), false) {
+            log::warn!(
+                "provider {} marked unhealthy for {} s",
+                endpoint.id(),
+                cooldown.as_secs_f64()
+            );
+        }
+    }
+
+    fn health_threshold(&self, success: bool) -> usize {
+        if success { 1 } else { FAILURES }
+    }
+}

@@ -1,0 +1,10 @@
+//! The only place that knows everything: configuration → live state → Pingora services. Wiring, no policy.
+
+mod assemble;
+mod listener;
+mod reload;
+mod signals;
+
+pub mod background;
+
+pub use assemble::{Prepared, prepare};

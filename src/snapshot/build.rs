@@ -1,0 +1,112 @@
+//! From a checked configuration to a snapshot, and the place where the current one stands.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+
+use super::endpoint::Endpoint;
+use super::{Snapshot, TextRules};
+use crate::access::GatewayKeys;
+use crate::config::{Config, Provider, Settings};
+use crate::credential::KeyPool;
+use crate::health::{BreakerPolicy, HealthRegistry};
+use crate::net::{PeerFactory, Resolver};
+use crate::routing::{Pattern, StrategyState, Table};
+use crate::types::EndpointId;
+
+/// Why a configuration cannot be put in force.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// No provider can be called.
+    #[error("no provider can be called: each is disabled or not active yet")]
+    NoProvider,
+}
+
+/// The current snapshot and what outlives it.
+pub struct Live {
+    current: ArcSwap<Snapshot>,
+    health: HealthRegistry,
+    resolver: Arc<Resolver>,
+}
+
+impl Live {
+    /// Puts the first configuration in force.
+    pub fn new(config: Config) -> Result<Self, SnapshotError> {
+        let (health, resolver) = (HealthRegistry::new(), Arc::new(Resolver::new()));
+        let first = build(config, &health, &resolver, None)?;
+        Ok(Live {
+            current: ArcSwap::from_pointee(first),
+            health,
+            resolver,
+        })
+    }
+
+    /// The snapshot in force.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Puts another configuration in force; on error the old one stays.
+    pub fn replace(&self, config: Config) -> Result<Arc<Snapshot>, SnapshotError> {
+        let old = self.current();
+        let new = Arc::new(build(config, &self.health, &self.resolver, Some(&old))?);
+        let ids: Vec<EndpointId> = new.config.providers.iter().map(|p| p.id.clone()).collect();
+        self.health.retain(&ids);
+        self.current.store(Arc::clone(&new));
+        Ok(new)
+    }
+}
+
+fn build(
+    config: Config,
+    health: &HealthRegistry,
+    resolver: &Arc<Resolver>,
+    old: Option<&Snapshot>,
+) -> Result<Snapshot, SnapshotError> {
+    let policy = breaker_policy(&config.settings);
+    let endpoint = |provider: &Provider| {
+        let (target, dialect) = (provider.target.clone()?, provider.dialect?);
+        if !provider.is_active() {
+            return None;
+        }
+        let keys = KeyPool::new(provider.keys.clone(), provider.key_strategy);
+        if let Some(before) = old.and_then(|old| old.active().find(|e| e.id() == &provider.id)) {
+            keys.inherit(&before.keys);
+        }
+        Some(Arc::new(Endpoint {
+            dialect,
+            facts: provider
+                .models
+                .iter()
+                .map(|(glob, facts)| (Pattern::new(glob), facts.clone()))
+                .collect(),
+            health: health.endpoint(&provider.id, &provider.base_url, policy),
+            keys,
+            peers: PeerFactory::new(provider, &target, Arc::clone(resolver)),
+            target,
+            provider: provider.clone(),
+        }))
+    };
+    let endpoints: Vec<Option<Arc<Endpoint>>> = config.providers.iter().map(endpoint).collect();
+    if endpoints.iter().all(Option::is_none) {
+        return Err(SnapshotError::NoProvider);
+    }
+    Ok(Snapshot {
+        endpoints,
+        table: Table::new(&config),
+        strategy: StrategyState::new(),
+        gateway: GatewayKeys::new(&config.auth.keys),
+        texts: TextRules::new(&config.settings),
+        config,
+    })
+}
+
+fn breaker_policy(settings: &Settings) -> BreakerPolicy {
+    BreakerPolicy {
+        threshold: settings.unhealthy_threshold,
+        window: settings.unhealthy_reset_timeout,
+        cooldown: settings.failure_cooldown,
+        reset_on_success: settings.unhealthy_reset_on_success,
+    }
+}

@@ -1,0 +1,6 @@
+//! Recorded traffic. It is not part of the repository; `POINTSMAN_CORPUS` names its directory.
+
+mod answers;
+pub mod order;
+mod recordings;
+mod requests;

@@ -1,0 +1,5 @@
+//! Hand-written fixtures against recorded snapshots; made-up requests against the rules.
+
+mod answers;
+mod random;
+mod requests;

@@ -1,0 +1,4 @@
+//! Readers that share no code with the crate, to judge what it writes.
+
+pub mod anthropic;
+pub mod openai;
