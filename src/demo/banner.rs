@@ -32,6 +32,8 @@ mod tests {
 
     use serde_json::Value;
 
+    use crate::config::{LoadOptions, from_text};
+
     #[test]
     fn it_fits_a_screen_and_its_commands_hold_valid_json() {
         let text = banner_text("127.0.0.1:8080");
@@ -47,11 +49,15 @@ mod tests {
     }
 
     #[test]
-    fn its_configuration_is_yaml() {
+    fn its_configuration_is_accepted() {
         let text = banner_text("127.0.0.1:8080");
         let start = text.find("  providers:\n").unwrap();
-        let config: serde_yaml::Value = serde_yaml::from_str(&text[start..]).unwrap();
-        assert_eq!(config["providers"][0]["auth_value"], "${ANTHROPIC_API_KEY}");
-        assert_eq!(config["model_routes"]["*"][0]["provider"], "anthropic");
+        let key = ("ANTHROPIC_API_KEY".to_owned(), "sk-ant-x".to_owned());
+        let options = LoadOptions::new([key].into_iter().collect());
+        let dir = tempfile::tempdir().unwrap();
+        let config = from_text("config.yaml", &text[start..], dir.path(), &options).unwrap();
+        assert!(config.providers[0].is_active());
+        assert_eq!(config.routes[0].candidates[0].provider, 0);
+        assert!(config.notes.is_empty(), "{:?}", config.notes);
     }
 }

@@ -23,7 +23,7 @@ mod setup;
 mod simulator;
 
 pub use banner::banner_text;
-pub use providers::Providers;
+pub use providers::{Addresses, Providers};
 pub use setup::config;
 
 #[cfg(test)]

@@ -19,6 +19,15 @@ const PAUSE: Pause = 20..=40;
 /// Rest after a connection could not be accepted, which is a lack of file descriptors as a rule.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
+/// Where the simulated providers listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The Anthropic-type provider, the flaky one.
+    pub anthropic: SocketAddr,
+    /// The OpenAI-type provider.
+    pub openai: SocketAddr,
+}
+
 /// The two simulated providers, listening but not answering yet.
 #[derive(Debug)]
 pub struct Providers {
@@ -42,18 +51,17 @@ impl Providers {
         })
     }
 
-    /// Address of the Anthropic-type provider, the flaky one.
-    pub fn anthropic(&self) -> SocketAddr {
-        self.anthropic.address
-    }
-
-    /// Address of the OpenAI-type provider.
-    pub fn openai(&self) -> SocketAddr {
-        self.openai.address
+    /// Where they listen. Outlives [`Providers::serve`], because each reload needs it again.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            anthropic: self.anthropic.address,
+            openai: self.openai.address,
+        }
     }
 
     /// Answers until `shutdown` is ready, then closes the listeners and the idle connections, and returns when the
-    /// answers under way are finished. Dropping it ends everything at once. Errors if the sockets cannot be used.
+    /// answers under way are finished. Dropping it ends everything at once. A proxy that is being drained still fails
+    /// over, so `shutdown` belongs behind the drain, not at its beginning. Errors if the sockets cannot be used.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         self.serve_paced(PAUSE, shutdown).await
     }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::demo::Providers;
+use crate::demo::{Addresses, Providers};
 
 /// Runs `test` against both providers without pauses, and ends them in good order.
 fn with_providers<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr, SocketAddr) -> F) {
@@ -20,7 +20,7 @@ fn with_providers<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr, SocketAd
         .unwrap();
     runtime.block_on(async {
         let providers = Providers::bind().unwrap();
-        let (anthropic, openai) = (providers.anthropic(), providers.openai());
+        let Addresses { anthropic, openai } = providers.addresses();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = JoinSet::new();
         serving.spawn(providers.serve_paced(0..=0, async {
@@ -395,7 +395,7 @@ fn a_stop_finishes_streams_and_closes_idle_connections() {
         .unwrap();
     runtime.block_on(async {
         let providers = Providers::bind().unwrap();
-        let (anthropic, openai) = (providers.anthropic(), providers.openai());
+        let Addresses { anthropic, openai } = providers.addresses();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = JoinSet::new();
         serving.spawn(providers.serve_paced(1..=1, async {
