@@ -13,7 +13,8 @@ A whole answer, and a streamed one:
     -d '{{"model":"claude-sonnet-4-5","max_tokens":300,"messages":[{{"role":"user","content":"hello"}}]}}'
   curl -N http://{address}/v1/messages -H 'content-type: application/json' \
     -d '{{"model":"claude-sonnet-4-5","max_tokens":300,"stream":true,"messages":[{{"role":"user","content":"hello"}}]}}'
-Call it three times: the third call fails at the first provider and you get an answer all the same.
+Call it three times: the third call fails at the first provider, and you get an answer all the same. The
+head says from whom (x-pointsman-provider, x-pointsman-attempts); this says how both are doing:
   curl http://{address}/providers
 Claude Code (ask it to "use the tool" to see it run a command):
   ANTHROPIC_BASE_URL=http://{address} ANTHROPIC_AUTH_TOKEN=demo claude

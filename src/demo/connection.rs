@@ -13,6 +13,9 @@ use tokio::sync::watch;
 use crate::demo::http::{Request, RequestReader};
 use crate::demo::simulator::{Answer, Simulator};
 
+const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+
 /// Milliseconds before each piece of a stream; one is picked by chance.
 pub(super) type Pause = RangeInclusive<u64>;
 
@@ -33,14 +36,7 @@ impl Connection {
         let mut reader = RequestReader::default();
         while let Some(request) = self.receive(&mut reader).await? {
             let answer = self.simulator.answer(&request);
-            match answer {
-                Answer::Reset => {
-                    // Closing with no time to linger sends RST instead of FIN.
-                    self.stream.set_zero_linger()?;
-                    return Ok(());
-                }
-                answer => self.send(answer, &request).await?,
-            }
+            self.send(answer, &request).await?;
             if !request.keep_alive {
                 return Ok(());
             }
@@ -85,7 +81,7 @@ impl Connection {
                 body,
             } => {
                 let body = body.to_string();
-                let mut text = head(status, "application/json", &request_id, request);
+                let mut text = head(status, JSON, &request_id, request);
                 // Writing into a string cannot fail.
                 let _ = write!(text, "content-length: {}\r\n\r\n", body.len());
                 if request.method != "HEAD" {
@@ -94,8 +90,7 @@ impl Connection {
                 self.stream.write_all(text.as_bytes()).await
             }
             Answer::Stream { request_id, pieces } => {
-                let kind = "text/event-stream; charset=utf-8";
-                let mut text = head(200, kind, &request_id, request);
+                let mut text = head(200, EVENT_STREAM, &request_id, request);
                 text.push_str("cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n");
                 for (i, piece) in pieces.iter().enumerate() {
                     if 0 < i {
@@ -108,7 +103,18 @@ impl Connection {
                 }
                 self.stream.write_all(b"0\r\n\r\n").await
             }
-            Answer::Reset => Ok(()),
+            Answer::Reset {
+                request_id,
+                streamed,
+            } => {
+                let kind = if streamed { EVENT_STREAM } else { JSON };
+                let mut text = head(200, kind, &request_id, request);
+                text.push_str("transfer-encoding: chunked\r\n\r\n");
+                self.stream.write_all(text.as_bytes()).await?;
+                // Closing with no time to linger sends RST instead of FIN.
+                self.stream.set_zero_linger()?;
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
         }
     }
 }

@@ -32,8 +32,14 @@ pub(super) enum Answer {
         request_id: (&'static str, String),
         pieces: Vec<String>,
     },
-    /// Nothing: the connection is reset.
-    Reset,
+    /// A head, and then the connection is reset. Without the head, on a connection that was used before, the reset
+    /// would be taken for that of a stale connection, whose quiet repeat is nothing to show.
+    Reset {
+        /// As above.
+        request_id: (&'static str, String),
+        /// Whether it is the head of a stream.
+        streamed: bool,
+    },
 }
 
 /// How a call fails.
@@ -41,7 +47,7 @@ pub(super) enum Answer {
 pub(super) enum Failure {
     /// The status 529.
     Overloaded,
-    /// A reset before the head.
+    /// A reset right behind the head.
     Reset,
     /// An error after a 200 where a stream is asked for, else the status 500.
     Midway,
@@ -92,7 +98,10 @@ impl Simulator {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         match failure(call) {
             Some(Failure::Overloaded) => self.whole(529, id, anthropic::overloaded(id)),
-            Some(Failure::Reset) => Answer::Reset,
+            Some(Failure::Reset) => Answer::Reset {
+                request_id: self.request_id(id),
+                streamed: asked.stream,
+            },
             Some(Failure::Midway) if asked.stream => {
                 self.stream(id, anthropic::broken_stream(&asked, id))
             }
