@@ -53,7 +53,7 @@ pub(super) const VENDORS: &[Vendor] = &[
         "openai",
         &["OPENAI_API_KEY"],
         "https://api.openai.com/v1",
-        &["gpt-*", "chatgpt-*", "codex-*", "o[0-9]*"],
+        &["gpt-*", "chatgpt-*", "codex-*", "o1*", "o3*", "o4*"],
     ),
     openai_like(
         "gemini",

@@ -159,7 +159,7 @@ impl Attempt {
                 _ => FaultKind::UpstreamBadAnswer,
             };
             let fault = Fault::new(kind, "the provider's answer broke off");
-            incoming.fail(fault.with_source(error.etype().as_str()));
+            incoming.fail(fault.with_source(describe(&error)));
         }
         error
     }
@@ -284,6 +284,14 @@ impl Running {
                     .fail(Fault::internal("panic in an attempt"));
             }
         }
+    }
+}
+
+/// Type and context of an error of Pingora's; its full chain may quote headers.
+fn describe(error: &Error) -> String {
+    match &error.context {
+        Some(context) => format!("{}: {}", error.etype().as_str(), context.as_str()),
+        None => error.etype().as_str().to_owned(),
     }
 }
 

@@ -24,6 +24,9 @@ const OVERLOAD_REST_MS: std::ops::Range<u64> = 1_000..5_000;
 /// Longest quiet for an overloaded provider.
 const MAX_OVERLOAD_REST: Duration = Duration::from_secs(60);
 
+/// Characters of a provider's own words that a log line holds.
+const MAX_DETAIL: usize = 200;
+
 /// One failed attempt, with everything the verdict depends on.
 pub struct Case<'a> {
     /// The configuration in force.

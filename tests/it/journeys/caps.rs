@@ -1,0 +1,155 @@
+//! Limits of our own: requests at once, bodies in memory, clients that do not read; and how the program is stopped.
+
+use crate::support::answers::ask;
+use crate::support::answers::ask_sized;
+use crate::support::answers::ask_stream;
+use crate::support::answers::begins;
+use crate::support::answers::delta;
+use crate::support::answers::finish;
+use crate::support::answers::message;
+use crate::support::answers::open_text;
+use crate::support::answers::says;
+use crate::support::answers::start;
+use crate::support::client::Client;
+use crate::support::client::Request;
+use crate::support::eventually;
+use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::script::Gate;
+use crate::support::setup::Provider;
+use crate::support::setup::Setup;
+use crate::support::upstream::Upstream;
+
+fn open_stream(gate: &Gate) -> Act {
+    begins(&[start(), open_text(), delta("on")])
+        .wait(gate)
+        .data(finish())
+        .end()
+}
+
+/// A stream that has begun and goes on until its gate opens.
+async fn stream(proxy: &Proxy) -> Client {
+    let mut client = proxy.connect().await;
+    client
+        .send(Request::messages(ask_stream("hi")).bytes())
+        .await;
+    client.head().await;
+    while client.event().await.unwrap().name != "content_block_delta" {}
+    client
+}
+
+#[tokio::test]
+async fn more_requests_than_allowed_are_asked_to_come_back() {
+    let gate = Gate::new();
+    let upstream = Upstream::script([open_stream(&gate), says("after")]).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())]).setting("max_in_flight: 1");
+    let proxy = Proxy::start(setup).await;
+    let mut first = stream(&proxy).await;
+
+    let reply = proxy.ask(Request::messages(ask("2"))).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(reply.json()["error"]["type"], "api_error");
+    assert_eq!(proxy.ask(Request::get("/livez")).await.status, 200);
+
+    gate.open();
+    assert_eq!(first.rest().await, finish());
+    // The place is free as soon as the stream is over.
+    let free = || async {
+        let reply = proxy.ask(Request::messages(ask("3"))).await;
+        (reply.status == 200).then(|| reply.text())
+    };
+    assert_eq!(eventually("a free place", free).await, message("after"));
+    assert_eq!(upstream.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_with_enough_to_do_is_passed_over() {
+    let gate = Gate::new();
+    let first = Upstream::script([open_stream(&gate)]).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()).with("max_in_flight: 1"),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    let mut client = stream(&proxy).await;
+    let reply = proxy.ask(Request::messages(ask("2"))).await;
+    assert_eq!((reply.status, reply.text()), (200, message("b")));
+    gate.open();
+    assert_eq!(client.rest().await, finish());
+    assert_eq!((first.calls(), second.calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn more_bodies_than_memory_are_asked_to_come_back() {
+    let gate = Gate::new();
+    let upstream =
+        Upstream::script([Act::new().wait(&gate).and(&says("large")), says("after")]).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .setting("max_buffered_bytes: 5000000");
+    let proxy = Proxy::start(setup).await;
+    let mut client = proxy.connect().await;
+    client
+        .send(Request::messages(ask_sized(4_000_000, false)).bytes())
+        .await;
+    upstream.called(1).await;
+
+    let reply = proxy
+        .ask(Request::messages(ask_sized(4_000_000, false)))
+        .await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), Some("1"));
+
+    gate.open();
+    assert_eq!(client.reply().await.text(), message("large"));
+    let free = || async {
+        let reply = proxy
+            .ask(Request::messages(ask_sized(4_000_000, false)))
+            .await;
+        (reply.status == 200).then(|| reply.text())
+    };
+    assert_eq!(eventually("free memory", free).await, message("after"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_let_go() {
+    let mut act = begins(&[start(), open_text()]);
+    for _ in 0..600 {
+        act = act.data(delta(&"x".repeat(64_000)));
+    }
+    let upstream = Upstream::script([act.hang()]).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .setting("client_write_timeout: 400ms");
+    let proxy = Proxy::start(setup).await;
+    let mut client = proxy.connect().await;
+    client
+        .send(Request::messages(ask_stream("hi")).bytes())
+        .await;
+    upstream.abandoned(0).await;
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["failure_count"], 0, "{provider}");
+    drop(client);
+}
+
+#[tokio::test]
+async fn when_asked_to_stop_it_finishes_its_streams_first() {
+    let gate = Gate::new();
+    let upstream = Upstream::script([open_stream(&gate)]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let mut client = stream(&proxy).await;
+
+    proxy.signal("TERM");
+    // Nobody new is let in, either by a closed port or by a connection that is not answered as ready.
+    eventually("the door to be closed", || async {
+        let Ok(stream) = tokio::net::TcpStream::connect(proxy.address()).await else {
+            return Some(());
+        };
+        let reply = Client::over(stream).try_ask(Request::get("/readyz")).await;
+        reply.is_none_or(|reply| reply.status == 503).then_some(())
+    })
+    .await;
+    gate.open();
+    assert_eq!(client.rest().await, finish());
+    assert_eq!(proxy.ended().await, Some(0));
+}

@@ -1,0 +1,298 @@
+//! What a provider's faults do to later requests: counting, opening, the one trial, closing; and what never counts.
+
+use crate::support::answers::ask;
+use crate::support::answers::message;
+use crate::support::answers::refuses;
+use crate::support::answers::says;
+use crate::support::client::Reply;
+use crate::support::client::Request;
+use crate::support::eventually;
+use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::script::Gate;
+use crate::support::setup::Provider;
+use crate::support::setup::Setup;
+use crate::support::upstream::Upstream;
+
+fn boom() -> Act {
+    refuses(500, "api_error", "boom")
+}
+
+fn pair(first: &Upstream, second: &Upstream) -> Setup {
+    Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ])
+}
+
+async fn served(proxy: &Proxy, text: &str) -> Reply {
+    let reply = proxy.ask(Request::messages(ask(text))).await;
+    assert_eq!(reply.status, 200, "{text}: {}", reply.text());
+    reply
+}
+
+/// Sends requests until the first provider is asked again, which is the trial of a circuit whose time is over.
+async fn until_tried(proxy: &Proxy, first: &Upstream, calls: usize) -> Reply {
+    eventually("a trial request", || async {
+        let reply = served(proxy, "trial").await;
+        (calls <= first.calls()).then_some(reply)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn it_opens_at_the_threshold_and_a_good_trial_closes_it() {
+    let first = Upstream::script([boom(), boom()]).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = pair(&first, &second).setting("failure_cooldown: 1");
+    let mut proxy = Proxy::start(setup).await;
+
+    served(&proxy, "1").await;
+    proxy.line("count=1/2").await;
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["failure_count"], 1, "{provider}");
+    assert_eq!(provider["healthy"], true, "{provider}");
+    assert!(!proxy.console().contains("count=2/2"));
+
+    served(&proxy, "2").await;
+    proxy.line("count=2/2").await;
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["failure_count"], 2, "{provider}");
+    assert_eq!(provider["healthy"], false, "{provider}");
+    assert_eq!(provider["status"], "unhealthy", "{provider}");
+    assert_eq!(proxy.providers().await["healthy_providers"], 1);
+
+    let reply = served(&proxy, "3").await;
+    assert_eq!(reply.header("x-pointsman-attempts"), Some("1"));
+    assert_eq!((first.calls(), second.calls()), (2, 3));
+
+    first.then(says("a again"));
+    let trial = until_tried(&proxy, &first, 3).await;
+    assert_eq!(trial.text(), message("a again"));
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["failure_count"], 0, "{provider}");
+    assert_eq!(provider["healthy"], true, "{provider}");
+
+    first.then(says("a for good"));
+    assert_eq!(served(&proxy, "5").await.text(), message("a for good"));
+}
+
+#[tokio::test]
+async fn a_trial_is_one_request_and_a_failed_one_opens_it_again() {
+    let gate = Gate::new();
+    let first = Upstream::script([boom(), boom(), Act::new().wait(&gate).and(&boom())]).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = pair(&first, &second).setting("failure_cooldown: 1");
+    let proxy = Proxy::start(setup).await;
+    served(&proxy, "1").await;
+    served(&proxy, "2").await;
+
+    let meanwhile = async {
+        first.called(3).await;
+        // The trial is on its way and undecided: everyone else goes past.
+        for text in ["4", "5"] {
+            assert_eq!(served(&proxy, text).await.text(), message("b"));
+        }
+        assert_eq!(first.calls(), 3);
+        gate.open();
+    };
+    let (trial, ()) = tokio::join!(until_tried(&proxy, &first, 3), meanwhile);
+
+    assert_eq!(trial.text(), message("b"));
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["healthy"], false, "{provider}");
+    served(&proxy, "6").await;
+    assert_eq!(first.calls(), 3);
+}
+
+#[tokio::test]
+async fn a_success_zeroes_the_count() {
+    let first = Upstream::script([boom(), says("a"), boom(), says("a")]).await;
+    let second = Upstream::always(says("b")).await;
+    let proxy = Proxy::start(pair(&first, &second)).await;
+    for (text, answer) in [("1", "b"), ("2", "a"), ("3", "b"), ("4", "a")] {
+        assert_eq!(served(&proxy, text).await.text(), message(answer), "{text}");
+    }
+    assert_eq!((first.calls(), second.calls()), (4, 2));
+    assert!(
+        !proxy.console().contains("count=2/2"),
+        "{}",
+        proxy.console()
+    );
+}
+
+#[tokio::test]
+async fn a_threshold_of_one_opens_at_the_first_error() {
+    let first = Upstream::script([boom()]).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = pair(&first, &second).setting("unhealthy_threshold: 1");
+    let mut proxy = Proxy::start(setup).await;
+    served(&proxy, "1").await;
+    proxy.line("count=1/1").await;
+    served(&proxy, "2").await;
+    assert_eq!((first.calls(), second.calls()), (1, 2));
+}
+
+#[tokio::test]
+async fn faults_of_clients_never_count() {
+    let first = Upstream::script([400, 413, 422, 400, 409, 400].map(|status| {
+        refuses(
+            status,
+            "invalid_request_error",
+            "max_tokens: Field required",
+        )
+    }))
+    .await;
+    let second = Upstream::silent().await;
+    // Not even when somebody lists them.
+    let setup = pair(&first, &second).setting("unhealthy_http_codes: [400, 413, 422, 500]");
+    let proxy = Proxy::start(setup).await;
+    for status in [400, 413, 422, 400, 409, 400] {
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        assert_eq!(reply.status, status);
+    }
+    assert_eq!((first.calls(), second.calls()), (6, 0));
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["failure_count"], 0, "{provider}");
+    assert!(!proxy.console().contains("count="), "{}", proxy.console());
+}
+
+#[tokio::test]
+async fn repeats_of_one_request_count_once() {
+    let upstream = Upstream::always(boom()).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())]);
+    let mut proxy = Proxy::start(setup).await;
+    let in_session =
+        |text: &str| Request::messages(ask(text)).header("x-claude-code-session-id", "poisonous");
+
+    for _ in 0..3 {
+        assert_eq!(proxy.ask(in_session("poison")).await.status, 500);
+    }
+    proxy.line("count=1/2").await;
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["failure_count"], 1, "{provider}");
+
+    assert_eq!(proxy.ask(in_session("something else")).await.status, 500);
+    proxy.line("count=2/2").await;
+    assert_eq!(upstream.calls(), 4);
+}
+
+#[tokio::test]
+async fn without_a_session_every_request_counts() {
+    let upstream = Upstream::always(boom()).await;
+    let mut proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    for _ in 0..2 {
+        proxy.ask(Request::messages(ask("the same"))).await;
+    }
+    proxy.line("count=2/2").await;
+}
+
+#[tokio::test]
+async fn when_all_are_open_one_is_tried_anyway() {
+    let upstream = Upstream::script([boom(), boom(), says("back")]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    for text in ["1", "2"] {
+        assert_eq!(proxy.ask(Request::messages(ask(text))).await.status, 500);
+    }
+    assert_eq!(proxy.provider("a").await["healthy"], false);
+    assert_eq!(served(&proxy, "3").await.text(), message("back"));
+    assert_eq!(proxy.provider("a").await["healthy"], true);
+}
+
+#[tokio::test]
+async fn unless_the_operator_would_rather_refuse() {
+    let upstream = Upstream::script([boom(), boom()]).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .setting("fail_open: false")
+        .setting("failure_cooldown: 15");
+    let proxy = Proxy::start(setup).await;
+    for text in ["1", "2"] {
+        proxy.ask(Request::messages(ask(text))).await;
+    }
+    let reply = proxy.ask(Request::messages(ask("3"))).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    let json = reply.json();
+    assert_eq!(json["error"]["type"], "api_error");
+    let message = json["error"]["message"].as_str().unwrap();
+    assert!(message.contains('a'), "{message}");
+    let after: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=15).contains(&after), "{after}");
+    assert_eq!(upstream.calls(), 2);
+    assert_eq!(proxy.ask(Request::get("/health")).await.status, 503);
+}
+
+#[tokio::test]
+async fn a_long_recovery_is_not_promised() {
+    let upstream = Upstream::script([boom(), boom()]).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())]).setting("fail_open: false");
+    let proxy = Proxy::start(setup).await;
+    for text in ["1", "2"] {
+        proxy.ask(Request::messages(ask(text))).await;
+    }
+    let reply = proxy.ask(Request::messages(ask("3"))).await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, None));
+}
+
+#[tokio::test]
+async fn priority_decides_and_not_the_order_in_the_file() {
+    let low = Upstream::always(says("low")).await;
+    let high = Upstream::script([says("high"), boom()]).await;
+    let setup = Setup::of([
+        Provider::anthropic("low", &low.url()),
+        Provider::anthropic("high", &high.url()),
+    ])
+    .route(
+        "*sonnet*",
+        &[
+            "provider: low, model: passthrough, priority: 2",
+            "provider: high, model: passthrough, priority: 1",
+        ],
+    );
+    let proxy = Proxy::start(setup).await;
+    assert_eq!(served(&proxy, "1").await.text(), message("high"));
+    assert_eq!(served(&proxy, "2").await.text(), message("low"));
+}
+
+#[tokio::test]
+async fn a_model_unknown_to_a_provider_is_looked_for_elsewhere_and_not_again() {
+    let first =
+        Upstream::script([refuses(404, "not_found_error", "model: claude-sonnet-4-5")]).await;
+    let second = Upstream::always(says("b")).await;
+    let proxy = Proxy::start(pair(&first, &second)).await;
+    assert_eq!(served(&proxy, "1").await.text(), message("b"));
+    assert_eq!(served(&proxy, "2").await.text(), message("b"));
+    assert_eq!((first.calls(), second.calls()), (1, 2));
+    let provider = proxy.provider("a").await;
+    assert_eq!(provider["failure_count"], 0, "{provider}");
+}
+
+#[tokio::test]
+async fn overloaded_means_another_provider_and_not_another_key() {
+    let first = Upstream::script([refuses(529, "overloaded_error", "Overloaded")]).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url())
+            .keyed(&["sk-canary-a1-0123456789", "sk-canary-a2-0123456789"]),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    assert_eq!(served(&proxy, "1").await.text(), message("b"));
+    assert_eq!((first.calls(), second.calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn every_server_error_and_a_408_move_on() {
+    for status in [500, 502, 503, 504, 520, 521, 522, 523, 524, 408] {
+        let first = Upstream::script([Act::answer(
+            status,
+            &[("content-type", "text/html")],
+            "<h1>gone</h1>",
+        )])
+        .await;
+        let second = Upstream::script([says("b")]).await;
+        let mut proxy = Proxy::start(pair(&first, &second)).await;
+        assert_eq!(served(&proxy, "1").await.text(), message("b"), "{status}");
+        assert_eq!((first.calls(), second.calls()), (1, 1), "{status}");
+        proxy.line("count=1/2").await;
+    }
+}

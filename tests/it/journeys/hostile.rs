@@ -1,0 +1,119 @@
+//! Providers that answer strangely, by mistake or on purpose: nothing of it reaches another client, or anyone twice.
+
+use crate::support::answers::ask;
+use crate::support::answers::ask_stream;
+use crate::support::answers::message;
+use crate::support::answers::says;
+use crate::support::answers::stream;
+use crate::support::answers::streams;
+use crate::support::client::Request;
+use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::setup::Provider;
+use crate::support::setup::Setup;
+use crate::support::upstream::Upstream;
+
+async fn pair(first: &Upstream, second: &Upstream) -> Proxy {
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    Proxy::start(setup).await
+}
+
+#[tokio::test]
+async fn bytes_behind_an_answer_reach_nobody() {
+    let evil = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4\r\n\r\nevil";
+    for act in [says("one").send(evil), streams("one").send(evil)] {
+        let upstream = Upstream::script([act, says("two"), says("three")]).await;
+        let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+        let mut client = proxy.connect().await;
+        for body in [ask_stream("1"), ask("2"), ask("3")] {
+            let reply = client.ask(Request::messages(body)).await;
+            assert_eq!(reply.status, 200);
+            assert!(!reply.text().contains("evil"), "{}", reply.text());
+        }
+        assert_eq!(
+            upstream.seen(1).connection,
+            1,
+            "a connection with bytes left over was used again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Upstream::silent().await;
+    for status in [301, 302, 303, 307, 308] {
+        let act = Act::answer(status, &[("location", &elsewhere.url())], "");
+        let first = Upstream::always(act).await;
+        let second = Upstream::always(says("b")).await;
+        let proxy = pair(&first, &second).await;
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        assert_eq!(
+            (reply.status, reply.text()),
+            (200, message("b")),
+            "{status}"
+        );
+        assert_eq!(reply.header("location"), None);
+        assert_eq!(elsewhere.calls(), 0);
+    }
+}
+
+#[tokio::test]
+async fn heads_that_contradict_themselves_or_never_end_are_not_believed() {
+    let body = message("doubtful");
+    let many = "x-many: 1\r\n".repeat(400);
+    let heads = [
+        format!("content-length: {}\r\ncontent-length: 7\r\n", body.len()),
+        "content-length: -1\r\n".to_owned(),
+        "content-length: 99999999999999999999999\r\n".to_owned(),
+        format!("content-length: {}\r\n{many}", body.len()),
+        format!(
+            "content-length: {}\r\nx-wide: {}\r\n",
+            body.len(),
+            "w".repeat(2_000_000)
+        ),
+    ];
+    for head in heads {
+        let act = Act::new()
+            .send(format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}\r\n{body}"
+            ))
+            .close();
+        let first = Upstream::script([act]).await;
+        let second = Upstream::script([says("b")]).await;
+        let proxy = pair(&first, &second).await;
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        let what = &head[..head.len().min(60)];
+        assert_eq!(reply.status, 200, "{what}: {}", reply.text());
+        // The next provider, or a clean answer: both are the truth.
+        assert!(
+            [body.clone(), message("b")].contains(&reply.text()),
+            "{what}: {}",
+            reply.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_with_a_length_is_a_stream() {
+    let whole = stream("counted");
+    let act = Act::answer(200, &[("content-type", "text/event-stream")], &whole);
+    let upstream = Upstream::script([act]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+    assert_eq!((reply.status, reply.text()), (200, whole));
+}
+
+#[tokio::test]
+async fn trailers_and_chunk_extensions_do_no_harm() {
+    let whole = stream("odd framing");
+    let act = Act::stream()
+        .send(format!("{:X};name=\"value\"\r\n{whole}\r\n", whole.len()))
+        .send("0\r\nx-trailer: 1\r\n\r\n");
+    let upstream = Upstream::script([act]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+    assert_eq!((reply.status, reply.text()), (200, whole));
+}

@@ -1,0 +1,22 @@
+//! Journeys: what a client, the providers and an operator see of one request or a few.
+
+mod admin;
+mod answering;
+mod bodies;
+mod caps;
+mod circuit;
+mod commit;
+mod connections;
+mod conversations;
+mod counting;
+mod headers;
+mod hostile;
+mod keys;
+mod leaving;
+mod pass_through;
+mod pings;
+mod refusal;
+mod secrets;
+mod stale;
+mod strategies;
+mod translation;

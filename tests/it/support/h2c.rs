@@ -1,0 +1,171 @@
+//! HTTP/2 in the clear, with prior knowledge: a client and a provider.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::soon;
+
+/// One HTTP/2 connection.
+pub struct H2Client {
+    sender: SendRequest<Bytes>,
+    driver: JoinHandle<()>,
+}
+
+/// A whole answer over HTTP/2.
+pub struct H2Reply {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: http::HeaderMap,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Drop for H2Client {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl H2Client {
+    /// Connects and shakes hands.
+    pub async fn connect(address: SocketAddr) -> H2Client {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (sender, connection) = soon("HTTP/2", h2::client::handshake(stream)).await.unwrap();
+        let driver = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        H2Client { sender, driver }
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, target: &str, body: &[u8]) -> H2Reply {
+        soon("an answer", self.exchange(target, body)).await
+    }
+
+    async fn exchange(&self, target: &str, body: &[u8]) -> H2Reply {
+        let request = http::Request::post(format!("http://127.0.0.1{target}"))
+            .header("content-type", "application/json")
+            .header("anthropic-version", "2023-06-01")
+            .body(())
+            .unwrap();
+        let mut sender = self.sender.clone().ready().await.unwrap();
+        let (response, mut upload) = sender.send_request(request, false).unwrap();
+        upload
+            .send_data(Bytes::copy_from_slice(body), true)
+            .unwrap();
+        let (head, mut download) = response.await.unwrap().into_parts();
+        let mut body = Vec::new();
+        while let Some(data) = download.data().await {
+            let data = data.unwrap();
+            download
+                .flow_control()
+                .release_capacity(data.len())
+                .unwrap();
+            body.extend_from_slice(&data);
+        }
+        H2Reply {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        }
+    }
+}
+
+/// What an HTTP/2 provider saw.
+#[derive(Clone, Default)]
+pub struct H2Seen {
+    /// Path and query.
+    pub target: String,
+    /// Headers.
+    pub headers: http::HeaderMap,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// A provider that speaks nothing but HTTP/2 and says the same to everyone, as a stream of events.
+pub struct H2Upstream {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<H2Seen>>>,
+    connections: Arc<Mutex<usize>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for H2Upstream {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl H2Upstream {
+    /// Answers every request with these events.
+    pub async fn always(events: String) -> H2Upstream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(Mutex::new(0));
+        let (all, count) = (Arc::clone(&seen), Arc::clone(&connections));
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                *count.lock() += 1;
+                tokio::spawn(serve(stream, events.clone(), Arc::clone(&all)));
+            }
+        });
+        H2Upstream {
+            address,
+            seen,
+            connections,
+            accepting,
+        }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The requests so far.
+    pub fn seen(&self) -> Vec<H2Seen> {
+        self.seen.lock().clone()
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        *self.connections.lock()
+    }
+}
+
+async fn serve(stream: TcpStream, events: String, all: Arc<Mutex<Vec<H2Seen>>>) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let (events, all) = (events.clone(), Arc::clone(&all));
+        tokio::spawn(async move {
+            let (head, mut upload) = request.into_parts();
+            let mut body = Vec::new();
+            while let Some(Ok(data)) = upload.data().await {
+                upload.flow_control().release_capacity(data.len()).unwrap();
+                body.extend_from_slice(&data);
+            }
+            all.lock().push(H2Seen {
+                target: head.uri.path_and_query().unwrap().to_string(),
+                headers: head.headers,
+                body,
+            });
+            let answer = http::Response::builder()
+                .header("content-type", "text/event-stream")
+                .body(())
+                .unwrap();
+            let mut download = respond.send_response(answer, false).unwrap();
+            download.send_data(Bytes::from(events), true).unwrap();
+        });
+    }
+}

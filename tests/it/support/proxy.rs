@@ -1,0 +1,231 @@
+//! The program under test: the real binary with a configuration file, a port and a directory of its own.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::thread;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::client::Client;
+use super::client::Reply;
+use super::client::Request;
+use super::setup::Setup;
+use super::soon;
+
+const READY: &str = "listening on http://";
+
+/// A running Pointsman; it is ended with this value, and must not have panicked or printed a secret by then.
+pub struct Proxy {
+    child: Child,
+    address: SocketAddr,
+    console: Arc<Console>,
+    readers: Vec<JoinHandle<()>>,
+    directory: TempDir,
+    secrets: Vec<String>,
+    /// Whether it was told to end.
+    may_end: bool,
+}
+
+/// What the program has printed.
+struct Console {
+    lines: Mutex<Vec<String>>,
+    changed: watch::Sender<()>,
+}
+
+impl Proxy {
+    /// Starts it and waits until it listens.
+    pub async fn start(setup: Setup) -> Proxy {
+        let directory = TempDir::new().unwrap();
+        let config = directory.path().join("config.yaml");
+        fs::write(&config, setup.yaml()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            .arg("--config")
+            .arg(&config)
+            .current_dir(directory.path())
+            .env_clear()
+            .env("HOME", directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let console = Arc::new(Console {
+            lines: Mutex::new(Vec::new()),
+            changed: watch::Sender::new(()),
+        });
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&console)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&console)),
+        ];
+        let mut proxy = Proxy {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            console,
+            readers,
+            directory,
+            secrets: setup.secrets(),
+            may_end: false,
+        };
+        let line = proxy.line(READY).await;
+        let address = line.split(READY).nth(1).unwrap();
+        let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+        proxy.address = address[..end.unwrap_or(address.len())].parse().unwrap();
+        proxy
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new connection to it.
+    pub async fn connect(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// One request on a connection of its own.
+    pub async fn ask(&self, request: Request) -> Reply {
+        self.connect().await.ask(request).await
+    }
+
+    /// The JSON of `GET /providers`.
+    pub async fn providers(&self) -> serde_json::Value {
+        let reply = self.ask(Request::get("/providers")).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    }
+
+    /// One provider of `GET /providers`.
+    pub async fn provider(&self, name: &str) -> serde_json::Value {
+        let all = self.providers().await;
+        let found = all["providers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|provider| provider["name"] == name)
+            .cloned();
+        found.unwrap_or_else(|| panic!("no provider {name} in {all}"))
+    }
+
+    /// Waits for a line on standard output or error that contains `text`.
+    pub async fn line(&mut self, text: &str) -> String {
+        let mut changes = self.console.changed.subscribe();
+        let console = Arc::clone(&self.console);
+        let search = async {
+            loop {
+                if let Some(line) = console.find(text) {
+                    return line;
+                }
+                let ended = self.child.try_wait().unwrap().is_some();
+                assert!(!ended, "the program ended:\n{}", console.text());
+                if tokio::time::timeout(super::PATIENCE / 100, changes.changed())
+                    .await
+                    .is_ok_and(|open| open.is_err())
+                {
+                    panic!("output closed without {text:?}:\n{}", console.text());
+                }
+            }
+        };
+        soon(&format!("a line with {text:?}"), search).await
+    }
+
+    /// Waits until it ends by itself, and gives its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
+        let status = super::eventually("the program to end", || {
+            let status = self.child.try_wait().unwrap();
+            std::future::ready(status)
+        })
+        .await;
+        self.may_end = true;
+        status.code()
+    }
+
+    /// Everything printed so far.
+    pub fn console(&self) -> String {
+        self.console.text()
+    }
+
+    /// Everything in the log file so far.
+    pub fn log_file(&self) -> String {
+        fs::read_to_string(self.directory.path().join("journey.jsonl")).unwrap_or_default()
+    }
+
+    /// The configuration file.
+    pub fn config_path(&self) -> PathBuf {
+        self.directory.path().join("config.yaml")
+    }
+
+    /// Sends a signal: `HUP`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Console {
+    fn find(&self, text: &str) -> Option<String> {
+        let lines = self.lines.lock();
+        lines.iter().find(|line| line.contains(text)).cloned()
+    }
+
+    fn text(&self) -> String {
+        self.lines.lock().join("\n")
+    }
+}
+
+fn collect(pipe: impl Read + Send + 'static, console: Arc<Console>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| 0 < count)
+        {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            console.lines.lock().push(text);
+            console.changed.send_replace(());
+            line.clear();
+        }
+    })
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let early = self.child.try_wait().unwrap();
+        // Fails only when there is nothing left to end.
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let printed = format!("{}\n{}", self.console.text(), self.log_file());
+        if thread::panicking() {
+            let mut out = std::io::stderr().lock();
+            let _ = std::io::Write::write_all(&mut out, printed.as_bytes());
+            return;
+        }
+        assert!(
+            early.is_none() || self.may_end,
+            "the program ended by itself:\n{printed}"
+        );
+        assert!(!printed.contains("panicked"), "{printed}");
+        for secret in &self.secrets {
+            assert!(
+                !printed.contains(secret.as_str()),
+                "{secret} in:\n{printed}"
+            );
+        }
+    }
+}

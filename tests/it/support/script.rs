@@ -1,0 +1,237 @@
+//! What a scripted provider does with one request: a program of steps over the raw connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+use super::wire::Buffer;
+use super::wire::LAST_CHUNK;
+use super::wire::chunk;
+
+/// Opens when the test says so.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// A closed gate.
+    pub fn new() -> Gate {
+        Gate(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets one waiter pass.
+    pub fn step(&self) {
+        self.0.add_permits(1);
+    }
+
+    /// Opens after a while, for what should happen, or not happen, meanwhile.
+    pub fn after(&self, pause: Duration) {
+        let gate = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            gate.open();
+        });
+    }
+
+    /// Lets everyone pass, for ever.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn pass(&self) {
+        if let Ok(permit) = self.0.acquire().await {
+            permit.forget();
+        }
+    }
+}
+
+/// How much of a request is read before the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Not a byte.
+    Nothing,
+    /// Head and body.
+    Whole,
+}
+
+/// One thing to do with a connection.
+#[derive(Clone, Debug)]
+enum Step {
+    Send(Arc<[u8]>),
+    Trickle(Arc<[u8]>, Duration),
+    Wait(Gate),
+    Hang,
+    Reset,
+    Close,
+}
+
+/// What to do with one request.
+#[derive(Clone, Debug)]
+pub struct Act {
+    pub(super) reading: Reading,
+    steps: Vec<Step>,
+}
+
+impl Act {
+    /// Reads the request and then does what the following steps say.
+    pub fn new() -> Act {
+        Act {
+            reading: Reading::Whole,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Does not even read the request.
+    pub fn unread() -> Act {
+        Act {
+            reading: Reading::Nothing,
+            steps: Vec::new(),
+        }
+    }
+
+    /// An answer of known length, JSON unless the headers say otherwise.
+    pub fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Act {
+        let body = body.as_ref();
+        let mut head = head_text(status, headers);
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        {
+            head.push_str("content-type: application/json\r\n");
+        }
+        head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+        Act::new().send(head).send(body)
+    }
+
+    /// The head of a chunked event stream; what follows is up to further steps.
+    pub fn stream() -> Act {
+        Act::stream_with(&[("request-id", "req_upstream")])
+    }
+
+    /// The same with other headers.
+    pub fn stream_with(headers: &[(&str, &str)]) -> Act {
+        let mut head = head_text(200, headers);
+        head.push_str("content-type: text/event-stream; charset=utf-8\r\n");
+        head.push_str("cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n");
+        Act::new().send(head)
+    }
+
+    /// A whole event stream in one chunk.
+    pub fn events(events: impl AsRef<[u8]>) -> Act {
+        Act::stream().data(events).end()
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(self, bytes: impl AsRef<[u8]>) -> Act {
+        self.then(Step::Send(bytes.as_ref().into()))
+    }
+
+    /// Sends bytes one by one with a pause after each.
+    pub fn trickle(self, bytes: impl AsRef<[u8]>, pause: Duration) -> Act {
+        self.then(Step::Trickle(bytes.as_ref().into(), pause))
+    }
+
+    /// Sends one chunk.
+    pub fn data(self, data: impl AsRef<[u8]>) -> Act {
+        self.send(chunk(data.as_ref()))
+    }
+
+    /// Ends a chunked body.
+    pub fn end(self) -> Act {
+        self.send(LAST_CHUNK)
+    }
+
+    /// Waits for the test.
+    pub fn wait(self, gate: &Gate) -> Act {
+        self.then(Step::Wait(gate.clone()))
+    }
+
+    /// Says nothing more until the other side gives up.
+    pub fn hang(self) -> Act {
+        self.then(Step::Hang)
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) -> Act {
+        self.then(Step::Reset)
+    }
+
+    /// Ends the connection in order.
+    pub fn close(self) -> Act {
+        self.then(Step::Close)
+    }
+
+    /// Goes on with the steps of another act.
+    pub fn and(mut self, other: &Act) -> Act {
+        self.steps.extend(other.steps.iter().cloned());
+        self
+    }
+
+    fn then(mut self, step: Step) -> Act {
+        self.steps.push(step);
+        self
+    }
+}
+
+fn head_text(status: u16, headers: &[(&str, &str)]) -> String {
+    let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head
+}
+
+/// How a connection stands after an act.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The connection may carry another request.
+    Next,
+    /// We ended it.
+    Closed,
+    /// They did.
+    Gone,
+}
+
+/// Does what an act says.
+pub(super) async fn perform(act: Act, stream: &mut TcpStream, buffer: &mut Buffer) -> End {
+    for step in act.steps {
+        let alive = match step {
+            Step::Send(bytes) => stream.write_all(&bytes).await.is_ok(),
+            Step::Trickle(bytes, pause) => trickle(&bytes, pause, stream).await,
+            Step::Wait(gate) => tokio::select! {
+                () = gate.pass() => true,
+                () = left(stream, buffer) => false,
+            },
+            Step::Hang => {
+                left(stream, buffer).await;
+                false
+            }
+            Step::Reset => {
+                stream.set_zero_linger().unwrap();
+                return End::Closed;
+            }
+            Step::Close => return End::Closed,
+        };
+        if !alive {
+            return End::Gone;
+        }
+    }
+    End::Next
+}
+
+async fn trickle(bytes: &[u8], pause: Duration, stream: &mut TcpStream) -> bool {
+    for byte in bytes {
+        if stream.write_all(&[*byte]).await.is_err() {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+    }
+    true
+}
+
+/// Returns when the other side has ended the connection.
+async fn left(stream: &mut TcpStream, buffer: &mut Buffer) {
+    while let Ok(true) = buffer.fill(stream).await {}
+}

@@ -1,0 +1,170 @@
+//! Configurations for journeys, written as a person would write them.
+
+/// One `providers` entry.
+pub struct Provider {
+    name: String,
+    lines: Vec<String>,
+    secrets: Vec<String>,
+}
+
+impl Provider {
+    /// An Anthropic-type provider with one key of its own.
+    pub fn anthropic(name: &str, url: &str) -> Provider {
+        Provider::of_type("anthropic", name, url).keyed(&[&key_of(name)])
+    }
+
+    /// An OpenAI-type provider with one key of its own.
+    pub fn openai(name: &str, url: &str) -> Provider {
+        Provider::of_type("openai", name, url).keyed(&[&key_of(name)])
+    }
+
+    fn of_type(kind: &str, name: &str, url: &str) -> Provider {
+        Provider {
+            name: name.to_owned(),
+            lines: vec![format!("type: {kind}"), format!("base_url: {url}")],
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Other keys instead; several make a pool.
+    pub fn keyed(mut self, keys: &[&str]) -> Provider {
+        self.lines
+            .retain(|line| !line.starts_with("auth_") && !line.starts_with("api_keys"));
+        self.lines.push("auth_type: api_key".to_owned());
+        self.lines.push(match keys {
+            [one] => format!("auth_value: {one}"),
+            many => format!("api_keys: [{}]", many.join(", ")),
+        });
+        self.secrets = keys.iter().map(|key| (*key).to_owned()).collect();
+        self
+    }
+
+    /// A bearer token instead of a key.
+    pub fn token(mut self, token: &str) -> Provider {
+        self = self.keyed(&[token]);
+        for line in &mut self.lines {
+            if line == "auth_type: api_key" {
+                "auth_type: auth_token".clone_into(line);
+            }
+        }
+        self
+    }
+
+    /// The client's own credential goes upstream.
+    pub fn passthrough(mut self) -> Provider {
+        self.lines
+            .retain(|line| !line.starts_with("auth_") && !line.starts_with("api_keys"));
+        self.lines.push("auth_type: passthrough".to_owned());
+        self.secrets.clear();
+        self
+    }
+
+    /// Adds a line: `timeouts: {first_byte: 300ms}`.
+    pub fn with(mut self, line: &str) -> Provider {
+        self.lines.push(line.to_owned());
+        self
+    }
+}
+
+/// The key of a provider unless the journey gives others.
+pub fn key_of(provider: &str) -> String {
+    format!("sk-canary-{provider}-0123456789abcdef")
+}
+
+/// A whole configuration.
+#[derive(Default)]
+pub struct Setup {
+    providers: Vec<Provider>,
+    routes: Vec<String>,
+    settings: Vec<String>,
+    sections: Vec<String>,
+    secrets: Vec<String>,
+}
+
+impl Setup {
+    /// These providers; without a route of its own every model goes to them in this order.
+    pub fn of(providers: impl IntoIterator<Item = Provider>) -> Setup {
+        Setup {
+            providers: providers.into_iter().collect(),
+            ..Setup::default()
+        }
+    }
+
+    /// The same for a setup that has its routes already.
+    pub fn providers(mut self, providers: impl IntoIterator<Item = Provider>) -> Setup {
+        self.providers.extend(providers);
+        self
+    }
+
+    /// Adds a route: pattern and the list of candidates as YAML.
+    pub fn route(mut self, pattern: &str, candidates: &[&str]) -> Setup {
+        let mut text = format!("  \"{pattern}\":\n");
+        for candidate in candidates {
+            text.push_str(&format!("    - {{{candidate}}}\n"));
+        }
+        self.routes.push(text);
+        self
+    }
+
+    /// Adds a setting: `failure_cooldown: 1`.
+    pub fn setting(mut self, line: &str) -> Setup {
+        self.settings.push(line.to_owned());
+        self
+    }
+
+    /// Adds a top-level section: `admin: {key: …}`.
+    pub fn section(mut self, text: &str) -> Setup {
+        self.sections.push(text.to_owned());
+        self
+    }
+
+    /// Clients must show this key.
+    pub fn gateway_key(self, key: &str) -> Setup {
+        let section = format!("auth: {{enabled: true, api_key: {key}}}");
+        self.section(&section).secret(key)
+    }
+
+    /// Names a further secret that may never be printed.
+    pub fn secret(mut self, secret: &str) -> Setup {
+        self.secrets.push(secret.to_owned());
+        self
+    }
+
+    /// Everything that may never be printed.
+    pub fn secrets(&self) -> Vec<String> {
+        let keys = self.providers.iter().flat_map(|provider| &provider.secrets);
+        keys.chain(&self.secrets).cloned().collect()
+    }
+
+    /// The file.
+    pub fn yaml(&self) -> String {
+        let mut text = "providers:\n".to_owned();
+        for provider in &self.providers {
+            text.push_str(&format!("  - name: {}\n", provider.name));
+            for line in &provider.lines {
+                text.push_str(&format!("    {line}\n"));
+            }
+        }
+        text.push_str("model_routes:\n");
+        if self.routes.is_empty() {
+            text.push_str("  \"*\":\n");
+            for (index, provider) in self.providers.iter().enumerate() {
+                text.push_str(&format!(
+                    "    - {{provider: {}, model: passthrough, priority: {}}}\n",
+                    provider.name,
+                    index + 1
+                ));
+            }
+        }
+        text.push_str(&self.routes.concat());
+        text.push_str("settings:\n  host: 127.0.0.1\n  port: 0\n  log_file_path: journey.jsonl\n");
+        for line in &self.settings {
+            text.push_str(&format!("  {line}\n"));
+        }
+        for section in &self.sections {
+            text.push_str(section);
+            text.push('\n');
+        }
+        text
+    }
+}
