@@ -280,13 +280,9 @@ fn last_blank_line(before: &[u8], piece: &[u8]) -> Option<usize> {
         end = newline + 1;
         let blank = matches!(
             (at(3, end), at(2, end), at(1, end)),
-            (_, Some(b'
-'), Some(b'
-'))
-                | (Some(b'
-'), Some(b''), Some(b'
-'))
-                | (_, Some(b''), Some(b''))
+            (_, Some(b'\n'), Some(b'\n'))
+                | (Some(b'\n'), Some(b'\r'), Some(b'\n'))
+                | (_, Some(b'\r'), Some(b'\r'))
         );
         if blank {
             return Some(end);
