@@ -247,7 +247,7 @@ async fn read_head(stream: &mut Stream, head: &mut BytesMut) -> Option<usize> {
         }
         looked = head.len();
         // Binary noise and old-style line ends will never be a head.
-        if MAX_HEAD < looked || !head.first().is_some_and(u8::is_ascii_graphic) {
+        if MAX_HEAD < looked || head.first().is_some_and(|it| !it.is_ascii_graphic()) {
             return Some(looked);
         }
         match stream.read_buf(head).await {
