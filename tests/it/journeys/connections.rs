@@ -129,6 +129,19 @@ async fn a_connection_is_used_again_after_streams() {
 }
 
 #[tokio::test]
+async fn a_client_that_wants_its_connection_closed_gets_that() {
+    let upstream = Upstream::always(streams("hello")).await;
+    let proxy = one(&upstream).await;
+    for (body, target) in [(ask_stream("hi"), "/v1/messages"), (ask("hi"), "/nowhere")] {
+        let mut client = proxy.connect().await;
+        client
+            .ask(Request::post(target, body).header("connection", "close"))
+            .await;
+        assert!(client.closed().await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
     let acts = [says("one"), streams("two"), says("three")];
     let upstream = Upstream::script(acts).await;
