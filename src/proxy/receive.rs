@@ -7,13 +7,15 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::Method;
 use http::header::HeaderMap;
-use pingora::Error;
-use pingora::protocols::http::v1::body::INVALID_CHUNK;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType};
 
 use crate::config::Settings;
 use crate::error::{Fault, FaultKind};
 use crate::types::Dialect;
+
+/// Pingora's name for a chunked body that is none.
+const BAD_CHUNK: &str = "InvalidChunk";
 
 /// What a client may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +224,7 @@ async fn next_piece(session: &mut Session, patience: Duration) -> Result<Option<
 
 /// The client broke its own framing, or it broke off.
 fn unreadable(error: &Error) -> Fault {
-    if *error.etype() == INVALID_CHUNK {
+    if *error.etype() == ErrorType::Custom(BAD_CHUNK) {
         let text = "transfer-encoding: the chunks of the request body are malformed";
         return Fault::new(FaultKind::InvalidRequest, text);
     }
