@@ -289,29 +289,27 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
         .unwrap_or_default();
     let events = content_type.starts_with("text/event-stream");
     let json = content_type.starts_with("application/json");
-    let reading = match expect.shape {
+    let (stream, reading) = match expect.shape {
         Shape::Raw => return Ok(Some(Reading::PassRaw)),
-        Shape::Same { stream: true } => events.then_some(Reading::PassStream),
+        Shape::Same { stream: true } if events => return Ok(Some(Reading::PassStream)),
         // Some gateways forget the content type of a whole message; its text is checked anyway.
-        Shape::Same { stream: false } => {
-            (!events && !content_type.contains("html")).then_some(Reading::PassWhole)
+        Shape::Same { stream: false } if !events && !content_type.contains("html") => {
+            return Ok(Some(Reading::PassWhole));
         }
-        Shape::Translated { stream, context } => {
-            let reading = match (stream, events || json) {
-                (true, true) => Some(Reading::ToStream(context)),
-                (false, true) => Some(Reading::ToWhole(context)),
-                (_, false) => None,
-            };
-            let ours = if stream {
-                "text/event-stream; charset=utf-8"
-            } else {
-                "application/json"
-            };
-            head.insert_header("content-type", ours)?;
-            reading
-        }
+        Shape::Same { stream: true } if json => (true, Reading::StreamFromWhole),
+        Shape::Same { stream: false } if events => (false, Reading::WholeFromStream),
+        Shape::Translated { stream, context } if events || json => match stream {
+            true => (true, Reading::ToStream(context)),
+            false => (false, Reading::ToWhole(context)),
+        },
+        Shape::Same { .. } | Shape::Translated { .. } => return Ok(None),
     };
-    Ok(reading)
+    let ours = match stream {
+        true => "text/event-stream; charset=utf-8",
+        false => "application/json",
+    };
+    head.insert_header("content-type", ours)?;
+    Ok(Some(reading))
 }
 
 /// Removes the headers that stop here, and those that `connection` names.
