@@ -402,6 +402,88 @@ mod tests {
     }
 
     #[test]
+    fn all_thinking_of_assistant_turns_is_cut_and_nothing_else() {
+        let cases = [
+            (
+                r#"[{"content":[{"type":"thinking","thinking":"a","signature":"E"} , {"type":"text","text":"\u00e9"}],"role":"assistant"}]"#,
+                r#"[{"content":[ {"type":"text","text":"\u00e9"}],"role":"assistant"}]"#,
+            ),
+            (
+                r#"[{"role":"assistant","content":[{"type":"text","text":"b"}, {"data":"x","type":"redacted_thinking"}]}]"#,
+                r#"[{"role":"assistant","content":[{"type":"text","text":"b"}]}]"#,
+            ),
+            // A turn of nothing else goes, also where several do at the end.
+            (
+                r#"[{"role":"user","content":"q"}, {"role":"assistant","content":[{"type":"thinking"}]}, {"role":"assistant","content":[{"type":"redacted_thinking"}]}]"#,
+                r#"[{"role":"user","content":"q"}]"#,
+            ),
+            (
+                r#"[{"role":"assistant","content":[{"type":"thinking"}]},{"role":"user","content":"q"}]"#,
+                r#"[{"role":"user","content":"q"}]"#,
+            ),
+            (
+                r#"[ {"role":"assistant","content":[{"type":"thinking"}]} ]"#,
+                "[  ]",
+            ),
+            // Not the assistant's, not a block of its own, not there at all.
+            (
+                r#"[{"role":"user","content":[{"type":"thinking"}]}]"#,
+                r#"[{"role":"user","content":[{"type":"thinking"}]}]"#,
+            ),
+            (
+                r#"[{"role":"assistant","content":[{"type":"text","text":"{\"type\":\"thinking\"}"}]}]"#,
+                r#"[{"role":"assistant","content":[{"type":"text","text":"{\"type\":\"thinking\"}"}]}]"#,
+            ),
+            (
+                r#"[{"role":"assistant","content":"thinking"},{"role":"assistant","content":[]}]"#,
+                r#"[{"role":"assistant","content":"thinking"},{"role":"assistant","content":[]}]"#,
+            ),
+        ];
+        for (before, after) in cases {
+            let body = |messages: &str| {
+                format!(r#"{{"model":"m","thinking":{{"type":"adaptive"}},"messages":{messages}}}"#)
+            };
+            let bytes = Bytes::from(body(before));
+            let head = RequestHead::read(&bytes).unwrap();
+            assert_eq!(head.without_thinking(&bytes, "m"), body(after));
+            assert_eq!(head.rewritten(&bytes, "m"), bytes);
+            let renamed = body(after).replace(r#""m""#, r#""n""#);
+            assert_eq!(head.without_thinking(&bytes, "n"), renamed);
+        }
+    }
+
+    #[test]
+    fn a_provider_that_only_streams_is_asked_for_a_stream() {
+        for (before, after) in [
+            (
+                r#"{"messages":[],"stream":false,"model":"m"}"#,
+                r#"{"messages":[],"stream":true,"model":"n"}"#,
+            ),
+            (
+                r#"{"messages":[],"stream": null,"model":"m"}"#,
+                r#"{"messages":[],"stream": true,"model":"n"}"#,
+            ),
+            (
+                r#"{"stream":true,"model":"m","messages":[]}"#,
+                r#"{"stream":true,"model":"n","messages":[]}"#,
+            ),
+            (
+                r#"{"messages":[],"model":"m","provider":"p"}"#,
+                r#"{"messages":[],"model":"n","stream":true}"#,
+            ),
+        ] {
+            let body = Bytes::from(before);
+            let rewrite = Rewrite {
+                model: "n",
+                thinking: Thinking::Kept,
+                always_stream: true,
+            };
+            let head = RequestHead::read(&body).unwrap();
+            assert_eq!(head.rewrite(&body, &rewrite), after);
+        }
+    }
+
+    #[test]
     fn faults_name_the_field() {
         for (body, message) in [
             (

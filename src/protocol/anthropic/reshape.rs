@@ -74,39 +74,17 @@ fn end_of(start: &mut RawObject) -> Vec<u8> {
 fn push_block(index: u64, raw: &str, out: &mut Vec<u8>) -> Result<(), StreamError> {
     let mut block = RawObject::read(raw.as_bytes())
         .ok_or(StreamError::Malformed("a content block that is no object"))?;
-    let mut deltas = Vec::new();
-    match block.string("type").as_deref() {
-        Some("text") => {
-            deltas.extend(take_string(&mut block, "text").map(|it| ("text_delta", "text", it)));
-            let citations = take_citations(&mut block);
-            deltas.extend(
-                citations
-                    .into_iter()
-                    .map(|it| ("citations_delta", "citation", it)),
-            );
-        }
-        Some("thinking") => {
-            let thinking = take_string(&mut block, "thinking");
-            deltas.extend(thinking.map(|it| ("thinking_delta", "thinking", it)));
-            let signature = take_string(&mut block, "signature");
-            deltas.extend(signature.map(|it| ("signature_delta", "signature", it)));
-        }
-        Some("tool_use" | "server_tool_use" | "mcp_tool_use") => {
-            let input = take_input(&mut block);
-            deltas.extend(input.map(|it| ("input_json_delta", "partial_json", it)));
-        }
-        _ => {}
-    }
+    let deltas = take_deltas(&mut block);
     let mut data = head("content_block_start", index);
     data.extend_from_slice(b",\"content_block\":");
     block.push_json(&mut data);
     data.push(b'}');
     write_frame("content_block_start", &data, out);
-    for (kind, field, value) in deltas {
+    for delta in deltas {
         let mut data = head("content_block_delta", index);
-        data.extend_from_slice(format!(r#","delta":{{"type":"{kind}","{field}":"#).as_bytes());
-        push_single_line(&value, &mut data);
-        data.extend_from_slice(b"}}");
+        data.extend_from_slice(b",\"delta\":");
+        delta.push_json(&mut data);
+        data.push(b'}');
         write_frame("content_block_delta", &data, out);
     }
     let mut data = head("content_block_stop", index);
@@ -119,6 +97,39 @@ fn head(kind: &str, index: u64) -> Vec<u8> {
     let mut data = format!(r#"{{"type":"{kind}","index":"#).into_bytes();
     push_number(index, &mut data);
     data
+}
+
+/// Empties what deltas fill, and returns those deltas.
+fn take_deltas(block: &mut RawObject) -> Vec<RawObject> {
+    let mut deltas = Vec::new();
+    let mut add = |kind: &str, field: &str, value: Option<Box<str>>| {
+        if let Some(value) = value {
+            let mut delta = RawObject::default();
+            delta.set("type", format!("\"{kind}\""));
+            delta.set(field, value);
+            deltas.push(delta);
+        }
+    };
+    match block.string("type").as_deref() {
+        Some("text") => {
+            add("text_delta", "text", take_string(block, "text"));
+            for citation in take_citations(block) {
+                add("citations_delta", "citation", Some(citation));
+            }
+        }
+        Some("thinking") => {
+            let thinking = take_string(block, "thinking");
+            add("thinking_delta", "thinking", thinking);
+            let signature = take_string(block, "signature");
+            add("signature_delta", "signature", signature);
+        }
+        Some("tool_use" | "server_tool_use" | "mcp_tool_use") => {
+            add("input_json_delta", "partial_json", take_input(block));
+        }
+        Some("compaction") => deltas.extend(take_compaction(block)),
+        _ => {}
+    }
+    deltas
 }
 
 /// Empties a string member. `None` when it is empty, absent or no string.
@@ -136,6 +147,18 @@ fn take_citations(block: &mut RawObject) -> Vec<Box<str>> {
     };
     block.set("citations", "[]");
     citations.into_iter().map(Box::<str>::from).collect()
+}
+
+/// Empties a compaction: one delta holds all of it, as recorded.
+fn take_compaction(block: &mut RawObject) -> Option<RawObject> {
+    let mut delta = RawObject::default();
+    delta.set("type", "\"compaction_delta\"");
+    for key in ["content", "encrypted_content"] {
+        if block.get(key).is_some_and(|it| it.starts_with('"')) {
+            delta.set(key, block.set(key, "null")?);
+        }
+    }
+    (1 < delta.len()).then_some(delta)
 }
 
 /// Empties the input of a tool and returns its text as a JSON string.

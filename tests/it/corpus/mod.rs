@@ -4,3 +4,4 @@ mod answers;
 pub mod order;
 mod recordings;
 mod requests;
+mod reshape;

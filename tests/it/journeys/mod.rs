@@ -16,6 +16,7 @@ mod leaving;
 mod pass_through;
 mod pings;
 mod refusal;
+mod reshape;
 mod secrets;
 mod stale;
 mod strategies;

@@ -1,4 +1,5 @@
 //! Readers that share no code with the crate, to judge what it writes.
 
 pub mod anthropic;
+pub mod assembly;
 pub mod openai;

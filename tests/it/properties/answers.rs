@@ -96,7 +96,8 @@ fn concat(script: &[Said], pick: impl Fn(&Said) -> Option<&str>) -> String {
     script.iter().filter_map(pick).collect()
 }
 
-fn pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+/// `bytes` cut at any places.
+pub fn pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<usize> = cuts.iter().map(|it| it.index(bytes.len() + 1)).collect();
     places.sort_unstable();
     let mut from = 0;

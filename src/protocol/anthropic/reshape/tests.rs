@@ -136,6 +136,25 @@ fn a_tools_input_goes_as_it_was_written() {
 }
 
 #[test]
+fn a_compaction_comes_in_one_delta() {
+    assert_eq!(
+        block(
+            r#"{"type":"compaction","content":"so far","encrypted_content":"Ep","signature":null}"#
+        ),
+        [
+            r#","content_block":{"type":"compaction","content":null,"encrypted_content":null,"signature":null}}"#,
+            r#","delta":{"type":"compaction_delta","content":"so far","encrypted_content":"Ep"}}"#,
+            "}",
+        ]
+    );
+    let start = r#","content_block":{"type":"compaction","content":null}}"#;
+    assert_eq!(
+        block(r#"{"type":"compaction","content":null}"#),
+        [start, "}"]
+    );
+}
+
+#[test]
 fn other_blocks_are_whole_when_they_open() {
     for whole in [
         r#"{"type":"redacted_thinking","data":"x"}"#,
