@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use crate::protocol::anthropic::{BodyTap, Reassemble, StreamTap, stream_of};
 use crate::protocol::canonical::{StopReason, Usage};
 use crate::protocol::translate::{AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator};
-use crate::protocol::upstream_error::StreamError;
+use crate::protocol::upstream_error::{StreamError, UpstreamError};
 
 /// Bytes of a streamed answer that may be held back before its first content.
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
@@ -69,7 +69,7 @@ enum Machine {
     StreamFromWhole,
     WholeFromStream(Box<Reassemble>),
     PassRaw,
-    Over { complete: bool, error_relayed: bool },
+    Over,
 }
 
 impl AnswerReader {
@@ -127,17 +127,13 @@ impl AnswerReader {
                 self.committed = true;
                 Ok(Some(piece))
             }
-            Machine::Over { .. } => Ok(None),
+            Machine::Over => Ok(None),
         }
     }
 
     /// The upstream has nothing more. Returns the rest of what the client gets, or why the answer is not whole.
     pub fn finish(&mut self) -> Result<Option<Bytes>, StreamError> {
-        let over = Machine::Over {
-            complete: true,
-            error_relayed: false,
-        };
-        match std::mem::replace(&mut self.machine, over) {
+        match std::mem::replace(&mut self.machine, Machine::Over) {
             Machine::PassStream(mut tap) => {
                 let ended = tap
                     .finish()
@@ -148,11 +144,7 @@ impl AnswerReader {
                     stop_reason: tap.stop_reason().map(str::to_owned),
                 };
                 if let Err(error) = ended {
-                    let error_relayed = self.committed && tap.error().is_some();
-                    self.machine = Machine::Over {
-                        complete: false,
-                        error_relayed,
-                    };
+                    self.machine = Machine::PassStream(tap);
                     return Err(error);
                 }
                 Ok(self.rest())
@@ -187,7 +179,7 @@ impl AnswerReader {
                 self.committed = true;
                 Ok(Some(Bytes::from(answer.body)))
             }
-            Machine::PassRaw | Machine::Over { .. } => Ok(None),
+            Machine::PassRaw | Machine::Over => Ok(None),
         }
     }
 
@@ -204,21 +196,15 @@ impl AnswerReader {
             Machine::ToWhole(translator) => translator.is_complete(),
             Machine::WholeFromStream(gathered) => gathered.is_complete(),
             Machine::PassWhole | Machine::StreamFromWhole | Machine::PassRaw => false,
-            Machine::Over { complete, .. } => *complete,
+            Machine::Over => true,
         }
     }
 
-    /// Whether the client has already been told of the provider's error, in the provider's own words.
-    pub fn error_relayed(&self) -> bool {
+    /// The provider's error that the client has already been told of, in the provider's own words.
+    pub fn relayed_error(&self) -> Option<&UpstreamError> {
         match &self.machine {
-            Machine::PassStream(tap) => self.committed && tap.error().is_some(),
-            Machine::Over { error_relayed, .. } => *error_relayed,
-            Machine::ToStream(_)
-            | Machine::ToWhole(_)
-            | Machine::PassWhole
-            | Machine::StreamFromWhole
-            | Machine::WholeFromStream(_)
-            | Machine::PassRaw => false,
+            Machine::PassStream(tap) if self.committed => tap.error(),
+            _ => None,
         }
     }
 
@@ -235,7 +221,7 @@ impl AnswerReader {
             | Machine::StreamFromWhole
             | Machine::WholeFromStream(_)
             | Machine::PassRaw
-            | Machine::Over { .. } => self.told.clone(),
+            | Machine::Over => self.told.clone(),
         }
     }
 

@@ -139,9 +139,13 @@ impl Incoming {
         }
     }
 
-    /// Whether the client has already been told of the provider's error, in the provider's own words.
-    pub fn error_relayed(&self) -> bool {
-        matches!(&self.state, State::Reading(reader) if reader.error_relayed())
+    /// The provider's error that the client has already been told of, in the provider's own words.
+    pub fn relayed_error(&self) -> Option<Fault> {
+        let State::Reading(reader) = &self.state else {
+            return None;
+        };
+        let error = reader.relayed_error()?;
+        Some(Fault::new(error.fault_kind(None), error.message.clone()))
     }
 
     /// Whether the answer's own end has been seen.

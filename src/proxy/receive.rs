@@ -157,8 +157,20 @@ pub struct Body {
     _share: BodyShare,
 }
 
-/// Reads the client's body whole, whatever its framing.
+/// Reads the client's body whole, whatever its framing. A connection whose body could not be read is not used again.
 pub async fn read_body(
+    session: &mut Session,
+    settings: &Settings,
+    memory: &Arc<BodyMemory>,
+) -> Result<Body, Fault> {
+    let read = read_whole(session, settings, memory).await;
+    if read.is_err() {
+        session.set_keepalive(None);
+    }
+    read
+}
+
+async fn read_whole(
     session: &mut Session,
     settings: &Settings,
     memory: &Arc<BodyMemory>,

@@ -163,9 +163,11 @@ impl Exchange<'_, '_> {
             relay.whole.append(&mut pieces);
             return None;
         };
-        match written {
-            Err(Gone) => Some(Outcome::Left),
-            Ok(()) => end.then_some(Outcome::Served),
+        let relayed_error = relay.running.attempt().incoming().relayed_error();
+        match (written, relayed_error) {
+            (Err(Gone), _) => Some(Outcome::Left),
+            (Ok(()), Some(fault)) if !end => Some(self.told_already(fault).await),
+            (Ok(()), _) => end.then_some(Outcome::Served),
         }
     }
 
@@ -186,15 +188,10 @@ impl Exchange<'_, '_> {
 
     /// The attempt ended without the rest of its answer.
     async fn broken(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
-        let (fault, refused, complete, told_already) = {
+        let (fault, refused, complete) = {
             let mut incoming = relay.running.attempt().incoming();
             let complete = relay.committed && incoming.is_complete();
-            (
-                incoming.take_fault(),
-                incoming.take_refused(),
-                complete,
-                incoming.error_relayed(),
-            )
+            (incoming.take_fault(), incoming.take_refused(), complete)
         };
         if complete {
             // The answer's own end was seen: nothing is missing.
@@ -207,11 +204,11 @@ impl Exchange<'_, '_> {
             return self.refused(candidate, refused);
         }
         let fault = fault.unwrap_or_else(|| bad_answer("the attempt ended without an answer"));
-        self.broke_off(relay, fault, told_already).await
+        self.broke_off(relay, fault).await
     }
 
     /// Before the commit a fault is the exchange's to handle; after it the client must be told inside the stream.
-    async fn broke_off(&mut self, relay: &mut Relay, fault: Fault, told_already: bool) -> Outcome {
+    async fn broke_off(&mut self, relay: &mut Relay, fault: Fault) -> Outcome {
         if !relay.committed {
             return Outcome::Failed(fault, None);
         }
@@ -220,14 +217,17 @@ impl Exchange<'_, '_> {
             relay.committed = false;
             return Outcome::Failed(fault, None);
         }
-        let written = if told_already {
-            self.client.session().set_keepalive(None);
-            self.client.stream(None, Vec::new(), true).await
-        } else {
-            let event = refuse::stream_event(self, &fault);
-            self.client.stream_error(event).await
-        };
-        match written {
+        let event = refuse::stream_event(self, &fault);
+        match self.client.stream_error(event).await {
+            Ok(()) => Outcome::Cut(fault),
+            Err(Gone) => Outcome::Left,
+        }
+    }
+
+    /// The provider told the client of its failure itself: nothing may follow.
+    async fn told_already(&mut self, fault: Fault) -> Outcome {
+        self.client.session().set_keepalive(None);
+        match self.client.stream(None, Vec::new(), true).await {
             Ok(()) => Outcome::Cut(fault),
             Err(Gone) => Outcome::Left,
         }
@@ -249,7 +249,7 @@ impl Exchange<'_, '_> {
             }
             Due::Stalled(timer) => {
                 let fault = Fault::new(FaultKind::UpstreamTimeout(timer), stalled_text(timer));
-                Some(self.broke_off(relay, fault, false).await)
+                Some(self.broke_off(relay, fault).await)
             }
         }
     }

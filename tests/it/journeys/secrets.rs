@@ -77,7 +77,8 @@ async fn no_path_prints_a_key_even_at_debug() {
     for request in [
         Request::messages(ask("wrong")).header("x-api-key", "client-secret-that-is-wrong"),
         signed(Request::messages("{\"client-secret")),
-        signed(Request::post("/v1/client-secret?key=client-secret", "{}")),
+        // A path is logged, so that a wrong base URL can be found; a query never is.
+        signed(Request::post("/v1/unknown?key=client-secret", "{}")),
         signed(Request::get("/providers")),
         signed(Request::get("/health")),
         signed(Request::get("/")),
