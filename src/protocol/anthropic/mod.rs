@@ -21,7 +21,8 @@ mod text;
 pub use body::Assemble;
 pub use encode::{Encode, EncodeContext, PING};
 pub use error::{
-    error_body, error_event, parse_error, status_and_type, translate_error, type_for_status,
+    coded_error_body, error_body, error_event, parse_error, status_and_type, translate_error,
+    type_for_status,
 };
 pub use head::{HeadError, RequestHead};
 pub use inbound::{count_tokens, messages};
