@@ -233,12 +233,19 @@ impl<'e, 's> Exchange<'e, 's> {
                 .keys
                 .next_usable()
                 .map(|at| at.saturating_duration_since(now));
-            let why = if endpoint.keys.all_benched() {
+            let dead = endpoint.keys.all_benched();
+            let why = if dead {
                 "all its keys were refused"
             } else {
                 "all its keys rest"
             };
-            self.skip(candidate, why.to_owned(), back_in);
+            let endpoint = endpoint.id().as_str().to_owned();
+            self.trail.skipped.push(Skip {
+                endpoint,
+                why: why.to_owned(),
+                back_in,
+                dead,
+            });
             return None;
         }
         match endpoint.health.admit(
@@ -430,6 +437,7 @@ impl<'e, 's> Exchange<'e, 's> {
             endpoint,
             why,
             back_in,
+            dead: false,
         });
     }
 

@@ -23,7 +23,7 @@ pub async fn serve(edge: &Edge, session: &mut Session) {
     let id = RequestId::random();
     let snapshot = edge.shared.live.current();
     let settings = &snapshot.config.settings;
-    session.set_keepalive(Some(settings.keepalive_timeout.as_secs()));
+    session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
     let (method, path) = {
         let head = session.req_header();
         (head.method.clone(), head.uri.path().to_owned())

@@ -57,7 +57,7 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     for (name, bound, surface) in doors {
         let Some(bound) = bound else { continue };
         let proxy = Edge::proxy(&shared, surface, bound.is_loopback(), &server.configuration);
-        server.add_service(bound.serve(name, Cap::new(proxy, Arc::clone(&shared))));
+        server.add_service(bound.serve(name, Cap::new(&proxy, Arc::clone(&shared))));
     }
     server.add_service(background_service("probes", health_checks(&shared)));
     let hangup = Hangup {
