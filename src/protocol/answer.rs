@@ -278,11 +278,12 @@ fn last_blank_line(before: &[u8], piece: &[u8]) -> Option<usize> {
     loop {
         let newline = memchr::memrchr2(b'\n', b'\r', piece.get(..end)?)?;
         end = newline + 1;
-        let blank = match (at(3, end), at(2, end), at(1, end)) {
-            (_, Some(b'\n'), Some(b'\n')) | (Some(b'\n'), Some(b'\r'), Some(b'\n')) => true,
-            (_, Some(b'\r'), Some(b'\r')) => true,
-            _ => false,
-        };
+        let blank = matches!(
+            (at(3, end), at(2, end), at(1, end)),
+            (_, Some(b'\n'), Some(b'\n'))
+                | (Some(b'\n'), Some(b'\r'), Some(b'\n'))
+                | (_, Some(b'\r'), Some(b'\r'))
+        );
         if blank {
             return Some(end);
         }

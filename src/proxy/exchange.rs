@@ -492,9 +492,10 @@ impl<'e, 's> Exchange<'e, 's> {
                 }
                 Err(_) => return None,
             };
-            let keys = match endpoint.keys.any_usable(now) {
-                true => Duration::ZERO,
-                false => endpoint.keys.next_usable()?.saturating_duration_since(now),
+            let keys = if endpoint.keys.any_usable(now) {
+                Duration::ZERO
+            } else {
+                endpoint.keys.next_usable()?.saturating_duration_since(now)
             };
             let wait = health.max(keys);
             (!wait.is_zero()).then_some(wait)

@@ -33,7 +33,7 @@ pub fn marks(
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut marks = Vec::with_capacity(4);
     let mut mark = |name: &'static str, value: &str| {
-        marks.push((HeaderName::from_static(name), visible(value)))
+        marks.push((HeaderName::from_static(name), visible(value)));
     };
     if let Some(served) = served {
         mark("x-pointsman-provider", served.as_str());

@@ -51,21 +51,21 @@ pub struct Front {
 
 impl Cap {
     /// The door of one listener.
-    pub fn new(proxy: &Arc<HttpProxy<Edge>>, shared: Arc<Shared>) -> Self {
+    pub fn new(proxy: &Arc<HttpProxy<Edge>>, shared: &Arc<Shared>) -> Self {
         let front = |h2c: bool| {
             let mut options = HttpServerOptions::default();
             options.h2c = h2c;
             options.h2_idle_timeout = Some(H2_IDLE);
             Arc::new(Front {
                 proxy: Arc::clone(proxy),
-                shared: Arc::clone(&shared),
+                shared: Arc::clone(shared),
                 options,
             })
         };
         Cap {
             http1: front(false),
             http2: front(true),
-            shared: Arc::clone(&shared),
+            shared: Arc::clone(shared),
             open: AtomicUsize::new(0),
         }
     }
@@ -312,7 +312,7 @@ fn check_fields<'h>(lines: impl Iterator<Item = &'h [u8]>, needs_host: bool) -> 
             return bad("a header line has no colon");
         };
         let (name, value) = line.split_at(colon);
-        if name.is_empty() || !name.iter().all(|b| b.is_ascii_graphic()) {
+        if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
             return bad("a header name is malformed");
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();

@@ -156,7 +156,7 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
             );
         }
         FaultKind::UpstreamTimeout(Timer::Deadline) => {
-            case.endpoint.health.note(&fault.to_string())
+            case.endpoint.health.note(&fault.to_string());
         }
         FaultKind::UpstreamStatus { .. }
         | FaultKind::UpstreamBadAnswer
@@ -203,10 +203,15 @@ pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
     } else {
         ""
     };
+    let detail: String = fault
+        .source
+        .iter()
+        .flat_map(|source| source.chars())
+        .take(MAX_DETAIL)
+        .collect();
     log::warn!(
-        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}"
+        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}, {detail}"
     );
-    log::debug!("error of provider {id}: {fault}");
     if let Some(cooldown) = counted.opened {
         log::warn!(
             "provider {id} marked unhealthy for {} s",

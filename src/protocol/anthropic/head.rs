@@ -148,9 +148,10 @@ fn model_name(body: &[u8], range: &Range<usize>) -> Result<String, HeadError> {
             "must be a name without control characters",
         ));
     }
-    match MAX_MODEL_BYTES < name.len() {
-        true => Err(HeadError::Wrong("model", "is longer than 256 bytes")),
-        false => Ok(name),
+    if MAX_MODEL_BYTES < name.len() {
+        Err(HeadError::Wrong("model", "is longer than 256 bytes"))
+    } else {
+        Ok(name)
     }
 }
 
