@@ -313,7 +313,6 @@ def sub_agent(kind):
     task = {
         "description": "Look around",
         "prompt": "Go on. play:" + json.dumps(inner),
-        "subagent_type": "general-purpose",
         "run_in_background": False,
     }
     with ExitStack() as stack:
