@@ -6,7 +6,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::protocol::anthropic::{BodyTap, StreamTap};
+use crate::protocol::anthropic::{BodyTap, Reassemble, StreamTap, stream_of};
 use crate::protocol::canonical::{StopReason, Usage};
 use crate::protocol::translate::{AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator};
 use crate::protocol::upstream_error::StreamError;
@@ -26,6 +26,10 @@ pub enum Reading {
     ToStream(Box<AnswerContext>),
     /// Whatever an OpenAI-type provider sends, for a client that wants an Anthropic message.
     ToWhole(Box<AnswerContext>),
+    /// An Anthropic message, for a client that wants its events.
+    StreamFromWhole,
+    /// Anthropic events, for a client that wants the message.
+    WholeFromStream,
     /// Anything, relayed untouched and unread.
     PassRaw,
 }
@@ -62,6 +66,8 @@ enum Machine {
     PassWhole,
     ToStream(Box<StreamTranslator>),
     ToWhole(Box<BodyTranslator>),
+    StreamFromWhole,
+    WholeFromStream(Box<Reassemble>),
     PassRaw,
     Over { complete: bool, error_relayed: bool },
 }
@@ -76,6 +82,8 @@ impl AnswerReader {
                 Machine::ToStream(Box::new(StreamTranslator::new(*context)))
             }
             Reading::ToWhole(context) => Machine::ToWhole(Box::new(BodyTranslator::new(*context))),
+            Reading::StreamFromWhole => Machine::StreamFromWhole,
+            Reading::WholeFromStream => Machine::WholeFromStream(Box::default()),
             Reading::PassRaw => Machine::PassRaw,
         };
         AnswerReader {
@@ -109,6 +117,12 @@ impl AnswerReader {
                 Ok((MAX_WHOLE_BYTES < self.held.len()).then(|| self.take()))
             }
             Machine::ToWhole(translator) => translator.push(&piece).map(|()| None),
+            Machine::StreamFromWhole if self.held.len() + piece.len() <= MAX_WHOLE_BYTES => {
+                self.held.extend_from_slice(&piece);
+                Ok(None)
+            }
+            Machine::StreamFromWhole => Err(StreamError::TooMuch("the whole message")),
+            Machine::WholeFromStream(gathered) => gathered.push(&piece).map(|()| None),
             Machine::PassRaw => {
                 self.committed = true;
                 Ok(Some(piece))
@@ -151,14 +165,22 @@ impl AnswerReader {
                 Ok(self.rest())
             }
             Machine::PassWhole if self.committed => Ok(None),
-            Machine::PassWhole => match BodyTap::read(&self.held) {
-                BodyTap::Message { usage, stop_reason } => {
-                    self.told = Told { usage, stop_reason };
-                    Ok(self.rest())
-                }
-                BodyTap::Error(error) => Err(StreamError::Upstream(error)),
-                BodyTap::NotMessage => Err(StreamError::Malformed("the body is no message")),
-            },
+            Machine::PassWhole => {
+                self.told = message_told(&self.held)?;
+                Ok(self.rest())
+            }
+            Machine::StreamFromWhole => {
+                self.told = message_told(&self.held)?;
+                let events = stream_of(&self.held.split())?;
+                self.committed = true;
+                Ok(Some(Bytes::from(events)))
+            }
+            Machine::WholeFromStream(gathered) => {
+                let message = gathered.finish()?;
+                self.told = message_told(&message)?;
+                self.committed = true;
+                Ok(Some(Bytes::from(message)))
+            }
             Machine::ToWhole(translator) => {
                 let answer = translator.finish()?;
                 self.told = Told::facts(answer.facts);
@@ -180,7 +202,8 @@ impl AnswerReader {
             Machine::PassStream(tap) => tap.is_complete(),
             Machine::ToStream(translator) => translator.is_complete(),
             Machine::ToWhole(translator) => translator.is_complete(),
-            Machine::PassWhole | Machine::PassRaw => false,
+            Machine::WholeFromStream(gathered) => gathered.is_complete(),
+            Machine::PassWhole | Machine::StreamFromWhole | Machine::PassRaw => false,
             Machine::Over { complete, .. } => *complete,
         }
     }
@@ -190,9 +213,12 @@ impl AnswerReader {
         match &self.machine {
             Machine::PassStream(tap) => self.committed && tap.error().is_some(),
             Machine::Over { error_relayed, .. } => *error_relayed,
-            Machine::ToStream(_) | Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw => {
-                false
-            }
+            Machine::ToStream(_)
+            | Machine::ToWhole(_)
+            | Machine::PassWhole
+            | Machine::StreamFromWhole
+            | Machine::WholeFromStream(_)
+            | Machine::PassRaw => false,
         }
     }
 
@@ -204,9 +230,12 @@ impl AnswerReader {
                 stop_reason: tap.stop_reason().map(str::to_owned),
             },
             Machine::ToStream(translator) => stream_told(translator),
-            Machine::ToWhole(_) | Machine::PassWhole | Machine::PassRaw | Machine::Over { .. } => {
-                self.told.clone()
-            }
+            Machine::ToWhole(_)
+            | Machine::PassWhole
+            | Machine::StreamFromWhole
+            | Machine::WholeFromStream(_)
+            | Machine::PassRaw
+            | Machine::Over { .. } => self.told.clone(),
         }
     }
 
@@ -288,6 +317,15 @@ fn last_blank_line(before: &[u8], piece: &[u8]) -> Option<usize> {
             return Some(end);
         }
         end = newline;
+    }
+}
+
+/// What a whole message told, or why it is none.
+fn message_told(message: &[u8]) -> Result<Told, StreamError> {
+    match BodyTap::read(message) {
+        BodyTap::Message { usage, stop_reason } => Ok(Told { usage, stop_reason }),
+        BodyTap::Error(error) => Err(StreamError::Upstream(error)),
+        BodyTap::NotMessage => Err(StreamError::Malformed("the body is no message")),
     }
 }
 

@@ -31,7 +31,9 @@ impl Splice {
         if self.edits.is_empty() {
             return text.clone();
         }
-        self.edits.sort_by_key(|(range, _)| range.start);
+        // What is inserted before a cut comes first.
+        self.edits
+            .sort_by_key(|(range, _)| (range.start, range.end));
         let grown: usize = self.edits.iter().map(|(_, new)| new.len()).sum();
         let mut out = BytesMut::with_capacity(text.len() + grown);
         let mut at = 0;
@@ -77,6 +79,15 @@ mod tests {
         splice.cut(7..9);
         splice.replace(2..4, "ab!");
         assert_eq!(splice.apply(&text), "01ab!4569");
+    }
+
+    #[test]
+    fn an_insertion_survives_a_cut_at_its_place() {
+        let text = Bytes::from_static(b"0123456789");
+        let mut splice = Splice::default();
+        splice.cut(4..6);
+        splice.replace(4..4, "ab");
+        assert_eq!(splice.apply(&text), "0123ab6789");
     }
 
     #[test]

@@ -187,16 +187,17 @@ impl Incoming {
         }
         match &mut self.state {
             State::Reading(reader) => {
-                let mut out = match piece {
-                    Some(piece) => reader.push(piece),
-                    None => Ok(None),
-                };
-                if end && let Ok(first) = out {
-                    out = self.finish_reading().map(|rest| join(first, rest));
-                }
+                let out = piece.map_or(Ok(None), |piece| reader.push(piece));
                 match out {
                     Ok(out) => *body = out,
                     Err(error) => return self.stream_error(&error),
+                }
+                if end {
+                    // A broken end must not take the pieces before it along: it is met again in `close`.
+                    match self.finish_reading() {
+                        Ok(rest) => *body = join(body.take(), rest),
+                        Err(error) => self.note_stream_error(&error),
+                    }
                 }
             }
             State::Error(_, _, kept) => {
@@ -228,6 +229,7 @@ impl Incoming {
             return Ok(None);
         }
         match self.finish_reading() {
+            Ok(_) if self.fault.is_some() => Err(Error::new(ErrorType::Custom("bad answer"))),
             Ok(rest) => Ok(rest),
             Err(error) => self.stream_error(&error).map(|()| None),
         }
@@ -244,12 +246,16 @@ impl Incoming {
     }
 
     fn stream_error(&mut self, error: &StreamError) -> Result<()> {
+        self.note_stream_error(error);
+        Err(Error::new(ErrorType::Custom("bad answer")))
+    }
+
+    fn note_stream_error(&mut self, error: &StreamError) {
         let public = match error.upstream() {
             Some(upstream) => upstream.message.clone(),
             None => "the provider's answer broke off".to_owned(),
         };
         self.fail(Fault::new(error.fault_kind(), public).with_source(error));
-        Err(Error::new(ErrorType::Custom("bad answer")))
     }
 
     fn bad(&mut self, what: &'static str) -> Result<()> {
@@ -283,29 +289,27 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
         .unwrap_or_default();
     let events = content_type.starts_with("text/event-stream");
     let json = content_type.starts_with("application/json");
-    let reading = match expect.shape {
+    let (stream, reading) = match expect.shape {
         Shape::Raw => return Ok(Some(Reading::PassRaw)),
-        Shape::Same { stream: true } => events.then_some(Reading::PassStream),
+        Shape::Same { stream: true } if events => return Ok(Some(Reading::PassStream)),
         // Some gateways forget the content type of a whole message; its text is checked anyway.
-        Shape::Same { stream: false } => {
-            (!events && !content_type.contains("html")).then_some(Reading::PassWhole)
+        Shape::Same { stream: false } if !events && !content_type.contains("html") => {
+            return Ok(Some(Reading::PassWhole));
         }
-        Shape::Translated { stream, context } => {
-            let reading = match (stream, events || json) {
-                (true, true) => Some(Reading::ToStream(context)),
-                (false, true) => Some(Reading::ToWhole(context)),
-                (_, false) => None,
-            };
-            let ours = if stream {
-                "text/event-stream; charset=utf-8"
-            } else {
-                "application/json"
-            };
-            head.insert_header("content-type", ours)?;
-            reading
-        }
+        Shape::Same { stream: true } if json => (true, Reading::StreamFromWhole),
+        Shape::Same { stream: false } if events => (false, Reading::WholeFromStream),
+        Shape::Translated { stream, context } if events || json => match stream {
+            true => (true, Reading::ToStream(context)),
+            false => (false, Reading::ToWhole(context)),
+        },
+        Shape::Same { .. } | Shape::Translated { .. } => return Ok(None),
     };
-    Ok(reading)
+    let ours = match stream {
+        true => "text/event-stream; charset=utf-8",
+        false => "application/json",
+    };
+    head.insert_header("content-type", ours)?;
+    Ok(Some(reading))
 }
 
 /// Removes the headers that stop here, and those that `connection` names.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::answer::{Expect, Refused, Shape};
@@ -20,7 +21,7 @@ use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
 use crate::protocol::answer::Told;
-use crate::protocol::anthropic::RequestHead;
+use crate::protocol::anthropic::{self, RequestHead, Rewrite, Thinking};
 use crate::protocol::canonical::Losses;
 use crate::protocol::translate::{self, RequestContext};
 use crate::snapshot::Snapshot;
@@ -296,7 +297,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 return Err(Retry::NextEndpoint);
             }
             tried.extend(key);
-            let (fault, refused) = match self.attempt(candidate, key).await {
+            let (fault, refused) = match self.attempt_or_repair(candidate, key).await {
                 Outcome::Served => return Ok(End::Served),
                 Outcome::Left => return Ok(End::Left),
                 Outcome::Cut(fault) => {
@@ -335,13 +336,50 @@ impl<'e, 's> Exchange<'e, 's> {
         }
     }
 
+    /// One try, and when the provider does not take back the thinking of earlier turns, one more without it. If that
+    /// fails as well, the first refusal stands.
+    async fn attempt_or_repair(&mut self, candidate: &Candidate, key: Option<KeyIndex>) -> Outcome {
+        let first = self.attempt(candidate, key, Thinking::Kept).await;
+        match &first {
+            Outcome::Failed(_, Some(refused)) if self.is_repairable(candidate, refused) => {}
+            _ => return first,
+        }
+        log::warn!(
+            "provider {} refused the thinking of earlier turns: trying once more without it",
+            candidate.endpoint.id()
+        );
+        match self.attempt(candidate, key, Thinking::Cut).await {
+            Outcome::Failed(..) => first,
+            repaired => repaired,
+        }
+    }
+
+    /// Whether an Anthropic-type provider refused thinking that can be cut.
+    fn is_repairable(&self, candidate: &Candidate, refused: &Refused) -> bool {
+        if refused.status != StatusCode::BAD_REQUEST
+            || candidate.endpoint.dialect != Dialect::Anthropic
+        {
+            return false;
+        }
+        let error = anthropic::parse_error(Some(refused.status.as_u16()), &refused.body);
+        let (head, body) = (&self.request.head, &self.request.body.bytes);
+        let model = candidate.model.as_str();
+        anthropic::is_signature_refusal(&error.message)
+            && head.without_thinking(body, model).len() < head.rewritten(body, model).len()
+    }
+
     /// One try.
-    async fn attempt(&mut self, candidate: &Candidate, key: Option<KeyIndex>) -> Outcome {
+    async fn attempt(
+        &mut self,
+        candidate: &Candidate,
+        key: Option<KeyIndex>,
+        thinking: Thinking,
+    ) -> Outcome {
         if self.request.deadline <= Instant::now() {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
             return Outcome::Failed(Fault::new(kind, "the request took too long"), None);
         }
-        let (outgoing, expect) = match self.prepare(candidate, key) {
+        let (outgoing, expect) = match self.prepare(candidate, key, thinking) {
             Ok(prepared) => prepared,
             Err(fault) => return Outcome::Failed(fault, None),
         };
@@ -364,17 +402,20 @@ impl<'e, 's> Exchange<'e, 's> {
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
+        thinking: Thinking,
     ) -> Result<(Outgoing, Expect), Fault> {
         let endpoint = &candidate.endpoint;
         let stream = self.request.head.stream;
         let same = endpoint.dialect == Dialect::Anthropic;
         let (body, shape) = match endpoint.dialect {
             Dialect::Anthropic => {
-                let body = self
-                    .request
-                    .head
-                    .rewritten(&self.request.body.bytes, candidate.model.as_str());
-                (body, Shape::Same { stream })
+                let rewrite = Rewrite {
+                    model: candidate.model.as_str(),
+                    thinking,
+                    always_stream: endpoint.provider.stream_only,
+                };
+                let (head, body) = (&self.request.head, &self.request.body.bytes);
+                (head.rewrite(body, &rewrite), Shape::Same { stream })
             }
             Dialect::OpenAiChat => self.translated(candidate)?,
         };
@@ -383,7 +424,7 @@ impl<'e, 's> Exchange<'e, 's> {
             endpoint.dialect,
             &self.request.headers,
             same,
-            stream,
+            stream || endpoint.provider.stream_only,
         );
         let secret = key.and_then(|key| endpoint.keys.secret(key));
         send::sign_in(

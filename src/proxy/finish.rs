@@ -6,6 +6,7 @@ use pingora::http::ResponseHeader;
 use super::answer::visible;
 use super::choose::Candidate;
 use super::exchange::{End, Exchange};
+use super::judge;
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
 use crate::types::{Dialect, EndpointId};
@@ -16,6 +17,7 @@ const MAX_TRACE: usize = 2048;
 /// Marks the head of a provider's answer with our ids; its own `request-id` stays.
 pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut ResponseHeader) {
     let id = visible(exchange.request.id.as_str());
+    drop_quoted_keys(candidate, head);
     if !head.headers.contains_key("request-id") {
         let theirs = head.headers.get("x-request-id").cloned();
         let _ = head.insert_header("request-id", theirs.unwrap_or_else(|| id.clone()));
@@ -23,6 +25,20 @@ pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut 
     let _ = head.insert_header("x-pointsman-request-id", id);
     for (name, value) in marks(exchange, Some(candidate.endpoint.id())) {
         let _ = head.insert_header(name, value);
+    }
+}
+
+/// A provider that echoes our own key in a header must not teach it to the client.
+fn drop_quoted_keys(candidate: &Candidate, head: &mut ResponseHeader) {
+    let endpoint = &candidate.endpoint;
+    let quoting: Vec<HeaderName> = head
+        .headers
+        .iter()
+        .filter(|(_, value)| judge::quotes_a_key(endpoint, value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in quoting {
+        head.remove_header(&name);
     }
 }
 

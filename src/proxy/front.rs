@@ -240,19 +240,19 @@ impl Front {
 async fn read_head(stream: &mut Stream, head: &mut BytesMut) -> Option<usize> {
     let mut looked: usize = 0;
     loop {
+        match stream.read_buf(head).await {
+            Ok(0) | Err(_) => return None,
+            Ok(_) => {}
+        }
         let from = looked.saturating_sub(3);
         let unseen = head.get(from..).unwrap_or_default();
         if let Some(at) = memchr::memmem::find(unseen, b"\r\n\r\n") {
             return Some(from + at + 4);
         }
         looked = head.len();
-        // Binary noise and old-style line ends will never be a head.
+        // Binary noise will never be a head.
         if MAX_HEAD < looked || !head.first().is_some_and(u8::is_ascii_graphic) {
             return Some(looked);
-        }
-        match stream.read_buf(head).await {
-            Ok(0) | Err(_) => return None,
-            Ok(_) => {}
         }
     }
 }

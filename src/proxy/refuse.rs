@@ -9,8 +9,8 @@ use http::header::HeaderName;
 use super::answer::visible;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
-use super::finish;
 use super::trail::{Failed, Verdict};
+use super::{finish, judge};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::{anthropic, openai_chat};
 use crate::types::{Dialect, RequestId};
@@ -143,19 +143,9 @@ fn without_our_keys(exchange: &Exchange<'_, '_>, failed: &Failed, body: Bytes) -
 }
 
 fn quotes_a_key(exchange: &Exchange<'_, '_>, failed: &Failed, text: &[u8]) -> bool {
-    let endpoint = exchange
-        .snapshot
-        .active()
-        .find(|endpoint| *endpoint.id() == failed.endpoint);
-    let quotes =
-        |key: &str| !key.is_empty() && memchr::memmem::find(text, key.as_bytes()).is_some();
-    endpoint.is_some_and(|endpoint| {
-        endpoint
-            .provider
-            .keys
-            .iter()
-            .any(|key| quotes(key.expose()))
-    })
+    let mut active = exchange.snapshot.active();
+    let endpoint = active.find(|endpoint| *endpoint.id() == failed.endpoint);
+    endpoint.is_some_and(|endpoint| judge::quotes_a_key(endpoint, text))
 }
 
 /// The error event with which an open stream ends. Before any content only `overloaded_error` makes the client

@@ -110,8 +110,11 @@ impl Exchange<'_, '_> {
             if let Ok(rest) = closed {
                 pieces.extend(rest);
             } else {
-                // What was whole before the break still goes out; the break itself follows.
-                if let Some(outcome) = self.show(candidate, relay, pieces, false).await {
+                // What came before the break still goes out, unless nothing has been shown: then another provider may
+                // serve as if nothing had happened.
+                if relay.committed
+                    && let Some(outcome) = self.show(candidate, relay, pieces, false).await
+                {
                     return Some(outcome);
                 }
                 return Some(self.broken(candidate, relay).await);

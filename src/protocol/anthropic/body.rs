@@ -168,7 +168,7 @@ impl Assemble {
 /// A tool's input from its arguments: an object as it stands, numbers and key order untouched; `{}` for none; for an
 /// object inside a string that object; and for anything else `{"_raw": …}`, which fails the tool's schema and shows
 /// the model what it wrote. A broken object is not repaired: half a command is not to be run.
-fn tool_input(arguments: &str) -> String {
+pub(crate) fn tool_input(arguments: &str) -> String {
     let arguments = arguments.trim();
     if arguments.is_empty() || arguments == "null" {
         return "{}".to_owned();

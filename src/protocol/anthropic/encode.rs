@@ -7,7 +7,7 @@
 //!
 //! Deltas are most of an answer, so their frame is written by hand: all but the text is prepared when a block opens.
 
-use crate::protocol::anthropic::text::{push_json_string, push_number};
+use crate::protocol::anthropic::text::{push_json_string, push_number, push_single_line};
 use crate::protocol::canonical::{BlockStart, Event, StopReason, Usage};
 use crate::protocol::frame::write_frame;
 
@@ -222,14 +222,6 @@ fn push_block_start(block: &BlockStart, out: &mut Vec<u8>) {
         BlockStart::ToolUse { id, name } => push_tool_use(id, name, "{}", out),
         BlockStart::Unknown(raw) => push_single_line(raw.get(), out),
     }
-}
-
-/// Raw JSON may hold line ends between its tokens; an event may not.
-fn push_single_line(json: &str, out: &mut Vec<u8>) {
-    out.extend(json.bytes().map(|it| match it {
-        b'\n' | b'\r' => b' ',
-        it => it,
-    }));
 }
 
 /// `id`, `type`, `role` and `model` of a message, without braces.

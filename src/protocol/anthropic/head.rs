@@ -51,6 +51,7 @@ pub struct RequestHead {
     /// The session of the client, where `metadata.user_id` tells.
     pub session: Option<String>,
     model_at: Range<usize>,
+    stream_at: Option<Range<usize>>,
     pin_at: Option<Range<usize>>,
     messages_at: Option<Range<usize>>,
 }
@@ -75,7 +76,8 @@ impl RequestHead {
         if body.get(messages.value.start) != Some(&b'[') {
             return Err(HeadError::Wrong("messages", "must be an array"));
         }
-        let stream = match one(body, &members, "stream")?.map(|m| text(body, &m.value)) {
+        let stream_at = one(body, &members, "stream")?.map(|m| m.value.clone());
+        let stream = match stream_at.as_ref().map(|at| text(body, at)) {
             None | Some(b"false" | b"null") => false,
             Some(b"true") => true,
             Some(_) => return Err(HeadError::Wrong("stream", "must be true or false")),
@@ -88,6 +90,7 @@ impl RequestHead {
             stream,
             session,
             model_at: model.value.clone(),
+            stream_at,
             pin_at: pin.as_ref().map(|(_, m)| m.key.start - 1..m.value.end),
             pin: pin.map(|(name, _)| name),
             messages_at: Some(messages.value.clone()),
@@ -97,23 +100,73 @@ impl RequestHead {
     /// The body for an Anthropic-type provider: `model` in place of the asked one, our own pin and the thinking that
     /// another dialect left behind cut out, every other byte as it was.
     pub fn rewritten(&self, body: &Bytes, model: &str) -> Bytes {
+        let asked_as_is = Rewrite {
+            model,
+            thinking: Thinking::Kept,
+            always_stream: false,
+        };
+        self.rewrite(body, &asked_as_is)
+    }
+
+    /// Like [`rewritten`](Self::rewritten), but all thinking of earlier turns is cut, whoever signed it: for a provider
+    /// that refuses to take it back.
+    pub fn without_thinking(&self, body: &Bytes, model: &str) -> Bytes {
+        let forgetful = Rewrite {
+            model,
+            thinking: Thinking::Cut,
+            always_stream: false,
+        };
+        self.rewrite(body, &forgetful)
+    }
+
+    /// The body for an Anthropic-type provider, with these changes and no others.
+    pub fn rewrite(&self, body: &Bytes, rewrite: &Rewrite<'_>) -> Bytes {
         let mut splice = Splice::default();
-        if model != self.model {
-            splice.replace(
-                self.model_at.clone(),
-                serde_json::Value::from(model).to_string(),
-            );
+        if rewrite.model != self.model {
+            let name = serde_json::Value::from(rewrite.model).to_string();
+            splice.replace(self.model_at.clone(), name);
         }
         if let Some(pin) = &self.pin_at {
             splice.cut(with_comma(body, pin.clone()));
         }
-        if memchr::memmem::find(body, envelope::PREFIX.as_bytes()).is_some()
-            && let Some(messages) = &self.messages_at
-        {
-            cut_envelopes(body, messages.start, &mut splice);
+        if rewrite.always_stream && !self.stream {
+            match &self.stream_at {
+                Some(at) => splice.replace(at.clone(), "true"),
+                None => {
+                    let after = self.model_at.end;
+                    splice.replace(after..after, ",\"stream\":true");
+                }
+            }
+        }
+        let may_cut = match rewrite.thinking {
+            Thinking::Kept => memchr::memmem::find(body, envelope::PREFIX.as_bytes()).is_some(),
+            Thinking::Cut => true,
+        };
+        if let (true, Some(messages)) = (may_cut, &self.messages_at) {
+            cut_thinking(body, messages.start, rewrite.thinking, &mut splice);
         }
         splice.apply(body)
     }
+}
+
+/// What changes in a body on its way to an Anthropic-type provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewrite<'a> {
+    /// The model to ask for.
+    pub model: &'a str,
+    /// What becomes of the thinking of earlier turns.
+    pub thinking: Thinking,
+    /// The provider only streams: ask for a stream whatever the client wants.
+    pub always_stream: bool,
+}
+
+/// What becomes of the thinking of earlier turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// It stays, but for that which another dialect left behind.
+    Kept,
+    /// All of it goes.
+    Cut,
 }
 
 /// The only member called `key`.
@@ -174,50 +227,72 @@ fn session_of(metadata: &[u8]) -> Option<String> {
     (!session.is_empty()).then(|| session.to_owned())
 }
 
-/// Cuts thinking blocks that carry our envelope. What cannot be walked is left for the provider to judge.
-fn cut_envelopes(body: &[u8], messages: usize, splice: &mut Splice) {
+/// Cuts thinking blocks: those that carry our envelope, or all of assistant turns. What cannot be walked is left for
+/// the provider to judge.
+fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut Splice) {
     let Ok((turns, _)) = scan::elements(body, messages) else {
         return;
     };
-    for turn in turns {
-        let Ok((members, _)) = scan::members(body, turn.start) else {
+    let mut emptied = vec![false; turns.len()];
+    for (turn, emptied) in turns.iter().zip(&mut emptied) {
+        let Some(blocks) = content_blocks(body, turn, thinking) else {
             continue;
         };
-        let Some(content) = members.iter().find(|m| text(body, &m.key) == b"content") else {
-            continue;
-        };
-        let Ok((blocks, _)) = scan::elements(body, content.value.start) else {
-            continue;
-        };
-        let ours = |block: &&Range<usize>| is_sealed(body, block);
-        let sealed: Vec<&Range<usize>> = blocks.iter().filter(ours).collect();
-        match (sealed.len(), blocks.len()) {
-            (0, _) => {}
-            // A turn without content is an error there, so the whole turn goes.
-            (cut, all) if cut == all => splice.cut(with_comma(body, turn)),
-            _ => cut_elements(body, &blocks, &sealed, splice),
+        let cut: Vec<bool> = blocks
+            .iter()
+            .map(|block| match thinking {
+                Thinking::Kept => is_sealed(body, block),
+                Thinking::Cut => is_thinking(body, block),
+            })
+            .collect();
+        // A turn without content is an error there, so the whole turn goes.
+        *emptied = !cut.is_empty() && cut.iter().all(|cut| *cut);
+        if !*emptied {
+            cut_elements(body, &blocks, &cut, splice);
         }
+    }
+    cut_elements(body, &turns, &emptied, splice);
+}
+
+/// The content blocks of a turn that may hold thinking to cut.
+fn content_blocks(
+    body: &[u8],
+    turn: &Range<usize>,
+    thinking: Thinking,
+) -> Option<Vec<Range<usize>>> {
+    let (members, _) = scan::members(body, turn.start).ok()?;
+    let member = |key: &[u8]| members.iter().find(|m| text(body, &m.key) == key);
+    if thinking == Thinking::Cut && text(body, &member(b"role")?.value) != b"\"assistant\"" {
+        return None;
+    }
+    let content = member(b"content")?;
+    let (blocks, _) = scan::elements(body, content.value.start).ok()?;
+    Some(blocks)
+}
+
+/// Cuts the elements of a list that are marked: each with the comma after it, or before it when none that stays
+/// follows.
+fn cut_elements(body: &[u8], all: &[Range<usize>], cut: &[bool], splice: &mut Splice) {
+    let last_kept = cut.iter().rposition(|cut| !cut);
+    let mut end_before = None;
+    for (at, (element, cut)) in all.iter().zip(cut).enumerate() {
+        if *cut && last_kept.is_some_and(|last| at < last) {
+            splice.cut(with_comma(body, element.clone()));
+        } else if *cut {
+            splice.cut(end_before.unwrap_or(element.start)..element.end);
+        }
+        end_before = Some(element.end);
     }
 }
 
-/// Cuts some, but not all, elements of a list: each with the comma after it, or before it when none that stays
-/// follows.
-fn cut_elements(body: &[u8], all: &[Range<usize>], cut: &[&Range<usize>], splice: &mut Splice) {
-    let last_kept = all.iter().rposition(|element| !cut.contains(&element));
-    for (i, element) in all.iter().enumerate() {
-        if !cut.contains(&element) {
-            continue;
-        }
-        if last_kept.is_some_and(|last| i < last) {
-            splice.cut(with_comma(body, element.clone()));
-        } else {
-            let before = i
-                .checked_sub(1)
-                .and_then(|i| all.get(i))
-                .map_or(element.start, |e| e.end);
-            splice.cut(before..element.end);
-        }
+fn is_thinking(body: &[u8], block: &Range<usize>) -> bool {
+    #[derive(Deserialize)]
+    struct Block {
+        #[serde(rename = "type")]
+        kind: String,
     }
+    let block = serde_json::from_slice::<Block>(text(body, block));
+    block.is_ok_and(|it| matches!(it.kind.as_str(), "thinking" | "redacted_thinking"))
 }
 
 fn is_sealed(body: &[u8], block: &Range<usize>) -> bool {

@@ -17,13 +17,19 @@ mod encode;
 mod error;
 mod tap;
 mod text;
+// Answers in the other form than asked for: a message as a stream, a stream as a message.
+mod raw_object;
+mod reassemble;
+mod reshape;
 
 pub use body::Assemble;
 pub use encode::{Encode, EncodeContext, PING};
 pub use error::{
-    coded_error_body, error_body, error_event, parse_error, status_and_type, translate_error,
-    type_for_status,
+    coded_error_body, error_body, error_event, is_signature_refusal, parse_error, status_and_type,
+    translate_error, type_for_status,
 };
-pub use head::{HeadError, RequestHead};
+pub use head::{HeadError, RequestHead, Rewrite, Thinking};
 pub use inbound::{count_tokens, messages};
+pub use reassemble::Reassemble;
+pub use reshape::stream_of;
 pub use tap::{BodyTap, StreamTap};

@@ -47,6 +47,14 @@ pub(crate) fn push_number(number: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends JSON text in one line: raw JSON may hold line ends between its tokens; an event may not.
+pub(crate) fn push_single_line(json: &str, out: &mut Vec<u8>) {
+    out.extend(json.bytes().map(|it| match it {
+        b'\n' | b'\r' => b' ',
+        it => it,
+    }));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
