@@ -111,9 +111,11 @@ impl Access {
     pub fn admit(&self) -> Result<(), Fault> {
         match self.verdict {
             Verdict::Open | Verdict::Granted { .. } => Ok(()),
+            // Claude Code 2.1.328 shows "Not logged in" instead of a message that contains `x-api-key`, which would
+            // hide the remedy.
             Verdict::Missing | Verdict::Wrong => Err(Fault::new(
                 FaultKind::Unauthenticated,
-                "invalid or missing gateway key; send it as x-api-key or as authorization: bearer",
+                "invalid or missing gateway key; give it to the client as its api key or auth token",
             )),
         }
     }

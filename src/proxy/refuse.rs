@@ -182,10 +182,12 @@ pub async fn plain(
     let (status, body) = match dialect {
         Dialect::Anthropic => {
             let (status, error_type) = anthropic::status_and_type(&fault.kind);
-            (
-                status,
-                anthropic::error_body(error_type, &fault.public, Some(id.as_str())),
-            )
+            let (text, id) = (&fault.public, Some(id.as_str()));
+            let body = match fault.code {
+                Some(code) => anthropic::coded_error_body(error_type, text, id, code),
+                None => anthropic::error_body(error_type, text, id),
+            };
+            (status, body)
         }
         Dialect::OpenAiChat => {
             let (status, error_type, code) = openai_chat::status_and_type(&fault.kind);

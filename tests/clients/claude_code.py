@@ -206,7 +206,9 @@ def cut_stream(kind, think):
         reply = claude.ask(plan)
         fine(reply)
         contains(reply.text, "All is well here, said the scripted provider.")
-        equal(len(bad.inference()), 1, "calls of the cutting one")
+        # Its circuit opens at the second error, so the client's repeat may still go there; the
+        # repeat is not a stream, so nothing of it is shown and the next provider answers.
+        assert len(bad.inference()) <= 2, f"{len(bad.inference())} calls of the cutting one"
         equal(len(well.inference()), 1, "calls of the well one")
 
 
@@ -311,7 +313,6 @@ def sub_agent(kind):
     task = {
         "description": "Look around",
         "prompt": "Go on. play:" + json.dumps(inner),
-        "subagent_type": "general-purpose",
         "run_in_background": False,
     }
     with ExitStack() as stack:

@@ -78,10 +78,25 @@ pub fn translate_error(error: &UpstreamError) -> (u16, &'static str, String) {
 
 /// An error body. `request_id` is ours, or the provider's where its answer is relayed.
 pub fn error_body(error_type: &str, message: &str, request_id: Option<&str>) -> Vec<u8> {
-    let mut body = serde_json::json!({
-        "type": "error",
-        "error": { "type": error_type, "message": message },
-    });
+    let error = serde_json::json!({ "type": error_type, "message": message });
+    in_envelope(&error, request_id)
+}
+
+/// An error body with a stable code in `error.details`, which clients match on: the tool runners of the vendor's SDKs
+/// fall back from threads to the full history on nothing else.
+pub fn coded_error_body(
+    error_type: &str,
+    message: &str,
+    request_id: Option<&str>,
+    code: &str,
+) -> Vec<u8> {
+    let details = serde_json::json!({ "error_code": code });
+    let error = serde_json::json!({ "type": error_type, "message": message, "details": details });
+    in_envelope(&error, request_id)
+}
+
+fn in_envelope(error: &Value, request_id: Option<&str>) -> Vec<u8> {
+    let mut body = serde_json::json!({ "type": "error", "error": error });
     if let (Some(id), Some(body)) = (request_id, body.as_object_mut()) {
         body.insert("request_id".to_owned(), Value::String(id.to_owned()));
     }

@@ -25,8 +25,8 @@ mod reshape;
 pub use body::Assemble;
 pub use encode::{Encode, EncodeContext, PING};
 pub use error::{
-    error_body, error_event, is_signature_refusal, parse_error, status_and_type, translate_error,
-    type_for_status,
+    coded_error_body, error_body, error_event, is_signature_refusal, parse_error, status_and_type,
+    translate_error, type_for_status,
 };
 pub use head::{HeadError, RequestHead, Rewrite, Thinking};
 pub use inbound::{count_tokens, messages};

@@ -61,6 +61,17 @@ fn an_error_of_ours_is_read_back_as_it_was_meant() {
 }
 
 #[test]
+fn a_code_of_ours_stands_where_clients_look_for_it() {
+    let code = "thread_unsupported_request";
+    let body = coded_error_body("invalid_request_error", "m", Some("req_1"), code);
+    assert_eq!(
+        String::from_utf8(body.clone()).unwrap(),
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"m","details":{"error_code":"thread_unsupported_request"}},"request_id":"req_1"}"#
+    );
+    assert_eq!(parse_error(Some(400), &body).code.as_deref(), Some(code));
+}
+
+#[test]
 fn the_vendors_error_code_is_kept() {
     let body = br#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"enforced_spend_limit_reached"}}}"#;
     let error = parse_error(Some(429), body);
