@@ -2,7 +2,7 @@
 //!
 //! | reading order | rooms |
 //! |---|---|
-//! | start | [`cli`], [`config`], [`runtime`] |
+//! | start | [`cli`], [`config`], [`demo`], [`runtime`] |
 //! | the trip | [`proxy`], over [`snapshot`] |
 //! | who may call | [`access`] |
 //! | where it goes | [`routing`], [`health`], [`credential`] |
@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod runtime;
 
 pub mod proxy;

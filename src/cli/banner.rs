@@ -5,11 +5,15 @@ use std::fmt::Write;
 use super::check::note_line;
 use super::output::{Style, columns};
 use crate::config::{Config, LogLevel, Provider, Source};
+use crate::demo;
 use crate::runtime::Prepared;
 
 /// The banner of a process that is about to serve.
 pub fn text(prepared: &Prepared, style: Style) -> String {
     let config = &prepared.snapshot.config;
+    if config.source == Source::Demo {
+        return demo::banner_text(&prepared.address.to_string());
+    }
     let mut text = String::new();
     let active = config
         .providers

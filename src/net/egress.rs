@@ -56,14 +56,15 @@ impl L4Connect for Tunnel {
 
 impl Tunnel {
     async fn http_connect<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut S) -> Result<()> {
-        let authority = match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
+        let authority = if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
         };
         let mut head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n");
         if let Some((name, password)) = &self.proxy.credentials {
             let token = base64(format!("{name}:{}", password.expose()).as_bytes());
-            head.push_str(&format!("proxy-authorization: Basic {token}\r\n"));
+            head = format!("{head}proxy-authorization: Basic {token}\r\n");
         }
         head.push_str("\r\n");
         socket
@@ -86,9 +87,10 @@ impl Tunnel {
                     .or_err(ErrorType::ConnectProxyFailure, "CONNECT")?,
             );
         }
-        match answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.0 200") {
-            true => Ok(()),
-            false => Error::e_explain(ErrorType::ConnectProxyFailure, "CONNECT was refused"),
+        if answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.0 200") {
+            Ok(())
+        } else {
+            Error::e_explain(ErrorType::ConnectProxyFailure, "CONNECT was refused")
         }
     }
 

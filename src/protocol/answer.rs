@@ -103,7 +103,7 @@ impl AnswerReader {
                 if !self.committed && !committed {
                     check_unseen(tap)?;
                 }
-                self.release(piece, committed)
+                self.release_events(piece, committed)
             }
             Machine::ToStream(translator) => {
                 let mut out = Vec::with_capacity(piece.len() + 256);
@@ -258,6 +258,31 @@ impl AnswerReader {
         Ok(None)
     }
 
+    /// Hands out whole events only: a ping or an error of ours must never land inside one. What follows the last
+    /// blank line waits for its rest.
+    fn release_events(
+        &mut self,
+        piece: Bytes,
+        committed: bool,
+    ) -> Result<Option<Bytes>, StreamError> {
+        if !self.committed && !committed {
+            return self.release(piece, false);
+        }
+        let Some(end) = last_blank_line(&self.held, &piece) else {
+            self.held.extend_from_slice(&piece);
+            return Ok(None);
+        };
+        self.committed = true;
+        if self.held.is_empty() && end == piece.len() {
+            return Ok(Some(piece));
+        }
+        let mut out = self.held.split();
+        out.extend_from_slice(piece.get(..end).unwrap_or_default());
+        self.held
+            .extend_from_slice(piece.get(end..).unwrap_or_default());
+        Ok(Some(out.freeze()))
+    }
+
     fn take(&mut self) -> Bytes {
         self.committed = true;
         self.held.split().freeze()
@@ -266,6 +291,32 @@ impl AnswerReader {
     fn rest(&mut self) -> Option<Bytes> {
         self.committed = true;
         (!self.held.is_empty()).then(|| self.held.split().freeze())
+    }
+}
+
+/// Where in `piece` the last blank line ends, `before` being what came before it. Line ends may be LF, CRLF or CR.
+fn last_blank_line(before: &[u8], piece: &[u8]) -> Option<usize> {
+    let at = |back: usize, end: usize| match end.checked_sub(back) {
+        Some(i) => piece.get(i),
+        None => before
+            .len()
+            .checked_sub(back - end)
+            .and_then(|i| before.get(i)),
+    };
+    let mut end = piece.len();
+    loop {
+        let newline = memchr::memrchr2(b'\n', b'\r', piece.get(..end)?)?;
+        end = newline + 1;
+        let blank = matches!(
+            (at(3, end), at(2, end), at(1, end)),
+            (_, Some(b'\n'), Some(b'\n'))
+                | (Some(b'\n'), Some(b'\r'), Some(b'\n'))
+                | (_, Some(b'\r'), Some(b'\r'))
+        );
+        if blank {
+            return Some(end);
+        }
+        end = newline;
     }
 }
 
@@ -300,5 +351,92 @@ fn whole(tap: &StreamTap) -> Result<(), StreamError> {
         Some(error) => Err(StreamError::Upstream(Box::new(error.clone()))),
         None if !tap.is_complete() => Err(StreamError::Truncated),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn blank_lines_in_all_line_ends_and_across_pieces() {
+        for (before, piece, end) in [
+            ("", "a\n\nb", Some(3)),
+            ("", "a\r\n\r\nb", Some(5)),
+            ("", "a\r\rb", Some(3)),
+            ("a\n", "\nb", Some(1)),
+            ("a\r\n", "\r\n", Some(2)),
+            ("a\r\n\r", "\n", Some(1)),
+            ("", "a\nb\r\nc", None),
+            ("", "", None),
+            ("a", "b", None),
+        ] {
+            assert_eq!(
+                last_blank_line(before.as_bytes(), piece.as_bytes()),
+                end,
+                "{before:?} {piece:?}"
+            );
+        }
+    }
+
+    const STREAM: &str = concat!(
+        "event: message_start\r\ndata: {\"type\":\"message_start\",\"message\":{}}\r\n\r\n",
+        ": a comment\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+
+    fn relayed(cuts: &[usize]) -> Vec<Bytes> {
+        let (mut reader, mut out, mut from) =
+            (AnswerReader::new(Reading::PassStream), Vec::new(), 0);
+        for cut in cuts.iter().copied().chain([STREAM.len()]) {
+            out.extend(reader.push(Bytes::from(&STREAM[from..cut])).unwrap());
+            from = cut;
+        }
+        out.extend(reader.finish().unwrap());
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_relays_the_same_bytes_in_whole_events(mut cuts in prop::collection::vec(0..STREAM.len(), 0..20)) {
+            cuts.sort_unstable();
+            let out = relayed(&cuts);
+            prop_assert_eq!(out.concat(), STREAM.as_bytes());
+            for piece in &out {
+                prop_assert!(piece.ends_with(b"\n\n") || piece.ends_with(b"\r\n\r\n"));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown_before_the_first_content() {
+        let mut reader = AnswerReader::new(Reading::PassStream);
+        let (before, content) = STREAM.split_at(STREAM.find("event: content_block_delta").unwrap());
+        assert_eq!(reader.push(Bytes::from(before)).unwrap(), None);
+        assert!(
+            reader
+                .push(Bytes::from(content))
+                .unwrap()
+                .unwrap()
+                .starts_with(b"event: message_start")
+        );
+    }
+
+    #[test]
+    fn an_answer_without_its_end_is_an_error() {
+        let mut reader = AnswerReader::new(Reading::PassStream);
+        reader
+            .push(Bytes::from(&STREAM[..STREAM.len() - 60]))
+            .unwrap();
+        assert_eq!(reader.finish().unwrap_err(), StreamError::Truncated);
+        let mut reader = AnswerReader::new(Reading::PassWhole);
+        reader
+            .push(Bytes::from_static(b"{\"type\":\"message\""))
+            .unwrap();
+        assert!(reader.finish().is_err());
     }
 }

@@ -81,6 +81,11 @@ pub fn elements(text: &[u8], start: usize) -> Result<(Vec<Range<usize>>, usize),
     }
 }
 
+/// Whether a value stands at `start`.
+pub fn is_value(text: &[u8], start: usize) -> bool {
+    value(text, start).is_ok()
+}
+
 /// Position of the first byte at or after `at` that is not white space.
 pub fn skip_space(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {

@@ -337,3 +337,6 @@ pub fn stream_from_body(
     translator.finish(out)?;
     Ok(translator.facts)
 }
+
+#[cfg(test)]
+mod tests;

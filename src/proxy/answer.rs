@@ -187,16 +187,17 @@ impl Incoming {
         }
         match &mut self.state {
             State::Reading(reader) => {
-                let mut out = match piece {
-                    Some(piece) => reader.push(piece),
-                    None => Ok(None),
-                };
-                if end && let Ok(first) = out {
-                    out = self.finish_reading().map(|rest| join(first, rest));
-                }
+                let out = piece.map_or(Ok(None), |piece| reader.push(piece));
                 match out {
                     Ok(out) => *body = out,
                     Err(error) => return self.stream_error(&error),
+                }
+                if end {
+                    // A broken end must not take the pieces before it along: it is met again in `close`.
+                    match self.finish_reading() {
+                        Ok(rest) => *body = join(body.take(), rest),
+                        Err(error) => self.note_stream_error(&error),
+                    }
                 }
             }
             State::Error(_, _, kept) => {
@@ -228,6 +229,7 @@ impl Incoming {
             return Ok(None);
         }
         match self.finish_reading() {
+            Ok(_) if self.fault.is_some() => Err(Error::new(ErrorType::Custom("bad answer"))),
             Ok(rest) => Ok(rest),
             Err(error) => self.stream_error(&error).map(|()| None),
         }
@@ -244,12 +246,16 @@ impl Incoming {
     }
 
     fn stream_error(&mut self, error: &StreamError) -> Result<()> {
+        self.note_stream_error(error);
+        Err(Error::new(ErrorType::Custom("bad answer")))
+    }
+
+    fn note_stream_error(&mut self, error: &StreamError) {
         let public = match error.upstream() {
             Some(upstream) => upstream.message.clone(),
             None => "the provider's answer broke off".to_owned(),
         };
         self.fail(Fault::new(error.fault_kind(), public).with_source(error));
-        Err(Error::new(ErrorType::Custom("bad answer")))
     }
 
     fn bad(&mut self, what: &'static str) -> Result<()> {

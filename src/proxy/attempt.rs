@@ -31,7 +31,7 @@ use crate::protocol::answer::Told;
 use crate::snapshot::Endpoint;
 
 /// Longest wait for an attempt whose answer is complete to hand its connection back to the pool.
-const TIDY_UP: Duration = Duration::from_millis(50);
+const TIDY_UP: Duration = Duration::from_millis(250);
 /// Tasks taken from an attempt in one go.
 const MAX_BATCH: usize = 1024;
 

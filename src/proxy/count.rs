@@ -218,9 +218,9 @@ async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<By
         match running.next().await {
             Progress::Broken => return None,
             Progress::Answer { pieces, end, .. } => {
-                pieces
-                    .iter()
-                    .for_each(|piece| answer.extend_from_slice(piece));
+                for piece in &pieces {
+                    answer.extend_from_slice(piece);
+                }
                 if MAX_ANSWER < answer.len() {
                     return None;
                 }

@@ -234,12 +234,19 @@ impl<'e, 's> Exchange<'e, 's> {
                 .keys
                 .next_usable()
                 .map(|at| at.saturating_duration_since(now));
-            let why = if endpoint.keys.all_benched() {
+            let dead = endpoint.keys.all_benched();
+            let why = if dead {
                 "all its keys were refused"
             } else {
                 "all its keys rest"
             };
-            self.skip(candidate, why.to_owned(), back_in);
+            let endpoint = endpoint.id().as_str().to_owned();
+            self.trail.skipped.push(Skip {
+                endpoint,
+                why: why.to_owned(),
+                back_in,
+                dead,
+            });
             return None;
         }
         match endpoint.health.admit(
@@ -471,6 +478,7 @@ impl<'e, 's> Exchange<'e, 's> {
             endpoint,
             why,
             back_in,
+            dead: false,
         });
     }
 
@@ -525,9 +533,10 @@ impl<'e, 's> Exchange<'e, 's> {
                 }
                 Err(_) => return None,
             };
-            let keys = match endpoint.keys.any_usable(now) {
-                true => Duration::ZERO,
-                false => endpoint.keys.next_usable()?.saturating_duration_since(now),
+            let keys = if endpoint.keys.any_usable(now) {
+                Duration::ZERO
+            } else {
+                endpoint.keys.next_usable()?.saturating_duration_since(now)
             };
             let wait = health.max(keys);
             (!wait.is_zero()).then_some(wait)

@@ -6,6 +6,7 @@ use pingora::http::ResponseHeader;
 use super::answer::visible;
 use super::choose::Candidate;
 use super::exchange::{End, Exchange};
+use super::judge;
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
 use crate::types::{Dialect, EndpointId};
@@ -16,6 +17,7 @@ const MAX_TRACE: usize = 2048;
 /// Marks the head of a provider's answer with our ids; its own `request-id` stays.
 pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut ResponseHeader) {
     let id = visible(exchange.request.id.as_str());
+    drop_quoted_keys(candidate, head);
     if !head.headers.contains_key("request-id") {
         let theirs = head.headers.get("x-request-id").cloned();
         let _ = head.insert_header("request-id", theirs.unwrap_or_else(|| id.clone()));
@@ -26,6 +28,20 @@ pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut 
     }
 }
 
+/// A provider that echoes our own key in a header must not teach it to the client.
+fn drop_quoted_keys(candidate: &Candidate, head: &mut ResponseHeader) {
+    let endpoint = &candidate.endpoint;
+    let quoting: Vec<HeaderName> = head
+        .headers
+        .iter()
+        .filter(|(_, value)| judge::quotes_a_key(endpoint, value.as_bytes()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in quoting {
+        head.remove_header(&name);
+    }
+}
+
 /// The headers that tell which provider answered and how often was tried; with `x-pointsman-debug: 1` also why.
 pub fn marks(
     exchange: &Exchange<'_, '_>,
@@ -33,7 +49,7 @@ pub fn marks(
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut marks = Vec::with_capacity(4);
     let mut mark = |name: &'static str, value: &str| {
-        marks.push((HeaderName::from_static(name), visible(value)))
+        marks.push((HeaderName::from_static(name), visible(value)));
     };
     if let Some(served) = served {
         mark("x-pointsman-provider", served.as_str());

@@ -1,9 +1,9 @@
 //! The door before Pingora's proxy: a cap on connections, a deadline for every request head, and an error in JSON for
 //! what is no HTTP.
 //!
-//! Two thin layers, because a connection is one thing for [`Cap`] (clear HTTP/1 or HTTP/2) and a row of requests for
-//! [`Front`]. Without them Pingora waits for ever for the first bytes of a connection, and for a minute for each later
-//! piece of a head.
+//! Two thin layers, because a connection is one thing for [`Cap`] (HTTP/1 or HTTP/2 in the clear) and a row of
+//! requests for [`Front`]. Without them Pingora waits for ever for the first bytes of a connection, and for a minute
+//! for each later piece of a head.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::ctx::Connection;
-use super::service::{Edge, Shared};
+use super::service::{Edge, H2_IDLE, Shared};
 use crate::protocol::anthropic;
 use crate::types::RequestId;
 
@@ -31,32 +31,41 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_LINE: usize = 8 * 1024;
 /// Most headers of a request.
 const MAX_HEADERS: usize = 200;
-/// Length of the HTTP/2 preface, which Pingora waits for without a limit.
-const PREFACE: usize = 24;
+/// What an HTTP/2 connection without TLS begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Caps connections and bounds the wait for their first bytes.
+/// Caps connections, and finds out which HTTP they speak.
 pub struct Cap {
-    front: Arc<Front>,
+    http1: Arc<Front>,
+    http2: Arc<Front>,
     shared: Arc<Shared>,
     open: AtomicUsize,
 }
 
-/// Owns the proxy of one listener.
+/// Owns the proxy of one listener, for one HTTP version.
 pub struct Front {
     proxy: Arc<HttpProxy<Edge>>,
     shared: Arc<Shared>,
+    options: HttpServerOptions,
 }
 
 impl Cap {
     /// The door of one listener.
-    pub fn new(proxy: Arc<HttpProxy<Edge>>, shared: Arc<Shared>) -> Self {
-        let front = Arc::new(Front {
-            proxy,
-            shared: Arc::clone(&shared),
-        });
+    pub fn new(proxy: &Arc<HttpProxy<Edge>>, shared: &Arc<Shared>) -> Self {
+        let front = |h2c: bool| {
+            let mut options = HttpServerOptions::default();
+            options.h2c = h2c;
+            options.h2_idle_timeout = Some(H2_IDLE);
+            Arc::new(Front {
+                proxy: Arc::clone(proxy),
+                shared: Arc::clone(shared),
+                options,
+            })
+        };
         Cap {
-            front,
-            shared,
+            http1: front(false),
+            http2: front(true),
+            shared: Arc::clone(shared),
             open: AtomicUsize::new(0),
         }
     }
@@ -77,36 +86,58 @@ impl ServerApp for Cap {
         mut stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let (most, patience) = limits(&self.shared);
+        let limits = Limits::of(&self.shared);
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let _place = Place(&self.open);
-        if most <= before {
+        if limits.connections <= before {
             let text = "too many connections; try again shortly";
             refuse(&mut stream, 503, "Service Unavailable", "api_error", text).await;
             return None;
         }
-        if stream.get_ssl_digest().is_none() {
-            let mut first = [0_u8; PREFACE];
-            // A peek, nothing is taken; an error shows again when the head is read.
-            tokio::time::timeout(patience, stream.try_peek(&mut first))
+        let is_http2 = match stream.get_ssl_digest() {
+            Some(_) => false, // told by ALPN
+            None => tokio::time::timeout(limits.patience, begins_as_http2(&mut stream))
                 .await
-                .ok()?
-                .ok();
-        }
-        self.front.process_new(stream, shutdown).await
+                .ok()??,
+        };
+        let front = if is_http2 { &self.http2 } else { &self.http1 };
+        front.process_new(stream, shutdown).await
     }
 
     async fn cleanup(&self) {
-        self.front.http_cleanup().await;
+        self.http1.http_cleanup().await;
     }
 }
 
-fn limits(shared: &Shared) -> (usize, Duration) {
-    let snapshot = shared.live.current();
-    (
-        snapshot.config.settings.max_connections,
-        snapshot.config.settings.client_read_timeout,
-    )
+/// Whether a connection begins with the preface of HTTP/2. Looks no further than it must: the shortest request is
+/// shorter than the preface, and Pingora would wait for the rest for ever. `None`: nothing came.
+async fn begins_as_http2(stream: &mut Stream) -> Option<bool> {
+    let mut seen = [0_u8; PREFACE.len()];
+    for length in 1..=PREFACE.len() {
+        let (now, wanted) = (seen.get_mut(..length)?, PREFACE.get(..length)?);
+        // A peek: what was read is put back.
+        stream.try_peek(now).await.ok()?;
+        if now != wanted {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+struct Limits {
+    connections: usize,
+    patience: Duration,
+}
+
+impl Limits {
+    fn of(shared: &Shared) -> Self {
+        let snapshot = shared.live.current();
+        let settings = &snapshot.config.settings;
+        Limits {
+            connections: settings.max_connections,
+            patience: settings.client_read_timeout,
+        }
+    }
 }
 
 #[async_trait]
@@ -119,7 +150,7 @@ impl HttpServerApp for Front {
         if !matches!(session, ServerSession::H1(_)) {
             return self.proxy.process_new_http(session, shutdown).await;
         }
-        let (_, patience) = limits(&self.shared);
+        let patience = Limits::of(&self.shared).patience;
         let known = session
             .take_connection_user_context()
             .and_then(|context| context.downcast::<Connection>().ok());
@@ -135,7 +166,7 @@ impl HttpServerApp for Front {
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
-        self.proxy.server_options.as_ref()
+        Some(&self.options)
     }
 
     async fn http_cleanup(&self) {
@@ -219,7 +250,7 @@ async fn read_head(stream: &mut Stream, head: &mut BytesMut) -> Option<usize> {
             return Some(from + at + 4);
         }
         looked = head.len();
-        // Binary noise and old-style line ends will never be a head.
+        // Binary noise will never be a head.
         if MAX_HEAD < looked || !head.first().is_some_and(u8::is_ascii_graphic) {
             return Some(looked);
         }
@@ -281,7 +312,7 @@ fn check_fields<'h>(lines: impl Iterator<Item = &'h [u8]>, needs_host: bool) -> 
             return bad("a header line has no colon");
         };
         let (name, value) = line.split_at(colon);
-        if name.is_empty() || !name.iter().all(|b| b.is_ascii_graphic()) {
+        if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
             return bad("a header name is malformed");
         }
         let value = value.get(1..).unwrap_or_default().trim_ascii();

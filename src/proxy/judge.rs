@@ -51,10 +51,38 @@ pub fn fault_of(case: &Case<'_>, refused: &Refused) -> Fault {
         );
         return fault.with_source(format!("status {status}"));
     }
-    let error = anthropic::parse_error(Some(status), &refused.body);
+    let mut error = anthropic::parse_error(Some(status), &refused.body);
+    error.message = without_keys(case.endpoint, &error.message);
     let kind = kind_of(case, status, &error, refused);
-    Fault::new(kind, error.message_for_anthropic())
-        .with_source(format!("status {status}: {}", error.message))
+    let source = format!("status {status}: {}", error.message);
+    Fault::new(kind, error.message_for_anthropic()).with_source(source)
+}
+
+/// A text of a provider without our own keys: some quote the key they refuse.
+pub fn without_keys(endpoint: &Endpoint, text: &str) -> String {
+    let mut text = text.to_owned();
+    for key in endpoint
+        .provider
+        .keys
+        .iter()
+        .filter(|key| !key.expose().is_empty())
+    {
+        if text.contains(key.expose()) {
+            text = text.replace(key.expose(), "***");
+        }
+    }
+    text
+}
+
+/// Whether a text holds one of our own keys.
+pub fn quotes_a_key(endpoint: &Endpoint, text: &[u8]) -> bool {
+    let quotes =
+        |key: &str| !key.is_empty() && memchr::memmem::find(text, key.as_bytes()).is_some();
+    endpoint
+        .provider
+        .keys
+        .iter()
+        .any(|key| quotes(key.expose()))
 }
 
 fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refused) -> FaultKind {
@@ -156,7 +184,7 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
             );
         }
         FaultKind::UpstreamTimeout(Timer::Deadline) => {
-            case.endpoint.health.note(&fault.to_string())
+            case.endpoint.health.note(&fault.to_string());
         }
         FaultKind::UpstreamStatus { .. }
         | FaultKind::UpstreamBadAnswer
@@ -203,10 +231,15 @@ pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
     } else {
         ""
     };
+    let detail: String = fault
+        .source
+        .iter()
+        .flat_map(|source| source.chars())
+        .take(MAX_DETAIL)
+        .collect();
     log::warn!(
-        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}"
+        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}, {detail}"
     );
-    log::debug!("error of provider {id}: {fault}");
     if let Some(cooldown) = counted.opened {
         log::warn!(
             "provider {id} marked unhealthy for {} s",

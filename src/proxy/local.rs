@@ -152,15 +152,14 @@ fn models(snapshot: &Snapshot, query: &str) -> Value {
 
 fn model(snapshot: &Snapshot, path: &str) -> Answer {
     let name = path.trim_start_matches("/v1/models/");
-    match admin::models(snapshot)
+    if let Some(model) = admin::models(snapshot)
         .iter()
         .find(|model| model.id == name)
     {
-        Some(model) => Ok((StatusCode::OK, Some(model_value(model)))),
-        None => {
-            let text = format!("model: {}", name.escape_debug());
-            Err(Fault::new(FaultKind::ModelNotFound, text))
-        }
+        Ok((StatusCode::OK, Some(model_value(model))))
+    } else {
+        let text = format!("model: {}", name.escape_debug());
+        Err(Fault::new(FaultKind::ModelNotFound, text))
     }
 }
 

@@ -8,10 +8,14 @@ use bytes::{Bytes, BytesMut};
 use http::Method;
 use http::header::HeaderMap;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType};
 
 use crate::config::Settings;
 use crate::error::{Fault, FaultKind};
 use crate::types::Dialect;
+
+/// Pingora's name for a chunked body that is none.
+const BAD_CHUNK: &str = "InvalidChunk";
 
 /// What a client may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,12 +214,21 @@ async fn next_piece(session: &mut Session, patience: Duration) -> Result<Option<
         tokio::time::timeout(patience, session.downstream_session.read_request_body()).await;
     match piece {
         Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => Err(left().with_source(error.etype().as_str())),
+        Ok(Err(error)) => Err(unreadable(&error)),
         Err(_) => Err(Fault::new(
             FaultKind::RequestTimeout,
             "the request body did not arrive in time",
         )),
     }
+}
+
+/// The client broke its own framing, or it broke off.
+fn unreadable(error: &Error) -> Fault {
+    if *error.etype() == ErrorType::Custom(BAD_CHUNK) {
+        let text = "transfer-encoding: the chunks of the request body are malformed";
+        return Fault::new(FaultKind::InvalidRequest, text);
+    }
+    left().with_source(error.etype().as_str())
 }
 
 async fn expect_continue(session: &mut Session) -> Result<(), Fault> {

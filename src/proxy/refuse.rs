@@ -9,8 +9,8 @@ use http::header::HeaderName;
 use super::answer::visible;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
-use super::finish;
 use super::trail::{Failed, Verdict};
+use super::{finish, judge};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::{anthropic, openai_chat};
 use crate::types::{Dialect, RequestId};
@@ -86,7 +86,11 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
     };
     let body = match failed.dialect {
         Dialect::Anthropic => {
-            for (name, value) in &refused.headers {
+            for (name, value) in refused
+                .headers
+                .iter()
+                .filter(|(_, value)| !quotes_a_key(exchange, &failed, value.as_bytes()))
+            {
                 if name == "request-id" {
                     head.remove_header("request-id");
                 }
@@ -121,25 +125,27 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
 
 /// A provider that quotes our own key in its error must not teach it to the client.
 fn without_our_keys(exchange: &Exchange<'_, '_>, failed: &Failed, body: Bytes) -> Bytes {
-    let endpoint = exchange
-        .snapshot
-        .active()
-        .find(|endpoint| *endpoint.id() == failed.endpoint);
-    let quotes =
-        |text: &str| !text.is_empty() && memchr::memmem::find(&body, text.as_bytes()).is_some();
-    let leaks = endpoint.is_some_and(|e| e.provider.keys.iter().any(|key| quotes(key.expose())));
-    if !leaks {
+    if !quotes_a_key(exchange, failed, &body) {
         return body;
     }
-    let error_type =
-        anthropic::type_for_status(failed.refused.as_ref().map_or(502, |r| r.status.as_u16()));
+    let status = failed
+        .refused
+        .as_ref()
+        .map_or(502, |refused| refused.status.as_u16());
     let text =
         "the provider refused the request; its message is withheld because it quotes a credential";
+    let error_type = anthropic::type_for_status(status);
     Bytes::from(anthropic::error_body(
         error_type,
         text,
         Some(exchange.request.id.as_str()),
     ))
+}
+
+fn quotes_a_key(exchange: &Exchange<'_, '_>, failed: &Failed, text: &[u8]) -> bool {
+    let mut active = exchange.snapshot.active();
+    let endpoint = active.find(|endpoint| *endpoint.id() == failed.endpoint);
+    endpoint.is_some_and(|endpoint| judge::quotes_a_key(endpoint, text))
 }
 
 /// The error event with which an open stream ends. Before any content only `overloaded_error` makes the client

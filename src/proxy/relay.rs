@@ -107,15 +107,17 @@ impl Exchange<'_, '_> {
         }
         if end {
             let closed = relay.running.attempt().incoming().close();
-            match closed {
-                Ok(rest) => pieces.extend(rest),
-                Err(_) => {
-                    // What was whole before the break still goes out; the break itself follows.
-                    if let Some(outcome) = self.show(candidate, relay, pieces, false).await {
-                        return Some(outcome);
-                    }
-                    return Some(self.broken(candidate, relay).await);
+            if let Ok(rest) = closed {
+                pieces.extend(rest);
+            } else {
+                // What came before the break still goes out, unless nothing has been shown: then another provider may
+                // serve as if nothing had happened.
+                if relay.committed
+                    && let Some(outcome) = self.show(candidate, relay, pieces, false).await
+                {
+                    return Some(outcome);
                 }
+                return Some(self.broken(candidate, relay).await);
             }
             let refused = relay.running.attempt().incoming().take_refused();
             if let Some(refused) = refused {

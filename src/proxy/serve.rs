@@ -23,7 +23,9 @@ pub async fn serve(edge: &Edge, session: &mut Session) {
     let id = RequestId::random();
     let snapshot = edge.shared.live.current();
     let settings = &snapshot.config.settings;
-    session.set_keepalive(Some(settings.keepalive_timeout.as_secs()));
+    if session.get_keepalive().is_some() {
+        session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
+    }
     let (method, path) = {
         let head = session.req_header();
         (head.method.clone(), head.uri.path().to_owned())
@@ -165,6 +167,9 @@ pub(super) async fn refuse_early(
         snapshot.config.settings.client_write_timeout,
     );
     let gone = fault.kind == FaultKind::Cancelled;
+    if gone {
+        client.session().set_keepalive(None);
+    }
     if !gone {
         let dialect = receive::dialect_of(path);
         if unread {

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use pingora::apps::HttpServerOptions;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::http::ServerSession;
@@ -28,7 +27,7 @@ use crate::snapshot::{Live, Snapshot};
 use crate::tokens::Counter;
 
 /// How long a client's HTTP/2 connection may idle.
-const H2_IDLE: Duration = Duration::from_secs(300);
+pub const H2_IDLE: Duration = Duration::from_secs(300);
 
 /// Puts a configuration that was written anew in force; the text tells what came of it.
 pub trait Reload: Send + Sync {
@@ -134,11 +133,7 @@ impl Edge {
             surface,
             is_loopback,
         };
-        let mut proxy = pingora::proxy::http_proxy(conf, edge);
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(H2_IDLE);
-        proxy.server_options = Some(options);
+        let proxy = pingora::proxy::http_proxy(conf, edge);
         let proxy = Arc::new(proxy);
         let _ = shared.app.set(Arc::downgrade(&proxy));
         proxy

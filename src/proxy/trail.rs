@@ -20,6 +20,8 @@ pub struct Skip {
     pub why: String,
     /// When it might serve again.
     pub back_in: Option<Duration>,
+    /// Every key of it was refused.
+    pub dead: bool,
 }
 
 impl Skip {
@@ -29,6 +31,7 @@ impl Skip {
             endpoint,
             why,
             back_in: None,
+            dead: false,
         }
     }
 }
@@ -93,7 +96,12 @@ impl Trail {
                 && self.skipped.is_empty()
                 && self.failed.iter().all(|f| matches(&f.fault.kind))
         };
-        if every(|kind| matches!(kind, FaultKind::UpstreamAuth { .. })) {
+        let refused_all = self
+            .failed
+            .iter()
+            .all(|f| matches!(f.fault.kind, FaultKind::UpstreamAuth { .. }));
+        let tried_any = !self.failed.is_empty() || !self.skipped.is_empty();
+        if tried_any && refused_all && self.skipped.iter().all(|skip| skip.dead) {
             let text = "every provider refused this gateway's own credentials; an operator must look at them";
             return Verdict::Ours(Fault::new(FaultKind::CredentialsDead, text), None);
         }

@@ -8,11 +8,12 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 
-use super::background::{Drain, Hangup, health_checks};
+use super::background::{Drain, Hangup, Simulated, health_checks};
 use super::listener::Bound;
 use super::reload::Reloader;
 use super::signals::Signals;
-use crate::config::{Config, LoadOptions};
+use crate::config::{Config, LoadOptions, Source};
+use crate::demo;
 use crate::proxy::{Cap, Edge, Shared, Surface};
 use crate::snapshot::{Live, Snapshot};
 use crate::telemetry::{self, Logs};
@@ -37,9 +38,18 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     let logs = telemetry::init(&config.settings.log).context("cannot set up logging")?;
     let main = Bound::bind(&config.settings.host, config.settings.port)?;
     let admin = config.admin.listen.as_deref().map(bind_admin).transpose()?;
+    let simulated = match config.source {
+        Source::Demo => Some(demo::Providers::bind().context("cannot bind the demo's providers")?),
+        Source::File(_) | Source::Environment => None,
+    };
+    let addresses = simulated.as_ref().map(demo::Providers::addresses);
+    let config = match addresses {
+        Some(addresses) => demo::config(addresses, &config),
+        None => config,
+    };
     let conf = server_conf(&config);
     let live = Arc::new(Live::new(config)?);
-    let reloader = Reloader::new(Arc::clone(&live), options);
+    let reloader = Reloader::new(Arc::clone(&live), options, addresses);
     let shared = Shared::new(Arc::clone(&live), Arc::new(reloader));
     let addresses = (main.address(), admin.as_ref().map(Bound::address));
 
@@ -57,7 +67,11 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     for (name, bound, surface) in doors {
         let Some(bound) = bound else { continue };
         let proxy = Edge::proxy(&shared, surface, bound.is_loopback(), &server.configuration);
-        server.add_service(bound.serve(name, Cap::new(proxy, Arc::clone(&shared))));
+        server.add_service(bound.serve(name, Cap::new(&proxy, &shared)));
+    }
+    if let Some(simulated) = simulated {
+        let simulated = Simulated::new(simulated);
+        server.add_service(background_service("simulated", simulated));
     }
     server.add_service(background_service("probes", health_checks(&shared)));
     let hangup = Hangup {

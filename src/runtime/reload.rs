@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::{ConfigFault, LoadOptions, load};
+use crate::config::{ConfigFault, LoadOptions, Source, load};
+use crate::demo;
 use crate::proxy::Reload;
 use crate::snapshot::{Live, Snapshot};
 
@@ -10,12 +11,17 @@ use crate::snapshot::{Live, Snapshot};
 pub struct Reloader {
     live: Arc<Live>,
     options: LoadOptions,
+    simulated: Option<demo::Addresses>,
 }
 
 impl Reloader {
     /// For the process that was started with `options`.
-    pub fn new(live: Arc<Live>, options: LoadOptions) -> Self {
-        Reloader { live, options }
+    pub fn new(live: Arc<Live>, options: LoadOptions, simulated: Option<demo::Addresses>) -> Self {
+        Reloader {
+            live,
+            options,
+            simulated,
+        }
     }
 }
 
@@ -23,6 +29,10 @@ impl Reload for Reloader {
     fn reload(&self) -> Result<Arc<Snapshot>, String> {
         let result = load(&self.options)
             .map_err(|faults| sentence(&faults))
+            .map(|config| match (&config.source, self.simulated) {
+                (Source::Demo, Some(addresses)) => demo::config(addresses, &config),
+                _ => config,
+            })
             .and_then(|config| self.live.replace(config).map_err(|error| error.to_string()));
         match &result {
             Ok(snapshot) => {
@@ -38,7 +48,7 @@ impl Reload for Reloader {
                 );
             }
             Err(why) => {
-                log::error!("configuration not reloaded, the old one stays in force: {why}")
+                log::error!("configuration not reloaded, the old one stays in force: {why}");
             }
         }
         result

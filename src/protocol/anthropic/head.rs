@@ -22,6 +22,9 @@ pub enum HeadError {
     /// Not JSON, or not an object.
     #[error("the request body is not valid JSON: {0}")]
     Json(#[from] ScanError),
+    /// JSON, but not an object.
+    #[error("the request body must be a JSON object")]
+    NotAnObject,
     /// Something follows the object.
     #[error("the request body is not valid JSON: text after the end at byte {0}")]
     Trailing(usize),
@@ -59,7 +62,11 @@ impl RequestHead {
         if let Err(error) = simdutf8::compat::from_utf8(body) {
             return Err(HeadError::Utf8(error.valid_up_to()));
         }
-        let (members, end) = scan::members(body, scan::skip_space(body, 0))?;
+        let start = scan::skip_space(body, 0);
+        if body.get(start).is_some_and(|first| *first != b'{') && scan::is_value(body, start) {
+            return Err(HeadError::NotAnObject);
+        }
+        let (members, end) = scan::members(body, start)?;
         let end = scan::skip_space(body, end);
         if end < body.len() {
             return Err(HeadError::Trailing(end));
@@ -192,9 +199,10 @@ fn model_name(body: &[u8], range: &Range<usize>) -> Result<String, HeadError> {
             "must be a name without control characters",
         ));
     }
-    match MAX_MODEL_BYTES < name.len() {
-        true => Err(HeadError::Wrong("model", "is longer than 256 bytes")),
-        false => Ok(name),
+    if MAX_MODEL_BYTES < name.len() {
+        Err(HeadError::Wrong("model", "is longer than 256 bytes"))
+    } else {
+        Ok(name)
     }
 }
 
@@ -480,10 +488,7 @@ mod tests {
                 "",
                 "the request body is not valid JSON: unexpected end at byte 0",
             ),
-            (
-                "[]",
-                "the request body is not valid JSON: unexpected character at byte 0",
-            ),
+            ("[]", "the request body must be a JSON object"),
             ("{\"messages\":[]}", "model: field required"),
             ("{\"model\":\"m\"}", "messages: field required"),
             ("{\"model\":1,\"messages\":[]}", "model: must be a string"),

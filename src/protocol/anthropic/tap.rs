@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::protocol::anthropic::error::parse_error;
 use crate::protocol::canonical::Usage;
@@ -165,9 +166,13 @@ struct Delta<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireUsage {
+    #[serde(deserialize_with = "count")]
     input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
     cache_creation_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
     cache_read_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count")]
     output_tokens: Option<u64>,
     output_tokens_details: Option<OutputDetails>,
 }
@@ -175,7 +180,21 @@ struct WireUsage {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct OutputDetails {
+    #[serde(deserialize_with = "count")]
     thinking_tokens: Option<u64>,
+}
+
+/// A count of tokens however it is written: `10.0` is ten, and what is no count at all is unknown. An odd number must
+/// not make an answer unreadable that the client can read.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be a count"
+    )]
+    let whole = |float: f64| (0.0..9e15).contains(&float).then_some(float as u64);
+    Ok(value.as_u64().or_else(|| value.as_f64().and_then(whole)))
 }
 
 impl WireUsage {

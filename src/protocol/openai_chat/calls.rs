@@ -46,7 +46,7 @@ impl Call {
 }
 
 /// What one piece says about its call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PieceHead<'a> {
     pub index: Option<u64>,
     pub id: Option<&'a str>,

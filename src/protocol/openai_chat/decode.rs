@@ -7,11 +7,14 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use crate::protocol::canonical::{Event, StopReason, ToolNames, Usage};
 use crate::protocol::frame::Frame;
 use crate::protocol::openai_chat::blocks::Blocks;
 use crate::protocol::openai_chat::calls::PieceHead;
 use crate::protocol::openai_chat::error::parse_error;
+use crate::protocol::openai_chat::finish::{Ending, Finish, read_finish};
 use crate::protocol::openai_chat::surrogate::{self, Joiner};
 use crate::protocol::openai_chat::template::{Channel, Template};
 use crate::protocol::openai_chat::think::{Piece, ThinkTag};
@@ -55,21 +58,9 @@ pub struct Decode {
     repaired: bool,
     /// The answer is a whole body.
     whole: bool,
-    finish: Option<Finish>,
-    refused: bool,
-    stop_sequence: Option<String>,
+    ending: Ending,
     stop_sequences: Vec<String>,
     usage: Option<Usage>,
-}
-
-/// A provider's word for why the answer ended, sorted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finish {
-    /// Done, or a word that we do not know.
-    Done,
-    Length,
-    Window,
-    Filter,
 }
 
 impl Decode {
@@ -84,9 +75,7 @@ impl Decode {
             thinking_joiner: Joiner::default(),
             repaired: false,
             whole: false,
-            finish: None,
-            refused: false,
-            stop_sequence: None,
+            ending: Ending::default(),
             stop_sequences: ctx.stop_sequences,
             usage: None,
         }
@@ -108,7 +97,7 @@ impl Decode {
     pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
         match self.phase {
             Phase::Done | Phase::Failed => Ok(()),
-            Phase::Streaming if self.finish.is_some() => self.complete(out),
+            Phase::Streaming if self.ending.finish.is_some() => self.complete(out),
             Phase::Waiting | Phase::Streaming => {
                 self.phase = Phase::Failed;
                 Err(StreamError::Truncated)
@@ -148,7 +137,7 @@ impl Decode {
 
     /// `[DONE]`: the end, unless nothing at all was said.
     fn done(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
-        let said = self.finish.is_some() || self.blocks.any() || self.think.holds();
+        let said = self.ending.finish.is_some() || self.blocks.any() || self.think.holds();
         if self.phase == Phase::Streaming && said {
             self.complete(out)
         } else {
@@ -161,10 +150,22 @@ impl Decode {
             return match channel {
                 Channel::Text => self.content(&text, out),
                 Channel::Thinking => self.thinking(&text, out),
-                Channel::Arguments(index) => self.arguments(index, None, None, &text, out),
+                Channel::Arguments(index) => {
+                    let piece = PieceHead {
+                        index,
+                        has_arguments: !text.is_empty(),
+                        ..PieceHead::default()
+                    };
+                    self.arguments(piece, &text, out)
+                }
             };
         }
-        if let Ok(chunk) = serde_json::from_slice::<wire::Chunk<'_>>(data) {
+        if !data.trim_ascii_start().starts_with(b"{") {
+            return Err(StreamError::Malformed("a chunk that is not a JSON object"));
+        }
+        if let Ok(text) = simdutf8::basic::from_utf8(data)
+            && let Ok(chunk) = serde_json::from_str::<wire::Chunk<'_>>(text)
+        {
             self.template.learn(data, &chunk);
             return self.chunk(chunk, data, out);
         }
@@ -184,13 +185,13 @@ impl Decode {
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
         let bare = chunk.choices.is_none() && chunk.usage.is_none();
-        if chunk.error.is_some()
+        if says_something(chunk.error)
             || chunk.object.get() == Some("error")
             || (bare && (chunk.message.is_some() || chunk.detail.is_some()))
         {
             return Err(Box::new(parse_error(None, data)).into());
         }
-        self.take_usage(&chunk);
+        self.take_usage(&chunk)?;
         let choices = chunk.choices.take().unwrap_or_default();
         for choice in choices.into_iter().filter(|it| it.index.or_zero() == 0) {
             if self.phase == Phase::Waiting {
@@ -205,19 +206,21 @@ impl Decode {
         Ok(())
     }
 
-    fn take_usage(&mut self, chunk: &wire::Chunk<'_>) {
-        let groq = || {
-            let extra: wire::GroqExtra<'_> = serde_json::from_str(chunk.x_groq?.get()).ok()?;
-            extra.usage
-        };
-        // The last count wins: some providers count on in every chunk.
-        if let Some(usage) = chunk
-            .usage
-            .or_else(groq)
-            .and_then(|it| canonical_usage(it.get()))
-        {
+    /// The last count wins: some providers count on in every chunk.
+    fn take_usage(&mut self, chunk: &wire::Chunk<'_>) -> Result<(), StreamError> {
+        let mut usage = chunk.usage;
+        if let Some(extra) = chunk.x_groq {
+            let extra: wire::GroqExtra<'_> = serde_json::from_str(extra.get()).unwrap_or_default();
+            if let Some(error) = extra.error.filter(|it| says_something(Some(it))) {
+                let body = format!("{{\"error\":{}}}", error.get());
+                return Err(Box::new(parse_error(None, body.as_bytes())).into());
+            }
+            usage = usage.or(extra.usage);
+        }
+        if let Some(usage) = usage.and_then(|it| canonical_usage(it.get())) {
             self.usage = Some(usage);
         }
+        Ok(())
     }
 
     fn choice(
@@ -225,7 +228,7 @@ impl Decode {
         choice: wire::Choice<'_>,
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
-        if let Some(error) = choice.error {
+        if let Some(error) = choice.error.filter(|it| says_something(Some(it))) {
             return Err(Box::new(parse_error(None, error.get().as_bytes())).into());
         }
         // Perplexity sends both: an empty `delta` in bodies, the message so far in streams.
@@ -242,15 +245,15 @@ impl Decode {
         };
         let finish = read_finish(reason)?;
         // Some providers repeat the reason; a plain end does not unsay a more telling one.
-        if self.finish.is_none() || finish != Finish::Done {
-            self.finish = Some(finish);
+        if self.ending.finish.is_none() || finish != Finish::Done {
+            self.ending.finish = Some(finish);
         }
         let met = [&choice.stop_reason, &choice.matched_stop]
             .into_iter()
             .find_map(wire::Text::get)
             .filter(|met| self.stop_sequences.iter().any(|it| it == met));
         if let Some(met) = met {
-            self.stop_sequence = Some(met.to_owned());
+            self.ending.stop_sequence = Some(met.to_owned());
         }
         Ok(())
     }
@@ -276,7 +279,7 @@ impl Decode {
             wire::Content::Parts(parts) => self.parts(parts, reasoning.is_empty(), out)?,
         }
         if let Some(refusal) = delta.refusal.get() {
-            self.refused = true;
+            self.ending.refused = true;
             self.content(refusal, out)?;
         }
         for call in delta.tool_calls.iter().flatten() {
@@ -310,7 +313,7 @@ impl Decode {
                 self.content(text, out)?;
             }
             if let Some(refusal) = part.refusal.get() {
-                self.refused = true;
+                self.ending.refused = true;
                 self.content(refusal, out)?;
             }
         }
@@ -358,7 +361,7 @@ impl Decode {
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
         let unescaped: wire::Text<'_>;
-        let arguments = match function.arguments.map(serde_json::value::RawValue::get) {
+        let arguments = match function.arguments.map(RawValue::get) {
             None => "",
             Some(raw) if raw.starts_with('"') => {
                 unescaped = serde_json::from_str(raw).unwrap_or_default();
@@ -367,25 +370,23 @@ impl Decode {
             // Old Ollama: the arguments themselves instead of a string that holds them.
             Some(raw) => raw,
         };
-        self.arguments(index, id, function.name.get(), arguments, out)
+        let piece = PieceHead {
+            index,
+            id,
+            name: function.name.get(),
+            has_arguments: !arguments.is_empty(),
+            whole: self.whole,
+        };
+        self.arguments(piece, arguments, out)
     }
 
     fn arguments(
         &mut self,
-        index: Option<u64>,
-        id: Option<&str>,
-        name: Option<&str>,
+        piece: PieceHead<'_>,
         arguments: &str,
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
         self.flush_think(out)?;
-        let piece = PieceHead {
-            index,
-            id,
-            name,
-            has_arguments: !arguments.is_empty(),
-            whole: self.whole,
-        };
         self.blocks.tool(piece, arguments, self.repaired, out)
     }
 
@@ -393,11 +394,11 @@ impl Decode {
         self.phase = Phase::Failed;
         self.flush_think(out)?;
         self.blocks.finish(out)?;
-        let stop = self.stop_reason();
+        let stop = self.ending.stop_reason(self.blocks.any_call());
         out.push(Event::Finish {
             stop,
             stop_sequence: match stop {
-                StopReason::StopSequence => self.stop_sequence.take(),
+                StopReason::StopSequence => self.ending.stop_sequence.take(),
                 _ => None,
             },
             usage: self.usage,
@@ -405,37 +406,9 @@ impl Decode {
         self.phase = Phase::Done;
         Ok(())
     }
-
-    fn stop_reason(&self) -> StopReason {
-        match self.finish {
-            Some(Finish::Length) => StopReason::MaxTokens,
-            Some(Finish::Window) => StopReason::ContextWindowExceeded,
-            Some(Finish::Filter) => StopReason::Refusal,
-            // What was called counts, not the word: Ollama says `stop`, others `tool_calls` without any.
-            Some(Finish::Done) | None if self.blocks.any_call() => StopReason::ToolUse,
-            Some(Finish::Done) | None if self.refused => StopReason::Refusal,
-            Some(Finish::Done) | None if self.stop_sequence.is_some() => StopReason::StopSequence,
-            Some(Finish::Done) | None => StopReason::EndTurn,
-        }
-    }
 }
 
-/// Sorts a `finish_reason`. Words that say the provider broke off are errors: the answer is not whole.
-fn read_finish(reason: &str) -> Result<Finish, StreamError> {
-    match reason {
-        "length" | "max_tokens" => Ok(Finish::Length),
-        "model_length" | "model_context_window_exceeded" => Ok(Finish::Window),
-        "content_filter" | "sensitive" | "refusal" => Ok(Finish::Filter),
-        "insufficient_system_resource" => Err(broken_off(reason, 529)),
-        "error" | "network_error" | "abort" => Err(broken_off(reason, 502)),
-        _ => Ok(Finish::Done),
-    }
-}
-
-fn broken_off(reason: &str, status: u16) -> StreamError {
-    let error = parse_error(
-        Some(status),
-        format!("the provider broke the answer off: {reason}").as_bytes(),
-    );
-    Box::new(error).into()
+/// Whether an `error` field is more than a placeholder.
+fn says_something(error: Option<&RawValue>) -> bool {
+    error.is_some_and(|it| !matches!(it.get(), "" | "\"\"" | "{}" | "[]" | "false"))
 }

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::error::FaultKind;
-use crate::protocol::upstream_error::{ErrorParts, UpstreamError};
+use crate::protocol::upstream_error::{ErrorParts, UpstreamError, parse_wait};
 
 /// Text of an error page that is kept, in characters: enough to recognise it, too little to flood a client.
 const MAX_RAW_CHARS: usize = 400;
@@ -67,9 +67,17 @@ fn from_object(mut error: serde_json::Map<String, Value>) -> ErrorParts {
         let raw = metadata.get("raw")?;
         words(raw).or_else(|| Some(raw.to_string()))
     });
+    // Google's `RetryInfo`.
+    let after = error
+        .get("details")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find_map(|it| parse_wait(it.get("retryDelay")?.as_str()?));
     ErrorParts {
         status,
         message,
+        after,
         error_type: error_type.filter(|it| it.parse::<u16>().is_err()),
         code,
         param: error.get("param").and_then(words),
@@ -140,7 +148,7 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
         UnknownPath => (404, bad, None),
         MethodNotAllowed(_) => (405, bad, None),
         ModelNotFound | UpstreamModelNotFound => (404, bad, Some("model_not_found")),
-        TooLarge => (413, bad, None),
+        TooLarge => (413, "request_too_large", None),
         RequestTimeout => (408, bad, None),
         Overloaded | NoEndpoint => (503, "server_error", None),
         Cancelled => (499, bad, None),

@@ -22,6 +22,7 @@ mod calls;
 mod decode;
 mod details;
 mod error;
+mod finish;
 mod surrogate;
 mod template;
 mod think;

@@ -3,9 +3,12 @@
 //! The chunks of one stream are alike but for the text that they add. So the last chunk that added nothing but text is
 //! remembered as what stood before the text and what stood after it. A chunk with the same head and tail, and between
 //! them the inside of a JSON string, parses to the same thing with another text: JSON is read from left to right, and
-//! the reader's state after the head is the same. Every other chunk is parsed as usual.
+//! the reader's state after the head is the same. Every other chunk is parsed as usual. OpenAI and Mistral pad their
+//! chunks with a string of varying length; it may differ as well.
 
 use std::borrow::Cow;
+
+use memchr::memchr2;
 
 use crate::protocol::openai_chat::wire_answer as wire;
 
@@ -24,8 +27,10 @@ pub(crate) enum Channel {
 pub(crate) struct Template {
     /// Up to and with the quote that opens the text; empty while nothing is remembered.
     head: Vec<u8>,
-    /// From the quote that closes the text.
+    /// From the quote that closes the text, to the end or to the quote that opens the padding.
     tail: Vec<u8>,
+    /// From the quote that closes the padding; empty when there is none.
+    end: Vec<u8>,
     channel: Channel,
 }
 
@@ -39,10 +44,16 @@ impl Template {
         let Some((head, tail)) = around(data, text) else {
             return;
         };
+        let padding = chunk.obfuscation.get().or(chunk.p.get());
+        let (tail, end) = padding
+            .and_then(|padding| around(tail, padding))
+            .unwrap_or((tail, &[]));
         self.channel = channel;
         self.head.extend_from_slice(head);
         self.tail.clear();
         self.tail.extend_from_slice(tail);
+        self.end.clear();
+        self.end.extend_from_slice(end);
     }
 
     /// The text of a chunk that is like the remembered one.
@@ -50,19 +61,39 @@ impl Template {
         if self.head.is_empty() {
             return None;
         }
-        let text = data.strip_prefix(&*self.head)?.strip_suffix(&*self.tail)?;
-        if text
-            .iter()
-            .all(|it| 0x20 <= *it && *it != b'"' && *it != b'\\')
-        {
+        let (text, rest) = string(data.strip_prefix(&*self.head)?)?;
+        let rest = rest.strip_prefix(&*self.tail)?;
+        if self.end.is_empty() {
+            if !rest.is_empty() {
+                return None;
+            }
+        } else {
+            let (padding, rest) = string(rest)?;
+            if rest != self.end || !padding.iter().all(u8::is_ascii_alphanumeric) {
+                return None;
+            }
+        }
+        if text.iter().all(|it| 0x20 <= *it && *it != b'\\') {
             let text = simdutf8::basic::from_utf8(text).ok()?;
             return Some((self.channel, Cow::Borrowed(text)));
         }
-        // With its quotes it is a JSON string, or the chunk is not alike after all.
         let open = self.head.len().checked_sub(1)?;
-        let quoted = data.get(open..data.len().checked_sub(self.tail.len())?.checked_add(1)?)?;
-        let text: String = serde_json::from_slice(quoted).ok()?;
+        let close = self.head.len().checked_add(text.len())?;
+        let text: String = serde_json::from_slice(data.get(open..=close)?).ok()?;
         Some((self.channel, Cow::Owned(text)))
+    }
+}
+
+/// Splits the inside of a JSON string from the quote that closes it and what follows.
+fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..)?;
+        let found = memchr2(b'"', b'\\', rest)?;
+        if rest.get(found) == Some(&b'"') {
+            return bytes.split_at_checked(at + found);
+        }
+        at += found + 2;
     }
 }
 
@@ -175,6 +206,26 @@ mod tests {
             read,
             Some((Channel::Arguments(Some(2)), "\":1}".to_owned()))
         );
+    }
+
+    #[test]
+    fn padding_may_differ() {
+        let template = learned(r#"{"choices":[{"delta":{"content":"a"}}],"obfuscation":"xyz"}"#);
+        let read = |data: &str| {
+            template
+                .read(data.as_bytes())
+                .map(|(_, it)| it.into_owned())
+        };
+        let like = r#"{"choices":[{"delta":{"content":"b\"c"}}],"obfuscation":"longer9"}"#;
+        assert_eq!(read(like).as_deref(), Some("b\"c"));
+        for unlike in [
+            r#"{"choices":[{"delta":{"content":"b"}}],"obfuscation":"x","error":{}}"#,
+            r#"{"choices":[{"delta":{"content":"b"}}],"obfuscation":"\"}"#,
+            r#"{"choices":[{"delta":{"content":"b"}}],"obfuscation":"x"}}"#,
+            r#"{"choices":[{"delta":{"content":"b"}}],"usage":{},"obfuscation":"x"}"#,
+        ] {
+            assert_eq!(read(unlike), None, "{unlike}");
+        }
     }
 
     #[test]

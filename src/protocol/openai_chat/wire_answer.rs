@@ -33,6 +33,12 @@ pub(crate) struct Chunk<'a> {
     pub message: Option<&'a RawValue>,
     #[serde(borrow)]
     pub detail: Option<&'a RawValue>,
+    /// OpenAI: padding against listeners who measure lengths.
+    #[serde(borrow)]
+    pub obfuscation: Text<'a>,
+    /// The same of Mistral.
+    #[serde(borrow)]
+    pub p: Text<'a>,
 }
 
 /// One of `n` alternatives.

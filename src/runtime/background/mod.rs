@@ -3,7 +3,9 @@
 mod drain;
 mod hangup;
 mod probe;
+mod simulated;
 
 pub use drain::Drain;
 pub use hangup::Hangup;
 pub use probe::health_checks;
+pub use simulated::Simulated;

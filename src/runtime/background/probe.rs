@@ -93,7 +93,7 @@ impl ServiceDiscovery for Known {
 fn backend(id: &EndpointId) -> Option<Backend> {
     let address = UnixAddress::from_pathname(format!("/endpoint/{id}")).ok()?;
     let mut backend = Backend {
-        addr: SocketAddr::Unix(address.into()),
+        addr: SocketAddr::Unix(address),
         weight: 1,
         ext: http::Extensions::new(),
     };
@@ -133,22 +133,21 @@ impl HealthCheck for Probes {
         let Some(wanted) = &endpoint.provider.probe else {
             return Ok(());
         };
-        let alive = match self.fresh(endpoint.id(), wanted.interval) {
-            Some(alive) => alive,
-            None => {
-                let finding = probe(&self.shared, &endpoint, &wanted.ask).await;
-                let alive = finding != Finding::Dead;
-                self.last
-                    .lock()
-                    .insert(endpoint.id().clone(), (Instant::now(), alive));
-                if finding == Finding::SignedIn {
-                    endpoint.keys.unbench();
-                }
-                if alive {
-                    endpoint.health.probed(Instant::now(), true);
-                }
-                alive
+        let alive = if let Some(alive) = self.fresh(endpoint.id(), wanted.interval) {
+            alive
+        } else {
+            let finding = probe(&self.shared, &endpoint, &wanted.ask).await;
+            let alive = finding != Finding::Dead;
+            self.last
+                .lock()
+                .insert(endpoint.id().clone(), (Instant::now(), alive));
+            if finding == Finding::SignedIn {
+                endpoint.keys.unbench();
             }
+            if alive {
+                endpoint.health.probed(Instant::now(), true);
+            }
+            alive
         };
         if alive {
             Ok(())

@@ -178,18 +178,13 @@ fn check(name: &str, message: &Value, said: &Said) {
         cache_creation: number("cache_creation_input_tokens"),
         output: number("output_tokens"),
     };
-    match &said.usage {
-        Some(usage) => assert_eq!(counted, *usage, "{name}"),
-        None => {
-            assert_eq!(counted.input, ESTIMATE, "{name}");
-            let shown = !said.text.is_empty() || !said.calls.is_empty();
-            assert_eq!(
-                0 < counted.output,
-                shown || !said.thinking.is_empty(),
-                "{name}"
-            );
-        }
+    if let Some(usage) = &said.usage {
+        assert_eq!(counted, *usage, "{name}");
+        return;
     }
+    assert_eq!(counted.input, ESTIMATE, "{name}: no estimate");
+    let shown = !said.text.is_empty() || !said.thinking.is_empty() || !said.calls.is_empty();
+    assert_eq!(0 < counted.output, shown, "{name}: no estimate");
 }
 
 #[test]

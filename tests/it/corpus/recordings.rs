@@ -34,24 +34,21 @@ pub fn answers(folder: &std::path::Path, done: &str) -> Answers {
     for path in paths {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let bytes = std::fs::read(&path).unwrap();
-        if name.ends_with(".req.json") {
-            continue;
-        }
-        if name.ends_with(".sse") {
-            found.streams.push((name, bytes));
-        } else if name.ends_with(".chunks.txt") {
-            let mut stream = String::new();
-            for line in String::from_utf8(bytes)
-                .unwrap()
-                .lines()
-                .filter(|it| !it.is_empty())
-            {
-                stream.push_str(&format!("data: {line}\n\n"));
+        let extension = path.extension().and_then(|it| it.to_str());
+        match extension {
+            Some("sse") => found.streams.push((name, bytes)),
+            Some("txt") => {
+                let chunks = String::from_utf8(bytes).unwrap();
+                let mut stream: String = chunks
+                    .lines()
+                    .filter(|it| !it.is_empty())
+                    .flat_map(|it| ["data: ", it, "\n\n"])
+                    .collect();
+                stream.push_str(done);
+                found.streams.push((name, stream.into_bytes()));
             }
-            stream.push_str(done);
-            found.streams.push((name, stream.into_bytes()));
-        } else if name.ends_with(".json") {
-            found.bodies.push((name, bytes));
+            Some("json") if !name.ends_with(".req.json") => found.bodies.push((name, bytes)),
+            _ => {}
         }
     }
     found
@@ -60,7 +57,7 @@ pub fn answers(folder: &std::path::Path, done: &str) -> Answers {
 /// Ways to cut `bytes` into pieces: by fixed lengths, byte for byte, and for short ones in two at every place.
 pub fn cuts(bytes: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
     const SHORT: usize = 2000;
-    let lengths = [1, 2, 3, 7, 64, 1000, 4096].into_iter();
+    let lengths = [1, 3, 64, 1000].into_iter();
     let places = if bytes.len() <= SHORT {
         0..bytes.len()
     } else {

@@ -120,7 +120,7 @@ fn streams() {
                 let message = serde_json::to_string_pretty(message).unwrap();
                 write!(text, "--- as a body\n{message}\n").unwrap();
             }
-            Err(error) => text.push_str(&format!("--- {}", describe(error))),
+            Err(error) => write!(text, "--- {}", describe(error)).unwrap(),
         }
         snapshot("stream", &name, &text);
     }

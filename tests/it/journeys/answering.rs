@@ -377,8 +377,13 @@ async fn broken_chunks_are_told_so_in_json() {
 
 /// Shorter than the preface of HTTP/2, which nobody may wait for.
 #[tokio::test]
-async fn short_requests_are_answered_at_once() {
+async fn a_short_request_is_answered_at_once() {
     is_not_http("NONSENSE\r\n\r\n").await;
+}
+
+/// Health checks of load balancers are like this; the end of the connection is the end of the answer for them.
+#[tokio::test]
+async fn clients_of_http_1_0_are_served_and_let_go() {
     let (_upstream, proxy) = one(&[]).await;
     for bytes in ["GET / HTTP/1.0\r\n\r\n", "HEAD / HTTP/1.0\r\n\r\n"] {
         let mut client = proxy.connect().await;

@@ -24,13 +24,16 @@ async fn pair(first: &Upstream, second: &Upstream) -> Proxy {
 #[tokio::test]
 async fn bytes_behind_an_answer_reach_nobody() {
     let evil = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4\r\n\r\nevil";
-    for act in [says("one").send(evil), streams("one").send(evil)] {
+    for (act, first) in [
+        (says("one").send(evil), ask("1")),
+        (streams("one").send(evil), ask_stream("1")),
+    ] {
         let upstream = Upstream::script([act, says("two"), says("three")]).await;
         let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
         let mut client = proxy.connect().await;
-        for body in [ask_stream("1"), ask("2"), ask("3")] {
+        for body in [first, ask("2"), ask("3")] {
             let reply = client.ask(Request::messages(body)).await;
-            assert_eq!(reply.status, 200);
+            assert_eq!(reply.status, 200, "{}", reply.text());
             assert!(!reply.text().contains("evil"), "{}", reply.text());
         }
         assert_eq!(

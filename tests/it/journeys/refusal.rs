@@ -25,7 +25,8 @@ async fn all_fail(acts: Vec<Act>) -> (Reply, Vec<Upstream>) {
         providers.push(Provider::anthropic(&name, &upstream.url()));
         upstreams.push(upstream);
     }
-    let proxy = Proxy::start(Setup::of(providers)).await;
+    let setup = Setup::of(providers).setting("max_retry_wait: 100ms");
+    let proxy = Proxy::start(setup).await;
     let reply = proxy
         .ask(Request::messages(ask("hi")).header("x-pointsman-debug", "1"))
         .await;

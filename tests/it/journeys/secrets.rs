@@ -98,18 +98,58 @@ async fn no_path_prints_a_key_even_at_debug() {
 
 #[tokio::test]
 async fn an_error_that_quotes_our_key_is_not_relayed() {
-    for status in [400, 500] {
-        let echo = error_body(
-            "invalid_request_error",
-            &format!("bad header x-api-key: {}", key_of("a")),
-        );
-        let upstream =
-            Upstream::always(Act::answer(status, &[("x-echo", &key_of("a"))], echo)).await;
-        let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
-        let reply = proxy.ask(Request::messages(ask("hi"))).await;
-        assert!(400 <= reply.status, "{}", reply.status);
-        is_clean(&reply.text());
-        is_clean(&String::from_utf8_lossy(&reply.head.bytes));
-        assert_eq!(reply.json()["type"], "error");
+    // Not every vendor's keys look like keys.
+    for key in ["sk-canary-a-0123456789abcdef", "0123456789canary89abcdef"] {
+        for status in [400, 500] {
+            let text = format!("bad header x-api-key: {key}");
+            let echo = Act::answer(status, &[], error_body("invalid_request_error", &text));
+            let (_upstream, proxy) = with_echo(echo, key).await;
+            let reply = proxy.ask(Request::messages(ask("hi"))).await;
+            assert!(400 <= reply.status, "{}", reply.status);
+            is_clean(&reply.text());
+            assert_eq!(reply.json()["type"], "error");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_header_that_quotes_our_key_is_not_relayed() {
+    let key = key_of("a");
+    for act in [
+        Act::answer(
+            400,
+            &[("x-echo", &key)],
+            error_body("invalid_request_error", "no"),
+        ),
+        Act::answer(200, &[("x-echo", &key)], message("yes")),
+    ] {
+        let (_upstream, proxy) = with_echo(act, &key).await;
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        is_clean(&String::from_utf8_lossy(&reply.head.bytes));
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_quotes_our_key_is_not_shown_to_operators_either() {
+    for key in ["sk-canary-a-0123456789abcdef", "0123456789canary89abcdef"] {
+        let text = format!("bad header x-api-key: {key}");
+        let echo = Act::answer(500, &[], error_body("api_error", &text));
+        let (_upstream, proxy) = with_echo(echo, key).await;
+        proxy.ask(Request::messages(ask("hi"))).await;
+        let providers = proxy.ask(Request::get("/providers")).await;
+        assert!(
+            providers.text().contains("last_error"),
+            "{}",
+            providers.text()
+        );
+        is_clean(&providers.text());
+    }
+}
+
+/// A proxy at its most talkative before a provider that answers with `act` and has this key.
+async fn with_echo(act: Act, key: &str) -> (Upstream, Proxy) {
+    let upstream = Upstream::always(act).await;
+    let provider = Provider::anthropic("a", &upstream.url()).keyed(&[key]);
+    let proxy = Proxy::start(Setup::of([provider]).setting("log_level: DEBUG")).await;
+    (upstream, proxy)
 }

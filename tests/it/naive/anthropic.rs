@@ -109,14 +109,13 @@ fn delta(what: &str, message: &mut Value, data: &Value, open: &mut Open) {
     assert_eq!(block["type"], kind, "{what}");
     let piece = delta[key].as_str().unwrap();
     assert!(!piece.is_empty(), "{what}: empty delta");
-    match key {
-        "partial_json" => open.json.push_str(piece),
-        _ => {
-            open.signed = key == "signature";
-            let text = format!("{}{piece}", block[key].as_str().unwrap());
-            block[key] = Value::String(text);
-        }
+    if key == "partial_json" {
+        open.json.push_str(piece);
+        return;
     }
+    open.signed = key == "signature";
+    let text = format!("{}{piece}", block[key].as_str().unwrap());
+    block[key] = Value::String(text);
 }
 
 fn merge(into: &mut Value, from: &Value) {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 /// What an answer says.
+#[expect(clippy::struct_excessive_bools, reason = "independent observations")]
 #[derive(Debug, Default)]
 pub struct Said {
     pub text: String,

@@ -71,6 +71,7 @@ enum Step {
 #[derive(Clone, Debug)]
 pub struct Act {
     pub(super) reading: Reading,
+    pub(super) on_reuse: bool,
     steps: Vec<Step>,
 }
 
@@ -79,6 +80,7 @@ impl Act {
     pub fn new() -> Act {
         Act {
             reading: Reading::Whole,
+            on_reuse: false,
             steps: Vec::new(),
         }
     }
@@ -87,6 +89,7 @@ impl Act {
     pub fn unread() -> Act {
         Act {
             reading: Reading::Nothing,
+            on_reuse: false,
             steps: Vec::new(),
         }
     }
@@ -121,6 +124,12 @@ impl Act {
     /// A whole event stream in one chunk.
     pub fn events(events: impl AsRef<[u8]>) -> Act {
         Act::stream().data(events).end()
+    }
+
+    /// Waits in the script for a request on a connection that has carried one before.
+    pub fn on_reuse(mut self) -> Act {
+        self.on_reuse = true;
+        self
     }
 
     /// Sends bytes as they are.

@@ -107,6 +107,11 @@ impl Upstream {
         Upstream::launch(VecDeque::new(), Some(act)).await
     }
 
+    /// Answers with these acts first and then always alike.
+    pub async fn first(acts: impl IntoIterator<Item = Act>, always: Act) -> Upstream {
+        Upstream::launch(acts.into_iter().collect(), Some(always)).await
+    }
+
     /// A provider that is not supposed to be asked.
     pub async fn silent() -> Upstream {
         Upstream::script([]).await
@@ -220,7 +225,10 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Shared>) {
                 ..Seen::default()
             };
             state.seen.push(seen);
-            let act = state.script.pop_front().or_else(|| state.always.clone());
+            let next = state.script.front();
+            let due = next.is_some_and(|act| !act.on_reuse || 0 < reused);
+            let scripted = if due { state.script.pop_front() } else { None };
+            let act = scripted.or_else(|| state.always.clone());
             let unscripted = || Act::answer(500, &[], r#"{"unscripted":"call"}"#);
             (state.seen.len() - 1, act.unwrap_or_else(unscripted))
         });

@@ -163,6 +163,14 @@ fn an_error_inside_a_stream_tells_its_own_status() {
     assert_eq!(parse_error(None, bare).http_status(), 500);
 }
 
+#[test]
+fn googles_retry_info_is_read() {
+    let body =
+        br#"{"error":{"code":429,"message":"m","details":[{"@type":"x"},{"retryDelay":"48s"}]}}"#;
+    let error = parse_error(Some(429), body);
+    assert_eq!(error.after, Some(std::time::Duration::from_secs(48)));
+}
+
 /// Every vendor's words for a prompt that is too long become the ones on which Claude Code compacts.
 #[test]
 fn too_long_a_prompt_is_said_in_claude_codes_words() {
@@ -188,6 +196,51 @@ fn too_long_a_prompt_is_said_in_claude_codes_words() {
         br#"{"error":{"message":"max_tokens is too large"}}"#,
     );
     assert_eq!(other.kind, ErrorKind::InvalidRequest);
+}
+
+#[test]
+fn every_fault_has_its_status_type_and_code() {
+    use FaultKind::*;
+    let bad = "invalid_request_error";
+    for (kind, status, error_type, code) in [
+        (InvalidRequest, 400, bad, None),
+        (Unauthenticated, 401, bad, Some("invalid_api_key")),
+        (Forbidden, 403, "insufficient_permissions", None),
+        (ModelNotFound, 404, bad, Some("model_not_found")),
+        (MethodNotAllowed("POST"), 405, bad, None),
+        (TooLarge, 413, "request_too_large", None),
+        (Overloaded, 503, "server_error", None),
+        (NoEndpoint, 503, "server_error", None),
+        (CredentialsDead, 502, "server_error", None),
+        (UpstreamRejected { status: 422 }, 422, bad, None),
+        (
+            UpstreamCredit { status: 402 },
+            429,
+            "insufficient_quota",
+            Some("insufficient_quota"),
+        ),
+        (
+            UpstreamLimited { after: None },
+            429,
+            "rate_limit_exceeded",
+            Some("rate_limit_exceeded"),
+        ),
+        (
+            UpstreamContextTooLong,
+            400,
+            bad,
+            Some("context_length_exceeded"),
+        ),
+        (UpstreamBadAnswer, 502, "server_error", None),
+        (Internal, 500, "server_error", None),
+    ] {
+        assert_eq!(
+            status_and_type(&kind),
+            (status, error_type, code),
+            "{}",
+            kind.label()
+        );
+    }
 }
 
 #[test]

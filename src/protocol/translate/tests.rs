@@ -1,0 +1,182 @@
+use super::*;
+use crate::protocol::frame::limit::{MAX_HELD_BYTES, MAX_TOOL_CALLS};
+
+fn translator() -> StreamTranslator {
+    StreamTranslator::new(AnswerContext {
+        message_id: "msg_1".to_owned(),
+        ..AnswerContext::default()
+    })
+}
+
+fn chunk(delta: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n")
+}
+
+/// Pushes chunks one by one; `None` while no content was reported.
+fn content_after(chunks: &[&str]) -> Option<usize> {
+    let mut translator = translator();
+    chunks.iter().position(|it| {
+        translator.push(it.as_bytes(), &mut Vec::new()).unwrap();
+        translator.has_content()
+    })
+}
+
+#[test]
+fn the_commit_point_is_the_first_thing_a_reader_sees() {
+    let role = &chunk(r#"{"role":"assistant","content":""}"#);
+    let nothing = &chunk(r#"{"content":null,"reasoning_content":""}"#);
+    let filter = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\n\n";
+    for content in [
+        r#"{"content":"a"}"#,
+        r#"{"content":"\n\nx"}"#,
+        r#"{"reasoning":"a"}"#,
+        r#"{"refusal":"a"}"#,
+        r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"n","arguments":""}}]}"#,
+    ] {
+        let content = &chunk(content);
+        let all = [
+            ": comment\n\n",
+            filter,
+            role,
+            nothing,
+            usage,
+            content.as_str(),
+        ];
+        assert_eq!(content_after(&all), Some(5), "{content}");
+    }
+    // Spaces may be the beginning of a thinking tag; the end of an empty answer is content as well.
+    assert_eq!(content_after(&[role, &chunk(r#"{"content":"\n"}"#)]), None);
+    let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    assert_eq!(
+        content_after(&[role, stop, usage, "data: [DONE]\n\n"]),
+        Some(3)
+    );
+}
+
+#[test]
+fn an_error_before_content_leaves_the_commit_open() {
+    let mut translator = translator();
+    let mut out = Vec::new();
+    let role = chunk(r#"{"role":"assistant"}"#);
+    translator.push(role.as_bytes(), &mut out).unwrap();
+    let error = b"data: {\"error\":{\"message\":\"Overloaded\",\"code\":529}}\n\n";
+    let error = translator.push(error, &mut out).unwrap_err();
+    assert!(error.upstream().is_some());
+    assert!(!translator.has_content() && !translator.is_complete());
+    // Whatever follows is ignored, and the end does not fake one.
+    let length = out.len();
+    translator
+        .push(chunk(r#"{"content":"a"}"#).as_bytes(), &mut out)
+        .unwrap();
+    translator.finish(&mut out).unwrap();
+    assert!(!translator.is_complete());
+    assert_eq!(out.len(), length);
+}
+
+#[test]
+fn placeholders_of_errors_are_none_and_groqs_is_one() {
+    let with = |extra: &str| {
+        let data =
+            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}],{extra}}}\n\n");
+        translator().push(data.as_bytes(), &mut Vec::new())
+    };
+    for nothing in ["null", "\"\"", "{}", "false"] {
+        assert_eq!(with(&format!("\"error\":{nothing}")), Ok(()), "{nothing}");
+        assert_eq!(
+            with(&format!("\"x_groq\":{{\"error\":{nothing}}}")),
+            Ok(()),
+            "{nothing}"
+        );
+    }
+    let error = with("\"x_groq\":{\"error\":\"over capacity\"}").unwrap_err();
+    assert_eq!(error.upstream().unwrap().message, "over capacity");
+}
+
+#[test]
+fn what_is_no_object_is_malformed() {
+    for data in ["[]", "[{\"choices\":[]}]", "null", "\"text\"", "7", "ping"] {
+        let frame = format!("data: {data}\n\n");
+        let given = translator().push(frame.as_bytes(), &mut Vec::new());
+        assert!(matches!(given, Err(StreamError::Malformed(_))), "{data}");
+    }
+}
+
+#[test]
+fn usage_is_known_before_the_end() {
+    let mut translator = translator();
+    let usage =
+        b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\n";
+    translator.push(usage, &mut Vec::new()).unwrap();
+    assert_eq!(
+        translator.usage().map(|it| (it.input, it.output)),
+        Some((3, 4))
+    );
+    assert_eq!(translator.stop_reason(), None);
+}
+
+#[test]
+fn a_flood_of_calls_is_refused() {
+    let mut translator = translator();
+    let mut out = Vec::new();
+    let mut last = Ok(());
+    for index in 0..=MAX_TOOL_CALLS {
+        assert_eq!(last, Ok(()));
+        let call = format!(
+            r#"{{"tool_calls":[{{"index":{index},"id":"call_{index:09}","function":{{"name":"n","arguments":"{{}}"}}}}]}}"#
+        );
+        last = translator.push(chunk(&call).as_bytes(), &mut out);
+    }
+    assert_eq!(last, Err(StreamError::TooMuch("tool calls")));
+}
+
+#[test]
+fn what_waits_for_an_open_call_is_bounded() {
+    let mut translator = translator();
+    let mut out = Vec::new();
+    let open = r#"{"tool_calls":[{"index":0,"id":"call_000000","function":{"name":"n","arguments":"{"}}]}"#;
+    translator.push(chunk(open).as_bytes(), &mut out).unwrap();
+    let text = chunk(&format!(
+        "{{\"content\":\"{}\"}}",
+        "x".repeat(MAX_HELD_BYTES / 4)
+    ));
+    for _ in 0..4 {
+        translator.push(text.as_bytes(), &mut out).unwrap();
+    }
+    assert!(out.len() < 1000);
+    let given = translator.push(chunk(r#"{"content":"y"}"#).as_bytes(), &mut out);
+    assert_eq!(given, Err(StreamError::TooMuch("interleaved tool calls")));
+}
+
+#[test]
+fn an_event_without_end_is_refused() {
+    let mut translator = translator();
+    let part = "x".repeat(1 << 20);
+    let given: Result<(), StreamError> =
+        (0..6).try_for_each(|_| translator.push(part.as_bytes(), &mut Vec::new()));
+    assert!(matches!(given, Err(StreamError::Frame(_))));
+}
+
+#[test]
+fn a_call_that_goes_on_after_it_was_closed_is_a_fault() {
+    let mut translator = translator();
+    let mut out = Vec::new();
+    let whole = r#"{"tool_calls":[{"index":0,"id":"call_000000","function":{"name":"n","arguments":"{}"}}]}"#;
+    let space = r#"{"tool_calls":[{"index":0,"function":{"arguments":" \n"}}]}"#;
+    let more = r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}"#;
+    for good in [whole, r#"{"content":"text"}"#, space] {
+        translator.push(chunk(good).as_bytes(), &mut out).unwrap();
+    }
+    let given = translator.push(chunk(more).as_bytes(), &mut out);
+    assert!(matches!(given, Err(StreamError::Malformed(_))));
+}
+
+#[test]
+fn deep_nesting_is_refused_or_skipped_but_never_followed() {
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    for field in ["content", "ignored", "reasoning_details"] {
+        let mut translator = translator();
+        let data = chunk(&format!("{{\"{field}\":{deep}}}"));
+        let _either_way = translator.push(data.as_bytes(), &mut Vec::new());
+    }
+}
