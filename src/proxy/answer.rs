@@ -302,15 +302,19 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
         }
         Shape::Same { stream: true } if json => (true, Reading::StreamFromWhole),
         Shape::Same { stream: false } if events => (false, Reading::WholeFromStream),
-        Shape::Translated { stream, context } if events || json => match stream {
-            true => (true, Reading::ToStream(context)),
-            false => (false, Reading::ToWhole(context)),
-        },
+        Shape::Translated { stream, context } if events || json => {
+            if stream {
+                (true, Reading::ToStream(context))
+            } else {
+                (false, Reading::ToWhole(context))
+            }
+        }
         Shape::Same { .. } | Shape::Translated { .. } => return Ok(None),
     };
-    let ours = match stream {
-        true => "text/event-stream; charset=utf-8",
-        false => "application/json",
+    let ours = if stream {
+        "text/event-stream; charset=utf-8"
+    } else {
+        "application/json"
     };
     head.insert_header("content-type", ours)?;
     Ok(Some(reading))

@@ -130,12 +130,10 @@ impl RequestHead {
             splice.cut(with_comma(body, pin.clone()));
         }
         if rewrite.always_stream && !self.stream {
+            let after = self.model_at.end;
             match &self.stream_at {
                 Some(at) => splice.replace(at.clone(), "true"),
-                None => {
-                    let after = self.model_at.end;
-                    splice.replace(after..after, ",\"stream\":true");
-                }
+                None => splice.replace(after..after, ",\"stream\":true"),
             }
         }
         let may_cut = match rewrite.thinking {

@@ -41,13 +41,11 @@ impl RawObject {
 
     /// Sets a member to a value, which must be JSON text. Returns the value that stood there; a new member goes last.
     pub fn set(&mut self, key: &str, value: impl Into<Box<str>>) -> Option<Box<str>> {
-        match self.members.iter_mut().find(|(name, _)| name == key) {
-            Some((_, old)) => Some(std::mem::replace(old, value.into())),
-            None => {
-                self.members.push((key.to_owned(), value.into()));
-                None
-            }
+        if let Some((_, old)) = self.members.iter_mut().find(|(name, _)| name == key) {
+            return Some(std::mem::replace(old, value.into()));
         }
+        self.members.push((key.to_owned(), value.into()));
+        None
     }
 
     /// Overwrites members with those of `other`. A null says nothing and leaves what is known.

@@ -34,7 +34,8 @@ struct Gathered {
 #[derive(Debug)]
 struct Block {
     index: Option<String>,
-    block: RawObject,
+    /// As it opened, but for fields that a delta replaced.
+    opened: RawObject,
     /// Strings that grow, by the name of their field, still escaped and without quotes.
     grown: Vec<(String, String)>,
     /// Text of a tool's input.
@@ -123,12 +124,12 @@ impl Gathered {
 
     fn block_start(&mut self, event: &RawObject) -> Result<(), StreamError> {
         self.close();
-        let block = event
+        let opened = event
             .object("content_block")
             .ok_or(StreamError::Malformed("a block that is no object"))?;
         self.open = Some(Block {
             index: event.get("index").map(str::to_owned),
-            block,
+            opened,
             grown: Vec::new(),
             input: String::new(),
             citations: String::new(),
@@ -231,12 +232,12 @@ impl Block {
                 for (key, value) in delta.members().filter(|(key, _)| *key != "type") {
                     match inside_quotes(value) {
                         Some(piece) => self.grow(key, piece),
-                        None => drop(self.block.set(key, value)),
+                        None => drop(self.opened.set(key, value)),
                     }
                 }
             }
         }
-        if self.grown.len() + self.block.len() <= MAX_MEMBERS {
+        if self.grown.len() + self.opened.len() <= MAX_MEMBERS {
             Ok(())
         } else {
             Err(StreamError::TooMuch("fields of a block"))
@@ -249,7 +250,7 @@ impl Block {
             return;
         }
         let begun = self
-            .block
+            .opened
             .get(key)
             .and_then(inside_quotes)
             .unwrap_or_default();
@@ -257,7 +258,7 @@ impl Block {
     }
 
     fn into_block(self) -> RawObject {
-        let mut block = self.block;
+        let mut block = self.opened;
         for (key, text) in self.grown {
             block.set(&key, format!("\"{text}\""));
         }
