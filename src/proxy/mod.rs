@@ -2,7 +2,7 @@
 //!
 //! | stage | file | what may fail | what is recorded |
 //! |---|---|---|---|
-//! | connection, head | `front` | cap, deadline, malformed head | – |
+//! | connection, head | `front`, `request_head` | cap, deadline, malformed head | – |
 //! | call, key | `serve` | 404, 405, 401, 403 | access line |
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
 //! | route, order | `choose` | 404 | skips in the trail |
@@ -31,6 +31,7 @@ mod profile;
 mod receive;
 mod refuse;
 mod relay;
+mod request_head;
 mod send;
 mod serve;
 mod service;
