@@ -60,11 +60,14 @@ pub struct Request {
 impl Request {
     /// The deadline of a request: ours, or a little before the client's own.
     pub fn deadline(headers: &HeaderMap, ours: Duration) -> Duration {
-        let client = headers
-            .get("x-stainless-timeout")
-            .and_then(|value| value.to_str().ok());
-        let client = client.and_then(|text| text.trim().parse::<f64>().ok());
-        match client.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        // Some clients send a word in the first and the number in the second.
+        let client = ["x-stainless-timeout", "x-stainless-read-timeout"]
+            .iter()
+            .find_map(|name| {
+                let seconds: f64 = headers.get(*name)?.to_str().ok()?.trim().parse().ok()?;
+                Duration::try_from_secs_f64(seconds).ok()
+            });
+        match client {
             Some(client) => ours
                 .min(client.saturating_sub(BEFORE_CLIENTS_DEADLINE))
                 .max(MIN_DEADLINE),
@@ -157,7 +160,7 @@ impl<'e, 's> Exchange<'e, 's> {
         };
         self.route = choice.route;
         self.trail.skipped = choice.skipped;
-        let candidates = choice.candidates;
+        let candidates = self.steered(choice.candidates);
         let permanent = self.trail.skipped.len();
         if let Some(end) = self.try_all(&candidates, false).await {
             return end;
@@ -178,6 +181,17 @@ impl<'e, 's> Exchange<'e, 's> {
             }
         }
         refuse::with_verdict(self, candidates.len() + permanent).await
+    }
+
+    /// A session whose last answer broke off is kept from where that happened, while there is another endpoint.
+    fn steered(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let session = self.request.session.as_deref();
+        let steering = &self.edge.shared.steering;
+        if let Some(avoided) = session.and_then(|session| steering.avoids(session, Instant::now()))
+        {
+            candidates.sort_by_key(|candidate| *candidate.endpoint.id() == avoided);
+        }
+        candidates
     }
 
     /// Tries the candidates in order. `repeat`: only those that asked for patience.
@@ -302,6 +316,10 @@ impl<'e, 's> Exchange<'e, 's> {
                 Outcome::Left => return Ok(End::Left),
                 Outcome::Cut(fault) => {
                     judge::judge(&self.case(candidate, key), &fault);
+                    if let Some(session) = &self.request.session {
+                        let steering = &self.edge.shared.steering;
+                        steering.broke(session, endpoint.id(), Instant::now());
+                    }
                     return Ok(End::Cut(fault));
                 }
                 Outcome::Failed(fault, refused) => (fault, refused),
@@ -558,4 +576,33 @@ impl<'e, 's> Exchange<'e, 's> {
 
 fn window(candidate: &Candidate) -> Option<u64> {
     candidate.endpoint.facts(candidate.model.as_str())?.context
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deadline(lines: &[(&'static str, &'static str)]) -> u64 {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
+        Request::deadline(&headers, Duration::from_secs(600)).as_secs()
+    }
+
+    #[test]
+    fn the_clients_own_deadline_is_met_a_little_early() {
+        assert_eq!(deadline(&[]), 600);
+        assert_eq!(deadline(&[("x-stainless-timeout", "60")]), 55);
+        assert_eq!(deadline(&[("x-stainless-timeout", "900")]), 600);
+        assert_eq!(deadline(&[("x-stainless-timeout", "2")]), 1);
+        for odd in ["NOT_GIVEN", "-1", "NaN", "inf", ""] {
+            assert_eq!(deadline(&[("x-stainless-timeout", odd)]), 600, "{odd}");
+        }
+        let python = [
+            ("x-stainless-timeout", "NOT_GIVEN"),
+            ("x-stainless-read-timeout", "30"),
+        ];
+        assert_eq!(deadline(&python), 25);
+    }
 }
