@@ -426,15 +426,7 @@ impl<'e, 's> Exchange<'e, 's> {
         let stream = self.request.head.stream;
         let same = endpoint.dialect == Dialect::Anthropic;
         let (body, shape) = match endpoint.dialect {
-            Dialect::Anthropic => {
-                let rewrite = Rewrite {
-                    model: candidate.model.as_str(),
-                    thinking,
-                    always_stream: endpoint.provider.stream_only,
-                };
-                let (head, body) = (&self.request.head, &self.request.body.bytes);
-                (head.rewrite(body, &rewrite), Shape::Same { stream })
-            }
+            Dialect::Anthropic => (self.rewritten(candidate, thinking), Shape::Same { stream }),
             Dialect::OpenAiChat => self.translated(candidate)?,
         };
         let mut headers = send::headers(
@@ -464,6 +456,16 @@ impl<'e, 's> Exchange<'e, 's> {
             body,
         };
         Ok((outgoing, Expect { shape }))
+    }
+
+    fn rewritten(&self, candidate: &Candidate, thinking: Thinking) -> Bytes {
+        let rewrite = Rewrite {
+            model: candidate.model.as_str(),
+            thinking,
+            always_stream: candidate.endpoint.provider.stream_only,
+        };
+        let (head, body) = (&self.request.head, &self.request.body.bytes);
+        head.rewrite(body, &rewrite)
     }
 
     fn translated(&mut self, candidate: &Candidate) -> Result<(Bytes, Shape), Fault> {
