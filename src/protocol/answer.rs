@@ -116,18 +116,34 @@ impl AnswerReader {
                 self.held.extend_from_slice(&piece);
                 Ok((MAX_WHOLE_BYTES < self.held.len()).then(|| self.take()))
             }
-            Machine::ToWhole(translator) => translator.push(&piece).map(|()| None),
+            Machine::ToWhole(translator) => {
+                translator.push(&piece)?;
+                self.finish_if_complete()
+            }
             Machine::StreamFromWhole if self.held.len() + piece.len() <= MAX_WHOLE_BYTES => {
                 self.held.extend_from_slice(&piece);
                 Ok(None)
             }
             Machine::StreamFromWhole => Err(StreamError::TooMuch("the whole message")),
-            Machine::WholeFromStream(gathered) => gathered.push(&piece).map(|()| None),
+            Machine::WholeFromStream(gathered) => {
+                gathered.push(&piece)?;
+                self.finish_if_complete()
+            }
             Machine::PassRaw => {
                 self.committed = true;
                 Ok(Some(piece))
             }
             Machine::Over => Ok(None),
+        }
+    }
+
+    /// A message put together from a stream goes out when the stream's own end is seen: what the connection does
+    /// after that must not lose it.
+    fn finish_if_complete(&mut self) -> Result<Option<Bytes>, StreamError> {
+        if self.is_complete() {
+            self.finish()
+        } else {
+            Ok(None)
         }
     }
 

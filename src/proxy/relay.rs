@@ -144,6 +144,9 @@ impl Exchange<'_, '_> {
         if pieces.is_empty() && !end {
             return None;
         }
+        let streamed = self.request.head.stream || self.shown() == Shown::Content;
+        // An answer that is handed out whole has nothing to wait for once its own end was seen.
+        let end = end || (!streamed && relay.running.attempt().incoming().is_complete());
         if !relay.committed {
             relay.committed = true;
             self.ttft = Some(self.request.started.elapsed());
@@ -152,7 +155,6 @@ impl Exchange<'_, '_> {
                 finish::mark_head(self, candidate, head);
             }
         }
-        let streamed = self.request.head.stream || self.shown() == Shown::Content;
         let written = if streamed {
             self.client.stream(relay.head.take(), pieces, end).await
         } else if end {

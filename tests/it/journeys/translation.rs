@@ -28,6 +28,10 @@ async fn openai(upstream: &Upstream) -> Proxy {
     Proxy::start(setup).await
 }
 
+async fn anthropic(upstream: &Upstream) -> Proxy {
+    Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await
+}
+
 fn last_delta(reply: &Reply) -> Value {
     let events = reply.events();
     let found = events.iter().find(|event| event.name == "message_delta");
