@@ -220,7 +220,7 @@ impl<'e, 's> Exchange<'e, 's> {
     pub(super) async fn try_keys(
         &mut self,
         candidate: &Candidate,
-        permit: Permit,
+        _permit: Permit,
     ) -> Result<End, Retry> {
         let endpoint = &candidate.endpoint;
         let mut tried: Vec<KeyIndex> = Vec::new();
@@ -262,10 +262,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 Retry::NextKey | Retry::NextEndpoint | Retry::SameEndpoint => {
                     return Err(Retry::NextEndpoint);
                 }
-                Retry::NextProvider => {
-                    drop(permit);
-                    return Err(Retry::NextProvider);
-                }
+                Retry::NextProvider => return Err(Retry::NextProvider),
             }
             if self.request.deadline <= Instant::now() {
                 return Err(Retry::NextEndpoint);
