@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::prelude::sleep;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
@@ -149,11 +150,11 @@ impl HttpServerApp for Front {
         let known = session
             .take_connection_user_context()
             .and_then(|context| context.downcast::<Connection>().ok());
-        let Some(connection) = known else {
+        if known.is_none() {
             let session = self.first(session, patience).await?;
             return self.proxy.process_new_http(session, shutdown).await;
-        };
-        self.later(session, *connection, patience, shutdown).await
+        }
+        self.later(session, patience, shutdown).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -212,20 +213,22 @@ impl Front {
     async fn later(
         &self,
         mut session: ServerSession,
-        connection: Connection,
         patience: Duration,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let idle = Duration::from_secs(session.get_keepalive().unwrap_or_default());
         session.set_pipelining_enabled(true);
-        let head_done = Arc::clone(&connection.head_done);
-        session.set_connection_user_context(Some(Box::new(connection)));
+        // Not the one of the request before: that one rang, and would ring again at once.
+        let head_done = Arc::new(Notify::new());
+        session.set_connection_user_context(Some(Box::new(Connection {
+            head_done: Arc::clone(&head_done),
+        })));
         let request = self.proxy.process_new_http(session, shutdown);
         tokio::pin!(request);
         tokio::select! { biased;
             reused = &mut request => return reused,
             () = head_done.notified() => {}
-            () = tokio::time::sleep(idle + patience) => return None,
+            () = sleep(idle + patience) => return None,
         }
         request.await
     }

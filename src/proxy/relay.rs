@@ -1,11 +1,14 @@
 //! From a running attempt to the client: held back until the first content, then as it comes. Timers decide when an
 //! attempt has stalled; pings keep the client while one is alive.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
-use tokio::time::{Instant as TimerInstant, Sleep};
+use pingora::prelude::sleep;
+use tokio::time::Instant as TimerInstant;
 
 use super::answer::Refused;
 use super::attempt::{Progress, Running};
@@ -24,6 +27,29 @@ enum Due {
     Ping,
     /// The attempt has stalled.
     Stalled(Timer),
+}
+
+/// Longest sleep at a time. Pingora's sleeps are kept until they ring, even when nobody waits for them any more.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Rings at a moment, or earlier when that is far away. Pingora's sleep is exact to 10 ms and,
+/// unlike the runtime's own, does not wake the runtime to be set.
+struct Alarm {
+    at: Instant,
+    rang: bool,
+    sleep: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Alarm {
+    fn at(at: Instant) -> Self {
+        let now = Instant::now();
+        let wait = at.saturating_duration_since(now).min(LONGEST_SLEEP);
+        Alarm {
+            at: now + wait,
+            rang: false,
+            sleep: Box::pin(sleep(wait)),
+        }
+    }
 }
 
 /// One attempt being relayed.
@@ -68,11 +94,13 @@ impl Exchange<'_, '_> {
     }
 
     async fn pump(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
-        let (first, _) = self.next_timer(relay);
-        let sleep = tokio::time::sleep_until(TimerInstant::from_std(first));
-        tokio::pin!(sleep);
+        let mut alarm = Alarm::at(self.next_timer(relay).0);
         loop {
-            self.arm(relay, sleep.as_mut());
+            // Moments mostly move later: an alarm that rings too early costs less than one set anew for every event.
+            let at = self.next_timer(relay).0;
+            if at < alarm.at || alarm.rang {
+                alarm = Alarm::at(at);
+            }
             tokio::select! { biased;
                 progress = relay.running.next() => {
                     let done = match progress {
@@ -84,7 +112,8 @@ impl Exchange<'_, '_> {
                     }
                 }
                 () = self.client.left() => return Outcome::Left,
-                () = sleep.as_mut() => {
+                () = alarm.sleep.as_mut() => {
+                    alarm.rang = true;
                     if let Some(outcome) = self.time_passed(candidate, relay).await {
                         return outcome;
                     }
@@ -253,15 +282,6 @@ impl Exchange<'_, '_> {
                 let fault = Fault::new(FaultKind::UpstreamTimeout(timer), stalled_text(timer));
                 Some(self.broke_off(relay, fault).await)
             }
-        }
-    }
-
-    /// Sets the sleep to the next moment at which something may be due. Moments mostly move later, so that a sleep
-    /// that rings too early costs less than one that is set anew for every event.
-    fn arm(&self, relay: &Relay, mut sleep: std::pin::Pin<&mut Sleep>) {
-        let at = TimerInstant::from_std(self.next_timer(relay).0);
-        if at < sleep.deadline() || sleep.is_elapsed() {
-            sleep.as_mut().reset(at);
         }
     }
 
