@@ -505,3 +505,26 @@ async fn models_are_listed_for_discovery() {
     let unknown = proxy.ask(Request::get("/v1/models/claude-nothing")).await;
     assert_eq!(unknown.status, 404, "{}", unknown.text());
 }
+
+#[tokio::test]
+async fn a_model_that_a_pattern_serves_is_found_under_any_spelling() {
+    let upstream = Upstream::silent().await;
+    let candidate = "provider: a, model: passthrough, priority: 1";
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .route("*sonnet*", &[candidate])
+        .route("google/gemini-2.5-pro", &[candidate]);
+    let proxy = Proxy::start(setup).await;
+    for (written, id) in [
+        ("claude-sonnet-4-5", "claude-sonnet-4-5"),
+        ("google/gemini-2.5-pro", "google/gemini-2.5-pro"),
+        ("google%2Fgemini-2.5-pro", "google/gemini-2.5-pro"),
+    ] {
+        let reply = proxy
+            .ask(Request::get(&format!("/v1/models/{written}")))
+            .await;
+        assert_eq!(reply.status, 200, "{written}: {}", reply.text());
+        assert_eq!(reply.json()["id"], id);
+    }
+    let unserved = proxy.ask(Request::get("/v1/models/gpt-5")).await;
+    assert_eq!(unserved.status, 404, "{}", unserved.text());
+}
