@@ -39,6 +39,19 @@ pub enum HeadError {
     Wrong(&'static str, &'static str),
 }
 
+impl HeadError {
+    /// Whether the body is no JSON object at all, whatever is in it.
+    pub fn is_about_the_form(&self) -> bool {
+        match self {
+            HeadError::Utf8(_)
+            | HeadError::Json(_)
+            | HeadError::NotAnObject
+            | HeadError::Trailing(_) => true,
+            HeadError::Missing(_) | HeadError::Twice(_) | HeadError::Wrong(..) => false,
+        }
+    }
+}
+
 /// The parts of a request that decide where it goes. Ranges are into the body.
 #[derive(Clone, Debug)]
 pub struct RequestHead {

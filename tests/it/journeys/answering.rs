@@ -227,6 +227,33 @@ async fn a_body_that_cannot_be_understood_is_a_400_that_says_why() {
 }
 
 #[tokio::test]
+async fn a_body_of_another_content_type_is_told_so() {
+    let (upstream, proxy) = one(&[]).await;
+    let labelled = |label: &str, body: &str| {
+        Request::new("POST", "/v1/messages")
+            .header("content-type", label)
+            .body(body)
+    };
+    for (label, body) in [
+        ("multipart/form-data; boundary=x", "--x--"),
+        ("application/x-www-form-urlencoded", "model=claude"),
+        ("text/xml", "<a/>"),
+    ] {
+        let reply = proxy.ask(labelled(label, body)).await;
+        let message = told(&reply, 400, "invalid_request_error");
+        assert!(message.contains(label), "{message}");
+        assert!(message.contains("application/json"), "{message}");
+    }
+    let json = told(
+        &proxy.ask(labelled("application/json", "no")).await,
+        400,
+        "invalid_request_error",
+    );
+    assert!(!json.contains("content-type"), "{json}");
+    assert_eq!(upstream.calls(), 0);
+}
+
+#[tokio::test]
 async fn a_hundred_thousand_levels_do_no_harm() {
     let (upstream, proxy) = one(&[]).await;
     let open = format!(r#"{{"model":"{MODEL}","messages":[],"deep":"#);
