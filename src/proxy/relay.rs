@@ -14,7 +14,7 @@ use super::answer::Refused;
 use super::attempt::{Progress, Running};
 use super::choose::Candidate;
 use super::downstream::{Gone, Shown};
-use super::exchange::{Exchange, Outcome};
+use super::exchange::{End, Ending, Exchange, Outcome};
 use super::{finish, refuse};
 use crate::config::Timeouts;
 use crate::error::{Fault, FaultKind, Timer};
@@ -63,6 +63,15 @@ struct Relay {
     committed: bool,
 }
 
+impl Relay {
+    /// The provider has done its part. Recorded before the client gets the last byte: its next request may come at
+    /// once, and must find this one counted.
+    fn succeeded(&self, candidate: &Candidate) {
+        let duration = self.begun.elapsed();
+        candidate.endpoint.health.success(Instant::now(), duration);
+    }
+}
+
 impl Exchange<'_, '_> {
     /// Relays an attempt's answer, or finds out why there is none.
     pub(super) async fn relay(&mut self, candidate: &Candidate, running: Running) -> Outcome {
@@ -80,8 +89,6 @@ impl Exchange<'_, '_> {
             self.served_by = Some(candidate.clone());
         }
         if let Outcome::Served = outcome {
-            let duration = relay.begun.elapsed();
-            candidate.endpoint.health.success(Instant::now(), duration);
             if let Some(usage) = &self.told.usage {
                 candidate
                     .endpoint
@@ -184,6 +191,9 @@ impl Exchange<'_, '_> {
                 finish::mark_head(self, candidate, head);
             }
         }
+        if end {
+            relay.succeeded(candidate);
+        }
         let written = if streamed {
             self.client.stream(relay.head.take(), pieces, end).await
         } else if end {
@@ -197,7 +207,7 @@ impl Exchange<'_, '_> {
         let relayed_error = relay.running.attempt().incoming().relayed_error();
         match (written, relayed_error) {
             (Err(Gone), _) => Some(Outcome::Left),
-            (Ok(()), Some(fault)) if !end => Some(self.told_already(fault).await),
+            (Ok(()), Some(fault)) if !end => Some(Outcome::Cut(fault, Ending::Silence)),
             (Ok(()), _) => end.then_some(Outcome::Served),
         }
     }
@@ -226,6 +236,7 @@ impl Exchange<'_, '_> {
         };
         if complete {
             // The answer's own end was seen: nothing is missing.
+            relay.succeeded(candidate);
             return match self.client.stream(None, Vec::new(), true).await {
                 Ok(()) => Outcome::Served,
                 Err(Gone) => Outcome::Left,
@@ -235,11 +246,11 @@ impl Exchange<'_, '_> {
             return self.refused(candidate, refused);
         }
         let fault = fault.unwrap_or_else(|| bad_answer("the attempt ended without an answer"));
-        self.broke_off(relay, fault).await
+        self.broke_off(relay, fault)
     }
 
     /// Before the commit a fault is the exchange's to handle; after it the client must be told inside the stream.
-    async fn broke_off(&mut self, relay: &mut Relay, fault: Fault) -> Outcome {
+    fn broke_off(&self, relay: &mut Relay, fault: Fault) -> Outcome {
         if !relay.committed {
             return Outcome::Failed(fault, None);
         }
@@ -248,19 +259,24 @@ impl Exchange<'_, '_> {
             relay.committed = false;
             return Outcome::Failed(fault, None);
         }
-        let event = refuse::stream_event(self, &fault);
-        match self.client.stream_error(event).await {
-            Ok(()) => Outcome::Cut(fault),
-            Err(Gone) => Outcome::Left,
-        }
+        Outcome::Cut(fault, Ending::ErrorEvent)
     }
 
-    /// The provider told the client of its failure itself: nothing may follow.
-    async fn told_already(&mut self, fault: Fault) -> Outcome {
-        self.client.session().set_keepalive(None);
-        match self.client.stream(None, Vec::new(), true).await {
-            Ok(()) => Outcome::Cut(fault),
-            Err(Gone) => Outcome::Left,
+    /// Ends the client's stream, whose answer broke off.
+    pub(super) async fn end_cut(&mut self, fault: Fault, ending: Ending) -> End {
+        let written = match ending {
+            Ending::ErrorEvent => {
+                let event = refuse::stream_event(self, &fault);
+                self.client.stream_error(event).await
+            }
+            Ending::Silence => {
+                self.client.session().set_keepalive(None);
+                self.client.stream(None, Vec::new(), true).await
+            }
+        };
+        match written {
+            Ok(()) => End::Cut(fault),
+            Err(Gone) => End::Left,
         }
     }
 
@@ -280,7 +296,7 @@ impl Exchange<'_, '_> {
             }
             Due::Stalled(timer) => {
                 let fault = Fault::new(FaultKind::UpstreamTimeout(timer), stalled_text(timer));
-                Some(self.broke_off(relay, fault).await)
+                Some(self.broke_off(relay, fault))
             }
         }
     }
