@@ -28,6 +28,9 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Results remembered for the rate rule.
 const RATE_KEPT: usize = 256;
 
+/// Errors remembered at least, if so many are within the window; a threshold above it is remembered whole.
+const ERRORS_KEPT: usize = 256;
+
 /// Where a circuit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
@@ -147,6 +150,7 @@ impl Breaker {
             fingerprint.is_some() && self.errors.iter().any(|(_, seen)| *seen == fingerprint);
         if !repeat {
             self.errors.push_back((now, fingerprint));
+            self.trim();
             self.remember(now, false);
         }
         let tripped = match self.state {
@@ -191,9 +195,6 @@ impl Breaker {
     /// Drops errors that left the window.
     pub fn forget(&mut self, now: Instant) {
         if self.policy.window.is_zero() {
-            while RATE_KEPT < self.errors.len() {
-                self.errors.pop_front();
-            }
             return;
         }
         while self
@@ -201,6 +202,14 @@ impl Breaker {
             .front()
             .is_some_and(|(at, _)| self.policy.window <= now.duration_since(*at))
         {
+            self.errors.pop_front();
+        }
+    }
+
+    /// Bounds the memory: beyond what opens the circuit, errors only tell repeats apart.
+    fn trim(&mut self) {
+        let most = usize::try_from(self.policy.threshold).unwrap_or(usize::MAX);
+        while ERRORS_KEPT.max(most) < self.errors.len() {
             self.errors.pop_front();
         }
     }
@@ -331,6 +340,26 @@ mod tests {
         let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
         breaker.error(t, None);
         assert_eq!(breaker.error(after(t, 300), None).count, 1);
+    }
+
+    #[test]
+    fn errors_are_bounded_and_a_high_threshold_is_reached_all_the_same() {
+        for window in [Duration::ZERO, Duration::from_secs(300)] {
+            let policy = BreakerPolicy {
+                threshold: 300,
+                window,
+                ..POLICY
+            };
+            let (mut breaker, t) = (Breaker::new(policy), Instant::now());
+            // Successes in between keep the rate good; they do not zero the count here.
+            breaker.policy.reset_on_success = false;
+            for i in 1..=300 {
+                assert_eq!(breaker.error(t, None).opened.is_some(), i == 300, "{i}");
+                (0..2).for_each(|_| breaker.remember(t, true));
+            }
+            (0..1000).for_each(|_| drop(breaker.error(t, None)));
+            assert_eq!(breaker.count(), 300);
+        }
     }
 
     #[test]
