@@ -13,7 +13,7 @@ use crate::protocol::upstream_error::{StreamError, UpstreamError};
 
 /// Bytes of a streamed answer that may be held back before its first content.
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of an answer that is not streamed; more is passed on unread.
+/// Bytes of an answer that is not streamed: a hundred times what a model says at most.
 const MAX_WHOLE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How an answer has to be read.
@@ -111,17 +111,16 @@ impl AnswerReader {
                 let committed = translator.has_content();
                 self.release(Bytes::from(out), committed)
             }
-            Machine::PassWhole if self.committed => Ok(Some(piece)),
-            Machine::PassWhole => {
-                self.held.extend_from_slice(&piece);
-                Ok((MAX_WHOLE_BYTES < self.held.len()).then(|| self.take()))
-            }
             Machine::ToWhole(translator) => translator.push(&piece).map(|()| None),
-            Machine::StreamFromWhole if self.held.len() + piece.len() <= MAX_WHOLE_BYTES => {
+            Machine::PassWhole | Machine::StreamFromWhole
+                if self.held.len() + piece.len() <= MAX_WHOLE_BYTES =>
+            {
                 self.held.extend_from_slice(&piece);
                 Ok(None)
             }
-            Machine::StreamFromWhole => Err(StreamError::TooMuch("the whole message")),
+            Machine::PassWhole | Machine::StreamFromWhole => {
+                Err(StreamError::TooMuch("the whole message"))
+            }
             Machine::WholeFromStream(gathered) => gathered.push(&piece).map(|()| None),
             Machine::PassRaw => {
                 self.committed = true;
@@ -156,7 +155,6 @@ impl AnswerReader {
                 self.held.extend_from_slice(&out);
                 Ok(self.rest())
             }
-            Machine::PassWhole if self.committed => Ok(None),
             Machine::PassWhole => {
                 self.told = message_told(&self.held)?;
                 Ok(self.rest())

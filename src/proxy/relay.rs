@@ -54,14 +54,6 @@ impl Exchange<'_, '_> {
             self.served_by = Some(candidate.clone());
         }
         if let Outcome::Served = outcome {
-            let duration = relay.begun.elapsed();
-            candidate.endpoint.health.success(Instant::now(), duration);
-            if let Some(usage) = &self.told.usage {
-                candidate
-                    .endpoint
-                    .health
-                    .tokens(usage.prompt(), usage.cache_read);
-            }
             relay.running.tidy_up().await;
         }
         outcome
@@ -152,6 +144,9 @@ impl Exchange<'_, '_> {
                 finish::mark_head(self, candidate, head);
             }
         }
+        if end {
+            whole(candidate, relay);
+        }
         let streamed = self.request.head.stream || self.shown() == Shown::Content;
         let written = if streamed {
             self.client.stream(relay.head.take(), pieces, end).await
@@ -195,6 +190,7 @@ impl Exchange<'_, '_> {
         };
         if complete {
             // The answer's own end was seen: nothing is missing.
+            whole(candidate, relay);
             return match self.client.stream(None, Vec::new(), true).await {
                 Ok(()) => Outcome::Served,
                 Err(Gone) => Outcome::Left,
@@ -341,6 +337,16 @@ impl Exchange<'_, '_> {
                 }
             }
         }
+    }
+}
+
+/// Credits an endpoint with a whole answer, before the client gets the end of it: its next request comes at once and
+/// must find what this one has taught.
+fn whole(candidate: &Candidate, relay: &Relay) {
+    let health = &candidate.endpoint.health;
+    health.success(Instant::now(), relay.begun.elapsed());
+    if let Some(usage) = relay.running.attempt().told().usage {
+        health.tokens(usage.prompt(), usage.cache_read);
     }
 }
 
