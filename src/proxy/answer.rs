@@ -116,6 +116,11 @@ impl Incoming {
         !std::mem::replace(&mut self.fresh_connection_taken, true)
     }
 
+    /// Whether that repeat was taken.
+    pub fn took_fresh_connection(&self) -> bool {
+        self.fresh_connection_taken
+    }
+
     /// Records why there is no answer; the first reason stays.
     pub fn fail(&mut self, fault: Fault) {
         self.fault.get_or_insert(fault);

@@ -183,13 +183,12 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
                 case.model.escape_debug()
             );
         }
-        FaultKind::UpstreamTimeout(Timer::Deadline) => {
+        FaultKind::UpstreamTimeout(Timer::Deadline) | FaultKind::UpstreamStaleConnection => {
             case.endpoint.health.note(&fault.to_string());
         }
         FaultKind::UpstreamStatus { .. }
         | FaultKind::UpstreamBadAnswer
         | FaultKind::UpstreamUnreachable
-        | FaultKind::UpstreamStaleConnection
         | FaultKind::UpstreamTimeout(_) => count(case, now, fault),
         FaultKind::UpstreamRejected { .. } | FaultKind::UpstreamContextTooLong => {}
         FaultKind::InvalidRequest
@@ -295,7 +294,9 @@ fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
 /// An overloaded provider is left alone for a moment, with all its accounts.
 fn quiet_provider(case: &Case<'_>, now: Instant, after: Option<Duration>) {
     let some_time = || Duration::from_millis(fastrand::u64(OVERLOAD_REST_MS));
-    let rest = after.unwrap_or_else(some_time).min(MAX_OVERLOAD_REST);
+    let rest = after
+        .unwrap_or_else(some_time)
+        .clamp(LIMIT_REST.0, MAX_OVERLOAD_REST);
     let same = case
         .snapshot
         .active()
