@@ -9,7 +9,7 @@ use pingora::proxy::Session;
 
 use super::answer::{Expect, Shape};
 use super::attempt::{Attempt, Outgoing, Progress, Running};
-use super::choose::{Candidate, choose, is_passthrough};
+use super::choose::{Candidate, choose};
 use super::downstream::Downstream;
 use super::exchange::Request;
 use super::send;
@@ -198,10 +198,7 @@ async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<By
         headers,
         body,
     };
-    let credential = is_passthrough(endpoint)
-        .then(|| request.credentials.first())
-        .flatten();
-    let group = endpoint.connection_group(key, credential.map(|(_, value)| value.as_bytes()));
+    let group = endpoint.connection_group(key, &request.credentials);
     let attempt = Attempt::new(
         Arc::clone(endpoint),
         group,

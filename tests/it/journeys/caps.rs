@@ -81,6 +81,36 @@ async fn a_provider_with_enough_to_do_is_passed_over() {
     assert_eq!((first.calls(), second.calls()), (1, 1));
 }
 
+/// There is no other, but enough is enough.
+#[tokio::test]
+async fn a_lone_provider_with_enough_to_do_is_not_given_more() {
+    let gate = Gate::new();
+    let upstream = Upstream::script([open_stream(&gate), says("too much")]).await;
+    let provider = Provider::anthropic("a", &upstream.url()).with("max_in_flight: 1");
+    let proxy = Proxy::start(Setup::of([provider])).await;
+    let mut client = stream(&proxy).await;
+    let reply = proxy.ask(Request::messages(ask("2"))).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    gate.open();
+    assert_eq!(client.rest().await, finish());
+    assert_eq!(upstream.calls(), 1);
+}
+
+#[tokio::test]
+async fn an_endless_answer_does_not_fill_the_memory() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{";
+    let mut act = Act::new().send(head);
+    for _ in 0..40 {
+        act = act.send(vec![b' '; 1 << 20]);
+    }
+    let upstream = Upstream::script([act.hang()]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    upstream.abandoned(0).await;
+}
+
 #[tokio::test]
 async fn more_bodies_than_memory_are_asked_to_come_back() {
     let gate = Gate::new();
