@@ -210,6 +210,7 @@ impl Front {
         session.set_pipelined_prefix(head);
         session.set_connection_user_context(Some(Box::new(Connection {
             head_done: Arc::new(Notify::new()),
+            is_reused: false,
         })));
         Some(session)
     }
@@ -227,6 +228,7 @@ impl Front {
         let head_done = Arc::new(Notify::new());
         session.set_connection_user_context(Some(Box::new(Connection {
             head_done: Arc::clone(&head_done),
+            is_reused: true,
         })));
         let request = self.proxy.process_new_http(session, shutdown);
         tokio::pin!(request);

@@ -440,6 +440,39 @@ async fn who_sends_its_body_too_slowly_is_told_and_let_go() {
     assert_eq!(upstream.calls(), 0);
 }
 
+/// Pingora is more lenient than the front, and sees every request of a connection but the first alone.
+#[tokio::test]
+async fn a_later_head_is_held_to_the_same() {
+    let (upstream, proxy) = one(&[]).await;
+    let body = ask("hi");
+    let length = format!("content-length: {}\r\n", body.len());
+    let host = "host: x\r\n";
+    let heads = [
+        length.clone(),
+        format!("{host}{length}host: y\r\n"),
+        format!("host: a@b\r\n{length}"),
+        format!("{host}{length}{length}"),
+        format!("{host}{length}content-length: 3\r\n"),
+        format!("{host}content-length: +{}\r\n", body.len()),
+        format!("{host}{length}transfer-encoding: chunked\r\n"),
+        format!("{host}transfer-encoding: gzip, chunked\r\n"),
+        format!("{host}transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n"),
+    ];
+    for head in heads {
+        let mut client = proxy.connect().await;
+        assert_eq!(client.ask(Request::get("/livez")).await.status, 200);
+        client
+            .send(format!("POST /v1/messages HTTP/1.1\r\n{head}\r\n{body}"))
+            .await;
+        let said = String::from_utf8_lossy(&client.closed().await).into_owned();
+        assert!(
+            said.is_empty() || said.starts_with("HTTP/1.1 400 "),
+            "{head:?}: {said}"
+        );
+        assert_eq!(upstream.calls(), 0, "{head:?}");
+    }
+}
+
 /// A sign of life now and then must not hold a connection for ever, on its second request as little as on its first.
 #[tokio::test]
 async fn who_drips_a_later_head_is_let_go() {
