@@ -59,6 +59,7 @@ pub struct AnswerReader {
     held: BytesMut,
     committed: bool,
     told: Told,
+    broken: Option<StreamError>,
 }
 
 enum Machine {
@@ -91,6 +92,7 @@ impl AnswerReader {
             held: BytesMut::new(),
             committed: false,
             told: Told::default(),
+            broken: None,
         }
     }
 
@@ -107,7 +109,13 @@ impl AnswerReader {
             }
             Machine::ToStream(translator) => {
                 let mut out = Vec::with_capacity(piece.len() + 256);
-                translator.push(&piece, &mut out)?;
+                if let Err(error) = translator.push(&piece, &mut out) {
+                    if !self.committed || out.is_empty() {
+                        return Err(error);
+                    }
+                    // The client is reading along: what came before the failure still goes out.
+                    self.broken = Some(error);
+                }
                 let committed = translator.has_content();
                 self.release(Bytes::from(out), committed)
             }
@@ -179,6 +187,11 @@ impl AnswerReader {
             }
             Machine::PassRaw | Machine::Over => Ok(None),
         }
+    }
+
+    /// Why nothing more will come, although what was handed out last is good.
+    pub fn take_broken(&mut self) -> Option<StreamError> {
+        self.broken.take()
     }
 
     /// Whether content has been handed out: from now on a fault is visible.
@@ -408,6 +421,14 @@ mod tests {
                 .unwrap()
                 .starts_with(b"event: message_start")
         );
+    }
+
+    #[test]
+    fn a_whole_message_is_bounded() {
+        let mut reader = AnswerReader::new(Reading::PassWhole);
+        let piece = Bytes::from(vec![b' '; MAX_WHOLE_BYTES]);
+        assert_eq!(reader.push(piece).unwrap(), None);
+        assert!(reader.push(Bytes::from_static(b" ")).is_err());
     }
 
     #[test]

@@ -126,6 +126,11 @@ impl Incoming {
         self.fault.get_or_insert(fault);
     }
 
+    /// Whether there is no more of an answer to come.
+    pub fn is_broken(&self) -> bool {
+        self.fault.is_some()
+    }
+
     /// Why there is no answer.
     pub fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()
@@ -200,6 +205,10 @@ impl Incoming {
                 match out {
                     Ok(out) => *body = out,
                     Err(error) => return self.stream_error(&error),
+                }
+                if let Some(error) = reader.take_broken() {
+                    self.note_stream_error(&error);
+                    return Ok(());
                 }
                 if end {
                     // A broken end must not take the pieces before it along: it is met again in `close`.

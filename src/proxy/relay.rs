@@ -158,10 +158,14 @@ impl Exchange<'_, '_> {
             relay.whole.append(&mut pieces);
             return None;
         };
-        let relayed_error = relay.running.attempt().incoming().relayed_error();
+        let (relayed_error, is_broken) = {
+            let incoming = relay.running.attempt().incoming();
+            (incoming.relayed_error(), incoming.is_broken())
+        };
         match (written, relayed_error) {
             (Err(Gone), _) => Some(Outcome::Left),
             (Ok(()), Some(fault)) if !end => Some(self.told_already(fault).await),
+            (Ok(()), None) if !end && is_broken => Some(self.broken(candidate, relay).await),
             (Ok(()), _) => end.then_some(Outcome::Served),
         }
     }
