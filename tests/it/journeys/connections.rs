@@ -264,6 +264,28 @@ async fn http2_uploads_survive_a_failover() {
 }
 
 #[tokio::test]
+async fn http2_heads_have_lengths_and_no_bodies() {
+    let upstream = Upstream::always(says("a")).await;
+    let proxy = one(&upstream).await;
+    let client = H2Client::connect(proxy.address()).await;
+    for target in ["/", "/v1/models", "/livez"] {
+        let got = client.without_body("GET", target).await;
+        let head = client.without_body("HEAD", target).await;
+        assert_eq!((got.status, head.status), (200, 200), "{target}");
+        let length = got.body.len().to_string();
+        assert_eq!(head.headers["content-length"], length.as_str(), "{target}");
+        assert_eq!(got.headers["content-length"], length.as_str(), "{target}");
+        assert!(head.body.is_empty(), "{target}");
+    }
+    let refused = client.without_body("GET", "/v1/messages").await;
+    assert_eq!(refused.status, 405);
+    let empty = client.without_body("POST", "/v1/messages").await;
+    assert_eq!(empty.status, 400);
+    let good = client.post("/v1/messages", ask("hi").as_bytes()).await;
+    assert_eq!((good.status, good.body), (200, message("a").into_bytes()));
+}
+
+#[tokio::test]
 async fn a_provider_that_speaks_http2_gets_it() {
     let upstream = H2Upstream::always(stream("over HTTP/2")).await;
     let provider = Provider::anthropic("a", &upstream.url()).with("http2: on");

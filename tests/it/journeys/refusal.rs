@@ -4,6 +4,7 @@ use crate::support::answers::MODEL;
 use crate::support::answers::ask;
 use crate::support::answers::ask_stream;
 use crate::support::answers::error_body;
+use crate::support::answers::message;
 use crate::support::answers::refuses;
 use crate::support::answers::says;
 use crate::support::client::Reply;
@@ -259,4 +260,21 @@ async fn after_the_deadline_nobody_is_asked_or_blamed() {
     assert_eq!((first.calls(), second.calls()), (1, 0));
     let message = reply.json()["error"]["message"].to_string();
     assert!(!message.contains("b ("), "{message}");
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_gives_way_to_the_next() {
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", "http://no-such-host.invalid"),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let mut proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!((reply.status, reply.text()), (200, message("b")));
+    let line = proxy.line("recorded error for provider a: count=1/2").await;
+    assert!(
+        line.contains("cannot resolve no-such-host.invalid"),
+        "{line}"
+    );
 }

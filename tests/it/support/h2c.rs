@@ -47,20 +47,29 @@ impl H2Client {
 
     /// `POST` with a JSON body.
     pub async fn post(&self, target: &str, body: &[u8]) -> H2Reply {
-        soon("an answer", self.exchange(target, body)).await
+        soon("an answer", self.exchange("POST", target, body)).await
     }
 
-    async fn exchange(&self, target: &str, body: &[u8]) -> H2Reply {
-        let request = http::Request::post(format!("http://127.0.0.1{target}"))
+    /// A request without a body.
+    pub async fn without_body(&self, method: &str, target: &str) -> H2Reply {
+        soon("an answer", self.exchange(method, target, &[])).await
+    }
+
+    async fn exchange(&self, method: &str, target: &str, body: &[u8]) -> H2Reply {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("http://127.0.0.1{target}"))
             .header("content-type", "application/json")
             .header("anthropic-version", "2023-06-01")
             .body(())
             .unwrap();
         let mut sender = self.sender.clone().ready().await.unwrap();
-        let (response, mut upload) = sender.send_request(request, false).unwrap();
-        upload
-            .send_data(Bytes::copy_from_slice(body), true)
-            .unwrap();
+        let (response, mut upload) = sender.send_request(request, body.is_empty()).unwrap();
+        if !body.is_empty() {
+            upload
+                .send_data(Bytes::copy_from_slice(body), true)
+                .unwrap();
+        }
         let (head, mut download) = response.await.unwrap().into_parts();
         let mut body = Vec::new();
         while let Some(data) = download.data().await {
