@@ -83,6 +83,8 @@ pub struct Breaker {
     results: VecDeque<(Instant, bool)>,
     /// Trips without a success between.
     trips: u32,
+    /// When it opened last.
+    opened: Option<Instant>,
 }
 
 impl Breaker {
@@ -94,6 +96,7 @@ impl Breaker {
             errors: VecDeque::new(),
             results: VecDeque::new(),
             trips: 0,
+            opened: None,
         }
     }
 
@@ -125,9 +128,14 @@ impl Breaker {
         }
     }
 
-    /// A request was answered well.
-    pub fn success(&mut self, now: Instant) {
+    /// A request that `began` then was answered well. One that began before the circuit opened says nothing about it:
+    /// long streams often outlive an outage of everything new.
+    pub fn success(&mut self, began: Instant, now: Instant) {
         self.remember(now, true);
+        let is_open = self.state != BreakerState::Closed;
+        if is_open && self.opened.is_some_and(|opened| began < opened) {
+            return;
+        }
         if self.policy.reset_on_success || self.state != BreakerState::Closed {
             self.errors.clear();
         }
@@ -221,6 +229,7 @@ impl Breaker {
             .saturating_mul(1_u32 << self.trips.min(16));
         let cooldown = doubled.min(MAX_COOLDOWN.max(self.policy.cooldown));
         self.trips = self.trips.saturating_add(1);
+        self.opened = Some(now);
         self.state = BreakerState::Open {
             until: now + cooldown,
         };
@@ -281,7 +290,7 @@ mod tests {
             Admission::Refused(None),
             "one trial at a time"
         );
-        breaker.success(after(t, 182));
+        breaker.success(after(t, 181), after(t, 182));
         assert_eq!(breaker.admit(after(t, 182)), Admission::Pass);
         assert_eq!(breaker.count(), 0);
     }
@@ -310,6 +319,20 @@ mod tests {
         breaker.promising();
         assert_eq!(breaker.admit(after(t, 200)), Admission::Pass);
         assert!(breaker.error(after(t, 201), None).opened.is_some());
+    }
+
+    #[test]
+    fn a_stream_from_before_the_outage_closes_nothing() {
+        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
+        breaker.error(after(t, 1), None);
+        breaker.error(after(t, 2), None);
+        breaker.success(t, after(t, 3));
+        assert_eq!(
+            breaker.admit(after(t, 4)),
+            Admission::Refused(Some(after(t, 182)))
+        );
+        breaker.success(after(t, 5), after(t, 6));
+        assert_eq!(breaker.admit(after(t, 7)), Admission::Pass);
     }
 
     #[test]
@@ -372,10 +395,10 @@ mod tests {
             Instant::now(),
         );
         for i in 0..4 {
-            breaker.success(after(t, i));
+            breaker.success(after(t, i), after(t, i));
             assert_eq!(breaker.error(after(t, i), None).opened, None);
         }
-        breaker.success(after(t, 5));
+        breaker.success(after(t, 5), after(t, 5));
         assert!(breaker.error(after(t, 5), None).opened.is_some());
     }
 }

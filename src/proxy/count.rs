@@ -9,7 +9,7 @@ use pingora::proxy::Session;
 
 use super::answer::{Expect, Shape};
 use super::attempt::{Attempt, Outgoing, Progress, Running};
-use super::choose::{Candidate, choose};
+use super::choose::{Candidate, choose, is_passthrough};
 use super::downstream::Downstream;
 use super::exchange::Request;
 use super::send;
@@ -108,7 +108,10 @@ async fn count(
             answer = tokio::time::timeout(settings.timeout, asked) => answer.ok().flatten(),
             () = gone(session) => return Err(Fault::new(FaultKind::Cancelled, "the client left")),
         };
-        remember(edge, snapshot, now, answer.is_some());
+        // A refusal of a client's own credential says nothing about counts for others.
+        if answer.is_some() || !is_passthrough(&candidate.endpoint) {
+            remember(edge, snapshot, now, answer.is_some());
+        }
         if let Some(answer) = answer {
             let provider = candidate.endpoint.id().to_string();
             return Ok((request, answer, Some(provider)));

@@ -174,6 +174,10 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
             count(case, now, fault);
             quiet_provider(case, now, *after);
         }
+        FaultKind::UpstreamModelNotFound if is_passthrough(case.endpoint) => {
+            // Vendors say so of models that this client's account may not use; others may.
+            case.endpoint.health.note(&fault.to_string());
+        }
         FaultKind::UpstreamModelNotFound => {
             case.endpoint.health.note(&fault.to_string());
             case.endpoint.health.model_unsupported(now, case.model);
