@@ -303,6 +303,44 @@ async fn a_provider_that_speaks_http2_gets_it() {
     assert_eq!(seen[0].headers["anthropic-version"], "2023-06-01");
 }
 
+#[tokio::test]
+async fn http2_streams_that_are_reset_give_way_or_are_told() {
+    let backup = Upstream::always(streams("rescued")).await;
+    let begun = [start(), open_text(), delta("one")].concat();
+    for (events, rescued) in [(String::new(), true), (begun, false)] {
+        let upstream = H2Upstream::resetting(events).await;
+        let setup = Setup::of([
+            Provider::anthropic("a", &upstream.url()).with("http2: on"),
+            Provider::anthropic("b", &backup.url()),
+        ]);
+        let mut proxy = Proxy::start(setup).await;
+        let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+        let text = reply.text();
+        if rescued {
+            assert_eq!(text, stream("rescued"));
+        } else {
+            assert!(
+                text.contains("one") && text.contains("event: error"),
+                "{text}"
+            );
+            assert!(!text.contains("message_stop"), "{text}");
+        }
+        proxy.line("recorded error for provider a: count=1/2").await;
+    }
+}
+
+#[tokio::test]
+async fn http2_connections_that_say_goodbye_are_replaced() {
+    let upstream = H2Upstream::leaving(stream("hi")).await;
+    let provider = Provider::anthropic("a", &upstream.url()).with("http2: on");
+    let proxy = Proxy::start(Setup::of([provider])).await;
+    for index in 0..10 {
+        let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+        assert_eq!((reply.status, reply.text()), (200, stream("hi")), "{index}");
+    }
+    assert!(!proxy.console().contains("count="), "{}", proxy.console());
+}
+
 /// Polls all at once on this task and gives their values in order.
 async fn futures_join<F: Future + Unpin>(mut futures: Vec<F>) -> Vec<F::Output> {
     let mut values: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
