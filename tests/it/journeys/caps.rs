@@ -1,5 +1,7 @@
 //! Limits of our own: requests at once, bodies in memory, clients that do not read; and how the program is stopped.
 
+use tokio::io::AsyncReadExt;
+
 use crate::support::answers::ask;
 use crate::support::answers::ask_sized;
 use crate::support::answers::ask_stream;
@@ -10,6 +12,7 @@ use crate::support::answers::message;
 use crate::support::answers::open_text;
 use crate::support::answers::says;
 use crate::support::answers::start;
+use crate::support::answers::streams;
 use crate::support::client::Client;
 use crate::support::client::Request;
 use crate::support::eventually;
@@ -18,6 +21,7 @@ use crate::support::script::Act;
 use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
+use crate::support::soon;
 use crate::support::upstream::Upstream;
 
 fn open_stream(gate: &Gate) -> Act {
@@ -160,6 +164,53 @@ async fn a_client_that_does_not_read_is_let_go() {
     let provider = proxy.provider("a").await;
     assert_eq!(provider["failure_count"], 0, "{provider}");
     drop(client);
+}
+
+/// Slow is not silent: a large answer may take longer than the patience for one that does not read.
+#[tokio::test]
+async fn a_client_that_reads_slowly_gets_everything() {
+    let long = "long ".repeat(4_000_000);
+    let whole = message(&long);
+    for stream in [false, true] {
+        let act = if stream {
+            streams(&long[..4_000_000])
+        } else {
+            says(&long)
+        };
+        let upstream = Upstream::script([act]).await;
+        let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+            .setting("client_write_timeout: 400ms");
+        let proxy = Proxy::start(setup).await;
+        let mut client = proxy.connect().await;
+        let body = if stream { ask_stream("hi") } else { ask("hi") };
+        client
+            .send(
+                Request::messages(body)
+                    .header("connection", "close")
+                    .bytes(),
+            )
+            .await;
+        let (mut input, _output) = client.into_parts();
+        let (mut got, mut piece) = (Vec::new(), vec![0; 500_000]);
+        loop {
+            let count = soon("more", input.read(&mut piece)).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            got.extend_from_slice(&piece[..count]);
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        if stream {
+            assert!(got.ends_with(b"0\r\n\r\n"), "{}", got.len());
+        } else {
+            assert!(
+                got.ends_with(whole.as_bytes()),
+                "{} of {}",
+                got.len(),
+                whole.len()
+            );
+        }
+    }
 }
 
 #[tokio::test]
