@@ -17,6 +17,8 @@ use crate::types::Dialect;
 /// Slowest upload that is taken, bytes a second, beyond the time allowed for the first byte: an announced body counts
 /// against the memory for all, so nobody may drip it.
 const MIN_RATE: u64 = 1024;
+/// Most bytes of a body that are read only to be thrown away.
+const MAX_DISCARDED: usize = 4 * 1024 * 1024;
 /// Pingora's name for a chunked body that is none.
 const BAD_CHUNK: &str = "InvalidChunk";
 
@@ -171,6 +173,28 @@ pub async fn read_body(
         session.set_keepalive(None);
     }
     read
+}
+
+/// Reads a body that nobody wants, without taking memory for it: whoever sends it has shown no key. A connection whose
+/// body is too long or too slow for that is not used again.
+pub async fn discard_body(session: &mut Session, settings: &Settings) {
+    let read = async {
+        if session.req_header().headers.contains_key("expect") {
+            expect_continue(session).await?;
+        }
+        let mut seen = 0;
+        while let Some(piece) = next_piece(session, settings.client_read_timeout).await? {
+            seen += piece.len();
+            if MAX_DISCARDED < seen {
+                return Err(too_large(MAX_DISCARDED, seen));
+            }
+        }
+        Ok(())
+    };
+    let read = tokio::time::timeout(settings.client_read_timeout, read).await;
+    if !matches!(read, Ok(Ok(()))) {
+        session.set_keepalive(None);
+    }
 }
 
 async fn read_whole(

@@ -152,10 +152,12 @@ impl Log for Outputs {
 }
 
 /// A library's error that is none: a pooled connection was taken by another request in the same moment, and a new one
-/// is opened instead.
+/// is opened instead. And verdicts of probes, which we tell ourselves and by name.
 fn is_noise(record: &Record<'_>) -> bool {
-    record.target().starts_with("pingora")
-        && record.args().as_str() == Some("failed to acquire reusable stream")
+    let target = record.target();
+    target == "pingora_load_balancing"
+        || target.starts_with("pingora")
+            && record.args().as_str() == Some("failed to acquire reusable stream")
 }
 
 fn may_be_printed(metadata: &Metadata<'_>) -> bool {

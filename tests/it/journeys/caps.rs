@@ -146,6 +146,25 @@ async fn more_bodies_than_memory_are_asked_to_come_back() {
     assert_eq!(eventually("free memory", free).await, message("after"));
 }
 
+/// Bodies that are thrown away need no key, and so must not take anything from those who have one.
+#[tokio::test]
+async fn unwanted_bodies_take_no_memory() {
+    let upstream = Upstream::always(says("a")).await;
+    let setup =
+        Setup::of([Provider::anthropic("a", &upstream.url())]).setting("max_buffered_bytes: 5000");
+    let proxy = Proxy::start(setup).await;
+    let mut client = proxy.connect().await;
+    let head = "host: x\r\nexpect: 100-continue\r\ncontent-length: 4000\r\n\r\n";
+    client
+        .send(format!("POST /api/event_logging/batch HTTP/1.1\r\n{head}"))
+        .await;
+    assert!(client.head().await.line.contains(" 100 "));
+    let reply = proxy.ask(Request::messages(ask_sized(3000, false))).await;
+    assert_eq!((reply.status, reply.text()), (200, message("a")));
+    client.send(vec![b' '; 4000]).await;
+    assert_eq!(client.reply().await.status, 200);
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_is_let_go() {
     let mut act = begins(&[start(), open_text()]);

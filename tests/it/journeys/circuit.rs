@@ -332,3 +332,24 @@ async fn an_overloaded_provider_that_says_zero_is_asked_once_more() {
     let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
     assert_eq!(served(&proxy, "1").await.text(), message("a"));
 }
+
+/// What the operator calls unhealthy is, unless it is plainly the client's fault.
+#[tokio::test]
+async fn a_short_body_that_an_operator_calls_unhealthy_moves_on() {
+    for (status, text) in [(409, "we are in MAINTENANCE"), (404, "maintenance")] {
+        let first = Upstream::always(refuses(status, "strange_error", text)).await;
+        let second = Upstream::always(says("b")).await;
+        let setup = pair(&first, &second).setting(
+            "unhealthy_response_body_patterns: [\"in maintenance\", \"^.*\\\"maintenance\"]",
+        );
+        let proxy = Proxy::start(setup).await;
+        assert_eq!(served(&proxy, "1").await.text(), message("b"), "{status}");
+    }
+    let first = Upstream::always(refuses(422, "invalid_request_error", "in maintenance")).await;
+    let second = Upstream::silent().await;
+    let setup =
+        pair(&first, &second).setting("unhealthy_response_body_patterns: [\"in maintenance\"]");
+    let proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("1"))).await;
+    assert_eq!((reply.status, second.calls()), (422, 0));
+}

@@ -278,3 +278,20 @@ async fn a_name_that_does_not_exist_gives_way_to_the_next() {
         "{line}"
     );
 }
+
+#[tokio::test]
+async fn when_all_are_overloaded_the_last_is_quoted() {
+    let (reply, upstreams) = all_fail(
+        (0..2)
+            .map(|_| {
+                let busy = error_body("overloaded_error", "busy");
+                Act::answer(529, &[("retry-after", "40")], busy)
+            })
+            .collect(),
+    )
+    .await;
+    assert_eq!(calls(&upstreams), [1, 1]);
+    assert_eq!(reply.status, 529);
+    assert_eq!(reply.header("retry-after"), Some("40"));
+    assert_eq!(reply.text(), error_body("overloaded_error", "busy"));
+}
