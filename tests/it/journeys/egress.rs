@@ -104,17 +104,14 @@ async fn socks5(mut stream: TcpStream, asked: &Asked) {
     }
     let mut request = [0; 4];
     stream.read_exact(&mut request).await.unwrap();
-    let host = match request[3] {
-        1 => {
-            let mut address = [0; 4];
-            stream.read_exact(&mut address).await.unwrap();
-            std::net::Ipv4Addr::from(address).to_string()
-        }
-        _ => {
-            let mut name = vec![0; usize::from(stream.read_u8().await.unwrap())];
-            stream.read_exact(&mut name).await.unwrap();
-            String::from_utf8(name).unwrap()
-        }
+    let host = if request[3] == 1 {
+        let mut address = [0; 4];
+        stream.read_exact(&mut address).await.unwrap();
+        std::net::Ipv4Addr::from(address).to_string()
+    } else {
+        let mut name = vec![0; usize::from(stream.read_u8().await.unwrap())];
+        stream.read_exact(&mut name).await.unwrap();
+        String::from_utf8(name).unwrap()
     };
     let port = stream.read_u16().await.unwrap();
     asked
