@@ -256,7 +256,6 @@ fn proxy_text(provider: &Provider) -> Option<String> {
     provider.proxy.as_ref().map(|proxy| {
         let scheme = match proxy.scheme {
             EgressScheme::Http => "http",
-            EgressScheme::Https => "https",
             EgressScheme::Socks5 => "socks5",
         };
         let credentials = if proxy.credentials.is_some() {

@@ -174,7 +174,6 @@ fn timeouts(it: Timeouts) -> Value {
 fn proxy(it: &EgressProxy) -> String {
     let scheme = match it.scheme {
         EgressScheme::Http => "http",
-        EgressScheme::Https => "https",
         EgressScheme::Socks5 => "socks5",
     };
     let who = if it.credentials.is_some() { "***@" } else { "" };

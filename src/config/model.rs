@@ -170,8 +170,6 @@ pub struct EgressProxy {
 pub enum EgressScheme {
     /// `CONNECT` in the clear.
     Http,
-    /// `CONNECT` inside TLS.
-    Https,
     /// SOCKS5, names resolved by the proxy.
     Socks5,
 }

@@ -290,7 +290,15 @@ fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, Secret)> {
 
 fn egress(reader: &Reader<'_>, text: &str, report: &mut Report) -> Option<EgressProxy> {
     let path = reader.at("proxy");
-    let schemes = ["http", "https", "socks5", "socks5h"];
+    if text
+        .get(..8)
+        .is_some_and(|it| it.eq_ignore_ascii_case("https://"))
+    {
+        let remedy = "is an egress proxy inside TLS, which is not supported yet; use its http:// or socks5:// address";
+        report.fault_at(path, &masked(text), remedy);
+        return None;
+    }
+    let schemes = ["http", "socks5", "socks5h"];
     let address = match Address::parse(text, &schemes) {
         Ok(address) if address.path.is_empty() && address.query.is_none() => address,
         Ok(_) => {
@@ -313,7 +321,6 @@ fn egress(reader: &Reader<'_>, text: &str, report: &mut Report) -> Option<Egress
     Some(EgressProxy {
         scheme: match address.scheme {
             "http" => EgressScheme::Http,
-            "https" => EgressScheme::Https,
             _ => EgressScheme::Socks5,
         },
         port: address.effective_port(),

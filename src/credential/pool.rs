@@ -133,11 +133,22 @@ impl KeyPool {
         }
     }
 
-    /// Gives every benched key a new chance.
-    pub fn unbench(&self) {
-        for key in &mut self.state.lock().keys {
-            key.benched = None;
+    /// Gives a benched key a new chance.
+    pub fn unbench(&self, key: KeyIndex) {
+        if let Some(state) = self.state.lock().keys.get_mut(key.0) {
+            state.benched = None;
         }
+    }
+
+    /// The key a probe signs in with: one of the benched if there are any, because a good probe is their way back.
+    /// Takes no turn.
+    pub fn for_probe(&self) -> Option<KeyIndex> {
+        let state = self.state.lock();
+        let benched: Vec<usize> = (0..self.keys.len())
+            .filter(|i| state.keys.get(*i).is_some_and(|key| key.benched.is_some()))
+            .collect();
+        let chosen = fastrand::choice(&benched).copied();
+        (!self.keys.is_empty()).then(|| KeyIndex(chosen.unwrap_or(0)))
     }
 
     /// Whether any key may be used now.
@@ -261,11 +272,25 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_tries_the_benched_and_brings_back_no_other() {
+        let (pool, now) = (pool(KeyStrategy::Failover), Instant::now());
+        assert_eq!(pool.for_probe(), Some(KeyIndex(0)));
+        pool.bench(KeyIndex(1), "401".to_owned());
+        pool.bench(KeyIndex(2), "401".to_owned());
+        let probed = pool.for_probe().unwrap();
+        assert_ne!(probed, KeyIndex(0));
+        pool.unbench(probed);
+        assert_eq!(pool.pick(now, &[KeyIndex(0)]), Some(probed));
+        assert_eq!(pool.pick(now, &[KeyIndex(0), probed]), None);
+    }
+
+    #[test]
     fn an_empty_pool_is_usable_and_picks_nothing() {
         let pool = KeyPool::new(Vec::new(), KeyStrategy::RoundRobin);
         assert!(
             pool.any_usable(Instant::now())
                 && pool.pick(Instant::now(), &[]).is_none()
+                && pool.for_probe().is_none()
                 && !pool.all_benched()
         );
     }

@@ -28,6 +28,9 @@ const RATE_WINDOW: Duration = Duration::from_secs(60);
 /// Results remembered for the rate rule.
 const RATE_KEPT: usize = 256;
 
+/// Errors remembered at least, if so many are within the window; a threshold above it is remembered whole.
+const ERRORS_KEPT: usize = 256;
+
 /// Where a circuit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
@@ -80,6 +83,8 @@ pub struct Breaker {
     results: VecDeque<(Instant, bool)>,
     /// Trips without a success between.
     trips: u32,
+    /// When it opened last.
+    opened: Option<Instant>,
 }
 
 impl Breaker {
@@ -91,6 +96,7 @@ impl Breaker {
             errors: VecDeque::new(),
             results: VecDeque::new(),
             trips: 0,
+            opened: None,
         }
     }
 
@@ -122,9 +128,14 @@ impl Breaker {
         }
     }
 
-    /// A request was answered well.
-    pub fn success(&mut self, now: Instant) {
+    /// A request that `began` then was answered well. One that began before the circuit opened says nothing about it:
+    /// long streams often outlive an outage of everything new.
+    pub fn success(&mut self, began: Instant, now: Instant) {
         self.remember(now, true);
+        let is_open = self.state != BreakerState::Closed;
+        if is_open && self.opened.is_some_and(|opened| began < opened) {
+            return;
+        }
         if self.policy.reset_on_success || self.state != BreakerState::Closed {
             self.errors.clear();
         }
@@ -147,6 +158,7 @@ impl Breaker {
             fingerprint.is_some() && self.errors.iter().any(|(_, seen)| *seen == fingerprint);
         if !repeat {
             self.errors.push_back((now, fingerprint));
+            self.trim();
             self.remember(now, false);
         }
         let tripped = match self.state {
@@ -191,9 +203,6 @@ impl Breaker {
     /// Drops errors that left the window.
     pub fn forget(&mut self, now: Instant) {
         if self.policy.window.is_zero() {
-            while RATE_KEPT < self.errors.len() {
-                self.errors.pop_front();
-            }
             return;
         }
         while self
@@ -205,6 +214,14 @@ impl Breaker {
         }
     }
 
+    /// Bounds the memory: beyond what opens the circuit, errors only tell repeats apart.
+    fn trim(&mut self) {
+        let most = usize::try_from(self.policy.threshold).unwrap_or(usize::MAX);
+        while ERRORS_KEPT.max(most) < self.errors.len() {
+            self.errors.pop_front();
+        }
+    }
+
     fn open(&mut self, now: Instant) -> Duration {
         let doubled = self
             .policy
@@ -212,6 +229,7 @@ impl Breaker {
             .saturating_mul(1_u32 << self.trips.min(16));
         let cooldown = doubled.min(MAX_COOLDOWN.max(self.policy.cooldown));
         self.trips = self.trips.saturating_add(1);
+        self.opened = Some(now);
         self.state = BreakerState::Open {
             until: now + cooldown,
         };
@@ -272,7 +290,7 @@ mod tests {
             Admission::Refused(None),
             "one trial at a time"
         );
-        breaker.success(after(t, 182));
+        breaker.success(after(t, 181), after(t, 182));
         assert_eq!(breaker.admit(after(t, 182)), Admission::Pass);
         assert_eq!(breaker.count(), 0);
     }
@@ -301,6 +319,20 @@ mod tests {
         breaker.promising();
         assert_eq!(breaker.admit(after(t, 200)), Admission::Pass);
         assert!(breaker.error(after(t, 201), None).opened.is_some());
+    }
+
+    #[test]
+    fn a_stream_from_before_the_outage_closes_nothing() {
+        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
+        breaker.error(after(t, 1), None);
+        breaker.error(after(t, 2), None);
+        breaker.success(t, after(t, 3));
+        assert_eq!(
+            breaker.admit(after(t, 4)),
+            Admission::Refused(Some(after(t, 182)))
+        );
+        breaker.success(after(t, 5), after(t, 6));
+        assert_eq!(breaker.admit(after(t, 7)), Admission::Pass);
     }
 
     #[test]
@@ -334,6 +366,28 @@ mod tests {
     }
 
     #[test]
+    fn errors_are_bounded_and_a_high_threshold_is_reached_all_the_same() {
+        for window in [Duration::ZERO, Duration::from_secs(300)] {
+            let policy = BreakerPolicy {
+                threshold: 300,
+                window,
+                ..POLICY
+            };
+            let (mut breaker, t) = (Breaker::new(policy), Instant::now());
+            // Successes in between keep the rate good; they do not zero the count here.
+            breaker.policy.reset_on_success = false;
+            for i in 1..=300 {
+                assert_eq!(breaker.error(t, None).opened.is_some(), i == 300, "{i}");
+                (0..2).for_each(|_| breaker.remember(t, true));
+            }
+            for _ in 0..1000 {
+                breaker.error(t, None);
+            }
+            assert_eq!(breaker.count(), 300);
+        }
+    }
+
+    #[test]
     fn half_of_ten_results_open_it_even_when_successes_zero_the_count() {
         let (mut breaker, t) = (
             Breaker::new(BreakerPolicy {
@@ -343,10 +397,10 @@ mod tests {
             Instant::now(),
         );
         for i in 0..4 {
-            breaker.success(after(t, i));
+            breaker.success(after(t, i), after(t, i));
             assert_eq!(breaker.error(after(t, i), None).opened, None);
         }
-        breaker.success(after(t, 5));
+        breaker.success(after(t, 5), after(t, 5));
         assert!(breaker.error(after(t, 5), None).opened.is_some());
     }
 }

@@ -198,7 +198,9 @@ impl EndpointHealth {
     /// A request was answered, whole.
     pub fn success(&self, now: Instant, duration: Duration) {
         let mut inner = self.inner.lock();
-        inner.breaker.success(now);
+        inner
+            .breaker
+            .success(now.checked_sub(duration).unwrap_or(now), now);
         inner.served = inner.served.saturating_add(1);
         inner.last_success = Some(SystemTime::now());
         inner.duration.add(duration.as_secs_f64() * 1e3);
@@ -247,7 +249,7 @@ impl EndpointHealth {
         inner.probe_down = !alive;
         if alive {
             if inner.breaker.state() != BreakerState::Closed {
-                inner.breaker.success(now);
+                inner.breaker.success(now, now);
             }
             return None;
         }

@@ -1,9 +1,9 @@
-//! Connections through an egress proxy: `CONNECT` (in the clear or inside TLS) and SOCKS5.
+//! Connections through an egress proxy: `CONNECT` in the clear, and SOCKS5.
 //!
 //! Pingora compares a pooled socket's peer with the peer's address, so the peer must carry the *proxy's* address;
 //! the target travels in the tunnel request and in the pool's group key.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
 use pingora::connectors::L4Connect;
@@ -43,12 +43,6 @@ impl L4Connect for Tunnel {
         match self.proxy.scheme {
             EgressScheme::Http => self.http_connect(&mut socket).await?,
             EgressScheme::Socks5 => self.socks5(&mut socket).await?,
-            EgressScheme::Https => {
-                return Error::e_explain(
-                    ErrorType::ConnectProxyFailure,
-                    "egress proxies inside TLS are not supported",
-                );
-            }
         }
         Ok(socket.into())
     }
@@ -132,8 +126,21 @@ impl Tunnel {
             }
             _ => return Error::e_explain(failed, "the socks proxy offers no method we have"),
         }
-        let mut request = vec![5, 1, 0, 3];
-        push_short(&mut request, self.host.as_bytes())?;
+        let mut request = vec![5, 1, 0];
+        match self.host.parse() {
+            Ok(IpAddr::V4(address)) => {
+                request.push(1);
+                request.extend_from_slice(&address.octets());
+            }
+            Ok(IpAddr::V6(address)) => {
+                request.push(4);
+                request.extend_from_slice(&address.octets());
+            }
+            Err(_) => {
+                request.push(3);
+                push_short(&mut request, self.host.as_bytes())?;
+            }
+        }
         request.extend_from_slice(&self.port.to_be_bytes());
         socket
             .write_all(&request)

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::HttpPeer;
 use thiserror::Error;
 
@@ -17,12 +18,30 @@ const POOL_IDLE: Duration = Duration::from_secs(55);
 /// Streams at once on one HTTP/2 connection.
 const H2_STREAMS: usize = 100;
 
+/// Silence after which the other side is asked whether it is still there; a model may think for minutes.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// Time between two such questions, of which three may stay unanswered.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest time that sent bytes may stay unacknowledged: after a laptop's sleep pooled connections look alive.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
 /// Why there is no peer.
 #[derive(Debug, Error)]
 pub enum PeerError {
     /// Neither the provider's nor the egress proxy's name resolves.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+}
+
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive {
+        idle: KEEPALIVE_IDLE,
+        interval: KEEPALIVE_INTERVAL,
+        count: 3,
+        #[cfg(target_os = "linux")]
+        user_timeout: UNACKNOWLEDGED,
+    }
 }
 
 /// Makes peers for one provider.
@@ -66,6 +85,7 @@ impl PeerFactory {
         peer.options.total_connection_timeout = Some(self.timeouts.connect_total);
         peer.options.idle_timeout = Some(POOL_IDLE);
         peer.options.max_h2_streams = H2_STREAMS;
+        peer.options.tcp_keepalive = Some(keepalive());
         peer.group_key = self.group(credential);
         if let Some(proxy) = &self.proxy {
             peer.options.custom_l4 = Some(Arc::new(Tunnel {

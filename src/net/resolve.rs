@@ -39,6 +39,8 @@ pub enum ResolveError {
 struct Entry {
     addresses: Vec<IpAddr>,
     preferred: usize,
+    /// Whether the first address stands in front because others failed.
+    proven: bool,
     resolved: Instant,
 }
 
@@ -86,6 +88,7 @@ impl Resolver {
         }
         // All were tried: start over, and ask again before the next use.
         entry.preferred = 0;
+        entry.proven = false;
         entry.resolved = entry.resolved.checked_sub(FRESH).unwrap_or(entry.resolved);
         false
     }
@@ -99,16 +102,28 @@ impl Resolver {
         entry.addresses.get(entry.preferred).copied()
     }
 
-    fn remember(&self, host: &str, addresses: Vec<IpAddr>) -> Result<IpAddr, ResolveError> {
+    /// Remembers an answer. The address that was passed on to because those before it failed keeps its place in
+    /// front, or every answer would cost somebody a failed connection again.
+    fn remember(&self, host: &str, mut addresses: Vec<IpAddr>) -> Result<IpAddr, ResolveError> {
+        let mut known = self.known.lock();
+        let proven = known
+            .get(host)
+            .filter(|entry| 0 < entry.preferred || entry.proven)
+            .and_then(|entry| entry.addresses.get(entry.preferred))
+            .and_then(|proven| addresses.iter().position(|it| it == proven));
+        if let Some(position) = proven {
+            addresses.rotate_left(position);
+        }
         let first = *addresses
             .first()
             .ok_or_else(|| ResolveError::Empty(host.to_owned()))?;
         let entry = Entry {
             addresses,
             preferred: 0,
+            proven: proven.is_some(),
             resolved: Instant::now(),
         };
-        self.known.lock().insert(host.to_owned(), entry);
+        known.insert(host.to_owned(), entry);
         Ok(first)
     }
 }
@@ -154,6 +169,19 @@ mod tests {
         assert!(resolver.failed("two.test", one));
         assert_eq!(resolver.resolve("two.test", 1).await.unwrap().ip(), two);
         assert!(!resolver.failed("two.test", two), "all were tried");
+    }
+
+    #[test]
+    fn what_works_stays_in_front_as_long_as_it_does() {
+        let resolver = Resolver::new();
+        let (one, two): (IpAddr, IpAddr) = ("::1".parse().unwrap(), "127.0.0.1".parse().unwrap());
+        let both = || resolver.remember("two.test", vec![one, two]).unwrap();
+        assert_eq!(both(), one);
+        assert!(resolver.failed("two.test", one));
+        assert_eq!((both(), both()), (two, two));
+        assert!(resolver.failed("two.test", two));
+        assert!(!resolver.failed("two.test", one), "all were tried");
+        assert_eq!(both(), one);
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use crate::protocol::upstream_error::{StreamError, UpstreamError};
 
 /// Bytes of a streamed answer that may be held back before its first content.
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of an answer that is not streamed; more is passed on unread.
+/// Bytes of an answer that is not streamed: a hundred times what a model says at most.
 const MAX_WHOLE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How an answer has to be read.
@@ -59,6 +59,7 @@ pub struct AnswerReader {
     held: BytesMut,
     committed: bool,
     told: Told,
+    broken: Option<StreamError>,
 }
 
 enum Machine {
@@ -91,6 +92,7 @@ impl AnswerReader {
             held: BytesMut::new(),
             committed: false,
             told: Told::default(),
+            broken: None,
         }
     }
 
@@ -107,24 +109,29 @@ impl AnswerReader {
             }
             Machine::ToStream(translator) => {
                 let mut out = Vec::with_capacity(piece.len() + 256);
-                translator.push(&piece, &mut out)?;
+                if let Err(error) = translator.push(&piece, &mut out) {
+                    if !self.committed || out.is_empty() {
+                        return Err(error);
+                    }
+                    // The client is reading along: what came before the failure still goes out.
+                    self.broken = Some(error);
+                }
                 let committed = translator.has_content();
                 self.release(Bytes::from(out), committed)
-            }
-            Machine::PassWhole if self.committed => Ok(Some(piece)),
-            Machine::PassWhole => {
-                self.held.extend_from_slice(&piece);
-                Ok((MAX_WHOLE_BYTES < self.held.len()).then(|| self.take()))
             }
             Machine::ToWhole(translator) => {
                 translator.push(&piece)?;
                 self.finish_if_complete()
             }
-            Machine::StreamFromWhole if self.held.len() + piece.len() <= MAX_WHOLE_BYTES => {
+            Machine::PassWhole | Machine::StreamFromWhole
+                if self.held.len() + piece.len() <= MAX_WHOLE_BYTES =>
+            {
                 self.held.extend_from_slice(&piece);
                 Ok(None)
             }
-            Machine::StreamFromWhole => Err(StreamError::TooMuch("the whole message")),
+            Machine::PassWhole | Machine::StreamFromWhole => {
+                Err(StreamError::TooMuch("the whole message"))
+            }
             Machine::WholeFromStream(gathered) => {
                 gathered.push(&piece)?;
                 self.finish_if_complete()
@@ -172,7 +179,6 @@ impl AnswerReader {
                 self.held.extend_from_slice(&out);
                 Ok(self.rest())
             }
-            Machine::PassWhole if self.committed => Ok(None),
             Machine::PassWhole => {
                 self.told = message_told(&self.held)?;
                 Ok(self.rest())
@@ -197,6 +203,11 @@ impl AnswerReader {
             }
             Machine::PassRaw | Machine::Over => Ok(None),
         }
+    }
+
+    /// Why nothing more will come, although what was handed out last is good.
+    pub fn take_broken(&mut self) -> Option<StreamError> {
+        self.broken.take()
     }
 
     /// Whether content has been handed out: from now on a fault is visible.
@@ -426,6 +437,14 @@ mod tests {
                 .unwrap()
                 .starts_with(b"event: message_start")
         );
+    }
+
+    #[test]
+    fn a_whole_message_is_bounded() {
+        let mut reader = AnswerReader::new(Reading::PassWhole);
+        let piece = Bytes::from(vec![b' '; MAX_WHOLE_BYTES]);
+        assert_eq!(reader.push(piece).unwrap(), None);
+        assert!(reader.push(Bytes::from_static(b" ")).is_err());
     }
 
     #[test]

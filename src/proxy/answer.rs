@@ -116,9 +116,19 @@ impl Incoming {
         !std::mem::replace(&mut self.fresh_connection_taken, true)
     }
 
+    /// Whether that repeat was taken.
+    pub fn took_fresh_connection(&self) -> bool {
+        self.fresh_connection_taken
+    }
+
     /// Records why there is no answer; the first reason stays.
     pub fn fail(&mut self, fault: Fault) {
         self.fault.get_or_insert(fault);
+    }
+
+    /// Whether there is no more of an answer to come.
+    pub fn is_broken(&self) -> bool {
+        self.fault.is_some()
     }
 
     /// Why there is no answer.
@@ -195,6 +205,10 @@ impl Incoming {
                 match out {
                     Ok(out) => *body = out,
                     Err(error) => return self.stream_error(&error),
+                }
+                if let Some(error) = reader.take_broken() {
+                    self.note_stream_error(&error);
+                    return Ok(());
                 }
                 if end {
                     // A broken end must not take the pieces before it along: it is met again in `close`.

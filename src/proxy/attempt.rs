@@ -81,7 +81,13 @@ impl Attempt {
 
     /// `upstream_peer`.
     pub async fn peer(&self) -> pingora::Result<Box<HttpPeer>> {
-        match self.endpoint.peers.peer(self.group).await {
+        // Where one pooled connection was dead, the others are as well: a repeat must not find them.
+        let group = if self.incoming.lock().took_fresh_connection() {
+            fastrand::u64(..)
+        } else {
+            self.group
+        };
+        match self.endpoint.peers.peer(group).await {
             Ok(peer) => Ok(peer),
             Err(error) => {
                 let fault = Fault::new(
@@ -151,11 +157,13 @@ impl Attempt {
         budget: impl FnOnce() -> bool,
     ) -> Box<Error> {
         let mut incoming = self.incoming.lock();
-        let stale = reused && !incoming.has_begun() && incoming.take_fresh_connection() && budget();
+        let stale = reused && !incoming.has_begun();
+        let again = stale && incoming.take_fresh_connection() && budget();
         error.retry.decide_reuse(reused);
-        error.set_retry(stale);
-        if !stale {
+        error.set_retry(again);
+        if !again {
             let kind = match error.etype() {
+                _ if stale => FaultKind::UpstreamStaleConnection,
                 ErrorType::ReadTimedout => FaultKind::UpstreamTimeout(Timer::Idle),
                 _ => FaultKind::UpstreamBadAnswer,
             };

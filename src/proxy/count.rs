@@ -108,7 +108,10 @@ async fn count(
             answer = tokio::time::timeout(settings.timeout, asked) => answer.ok().flatten(),
             () = gone(session) => return Err(Fault::new(FaultKind::Cancelled, "the client left")),
         };
-        remember(edge, snapshot, now, answer.is_some());
+        // A refusal of a client's own credential says nothing about counts for others.
+        if answer.is_some() || !is_passthrough(&candidate.endpoint) {
+            remember(edge, snapshot, now, answer.is_some());
+        }
         if let Some(answer) = answer {
             let provider = candidate.endpoint.id().to_string();
             return Ok((request, answer, Some(provider)));
@@ -198,10 +201,7 @@ async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<By
         headers,
         body,
     };
-    let credential = is_passthrough(endpoint)
-        .then(|| request.credentials.first())
-        .flatten();
-    let group = endpoint.connection_group(key, credential.map(|(_, value)| value.as_bytes()));
+    let group = endpoint.connection_group(key, &request.credentials);
     let attempt = Attempt::new(
         Arc::clone(endpoint),
         group,

@@ -22,4 +22,6 @@ pub enum Ctx {
 pub struct Connection {
     /// Rings when a later request's head has arrived, which ends the front's deadline for it.
     pub head_done: Arc<Notify>,
+    /// Whether it has carried a request before: the front has not seen the bytes of this one's head.
+    pub is_reused: bool,
 }

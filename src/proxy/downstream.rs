@@ -15,6 +15,9 @@ use crate::types::RequestId;
 const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes read on after an early answer.
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
+/// Most bytes of a body written at once: the write timeout is for one write, and a client that reads slowly is not one
+/// that does not read.
+const MAX_WRITE: usize = 256 * 1024;
 /// Headers that every answer gets from us, and a few of the provider's.
 const HEADERS: usize = 24;
 
@@ -203,6 +206,22 @@ impl<'s> Downstream<'s> {
     }
 
     async fn send(&mut self, tasks: Vec<HttpTask>) -> Result<(), Gone> {
+        let mut batch = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let HttpTask::Body(Some(mut body), end) = task else {
+                batch.push(task);
+                continue;
+            };
+            while MAX_WRITE < body.len() {
+                batch.push(HttpTask::Body(Some(body.split_to(MAX_WRITE)), false));
+                self.write(std::mem::take(&mut batch)).await?;
+            }
+            batch.push(HttpTask::Body(Some(body), end));
+        }
+        self.write(batch).await
+    }
+
+    async fn write(&mut self, tasks: Vec<HttpTask>) -> Result<(), Gone> {
         // HTTP/2 sessions ignore their write timeout.
         let sent = if self.session.as_ref().is_http2() {
             let write = self.session.write_response_tasks(tasks);

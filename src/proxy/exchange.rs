@@ -13,7 +13,7 @@ use super::judge::{self, Case};
 use super::refuse;
 use super::request::Request;
 use super::service::Edge;
-use super::trail::{Failed, Skip, Trail};
+use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
@@ -112,13 +112,16 @@ impl<'e, 's> Exchange<'e, 's> {
         if let Some(end) = self.try_all(&candidates, false).await {
             return end;
         }
-        if self.trail.attempts == 0
-            && self.snapshot.config.settings.fail_open
-            && let Some(end) = self.try_anyway(&candidates).await
-        {
-            return end;
+        let untried = self.trail.attempts == 0 && self.snapshot.config.settings.fail_open;
+        let mut wait = self.short_wait(&candidates);
+        // Who asked for a moment of quiet gets it; only open circuits are tried anyway.
+        if untried && wait.is_none() {
+            if let Some(end) = self.try_anyway(&candidates).await {
+                return end;
+            }
+            wait = self.short_wait(&candidates);
         }
-        if let Some(wait) = self.short_wait(&candidates) {
+        if let Some(wait) = wait {
             if !self.wait(wait).await {
                 return End::Left;
             }
@@ -148,11 +151,12 @@ impl<'e, 's> Exchange<'e, 's> {
         let mut tried = 0;
         for candidate in candidates {
             let endpoint = &candidate.endpoint;
-            if self.snapshot.config.settings.max_attempts <= tried {
+            let late = self.request.deadline <= Instant::now();
+            if late || self.snapshot.config.settings.max_attempts <= tried {
                 break;
             }
             if overloaded.contains(&endpoint.provider.name) {
-                self.skip(candidate, "its provider is overloaded".to_owned(), None);
+                self.skip(candidate, PROVIDER_OVERLOADED.to_owned(), None);
                 continue;
             }
             if wanted_window
@@ -181,7 +185,7 @@ impl<'e, 's> Exchange<'e, 's> {
             }
         }
         if wanted_window.is_some() {
-            Some(refuse::as_sent(self).await)
+            Some(refuse::too_long(self).await)
         } else {
             None
         }
@@ -326,11 +330,9 @@ impl<'e, 's> Exchange<'e, 's> {
             Ok(prepared) => prepared,
             Err(fault) => return Outcome::Failed(fault, None),
         };
-        let credential =
-            is_passthrough(&candidate.endpoint).then(|| self.request.credentials.first());
         let group = candidate
             .endpoint
-            .connection_group(key, credential.flatten().map(|(_, v)| v.as_bytes()));
+            .connection_group(key, &self.request.credentials);
         let attempt = Attempt::new(Arc::clone(&candidate.endpoint), group, outgoing, expect);
         self.trail.attempts += 1;
         let running = match (self.edge.shared.app(), self.edge.shared.template().await) {

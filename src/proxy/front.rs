@@ -18,7 +18,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::ctx::Connection;
@@ -29,6 +29,10 @@ use crate::types::RequestId;
 
 /// What an HTTP/2 connection without TLS begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Longest time spent reading on after a refused head.
+const LINGER: Duration = Duration::from_secs(1);
+/// Most bytes read on after a refused head.
+const LINGER_BYTES: u64 = 1024 * 1024;
 
 /// Caps connections, and finds out which HTTP they speak.
 pub struct Cap {
@@ -149,12 +153,13 @@ impl HttpServerApp for Front {
         let patience = Limits::of(&self.shared).patience;
         let known = session
             .take_connection_user_context()
-            .and_then(|context| context.downcast::<Connection>().ok());
-        if known.is_none() {
+            .is_some_and(|context| context.is::<Connection>());
+        if known {
+            self.later(session, patience, shutdown).await
+        } else {
             let session = self.first(session, patience).await?;
-            return self.proxy.process_new_http(session, shutdown).await;
+            self.proxy.process_new_http(session, shutdown).await
         }
-        self.later(session, patience, shutdown).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -196,6 +201,7 @@ impl Front {
         };
         if let Some((status, reason, text)) = fault {
             refuse(&mut stream, status, reason, "invalid_request_error", text).await;
+            linger(&mut stream).await;
             return None;
         }
         let mut session = ServerSession::new_http1(stream);
@@ -205,6 +211,7 @@ impl Front {
         session.set_pipelined_prefix(head);
         session.set_connection_user_context(Some(Box::new(Connection {
             head_done: Arc::new(Notify::new()),
+            is_reused: false,
         })));
         Some(session)
     }
@@ -218,10 +225,11 @@ impl Front {
     ) -> Option<ReusedHttpStream> {
         let idle = Duration::from_secs(session.get_keepalive().unwrap_or_default());
         session.set_pipelining_enabled(true);
-        // Not the one of the request before: that one rang, and would ring again at once.
+        // A bell of its own: that of an earlier request may have rung with nobody there to hear it.
         let head_done = Arc::new(Notify::new());
         session.set_connection_user_context(Some(Box::new(Connection {
             head_done: Arc::clone(&head_done),
+            is_reused: true,
         })));
         let request = self.proxy.process_new_http(session, shutdown);
         tokio::pin!(request);
@@ -232,6 +240,16 @@ impl Front {
         }
         request.await
     }
+}
+
+/// Reads on for a moment: what lies unread when a connection closes turns its end into a reset, and the answer is
+/// lost on the way.
+async fn linger(stream: &mut Stream) {
+    let read_on = async {
+        let mut rest = stream.take(LINGER_BYTES);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LINGER, read_on).await;
 }
 
 /// Answers on a bare connection and closes it.

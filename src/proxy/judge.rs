@@ -174,6 +174,10 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
             count(case, now, fault);
             quiet_provider(case, now, *after);
         }
+        FaultKind::UpstreamModelNotFound if is_passthrough(case.endpoint) => {
+            // Vendors say so of models that this client's account may not use; others may.
+            case.endpoint.health.note(&fault.to_string());
+        }
         FaultKind::UpstreamModelNotFound => {
             case.endpoint.health.note(&fault.to_string());
             case.endpoint.health.model_unsupported(now, case.model);
@@ -183,13 +187,12 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
                 case.model.escape_debug()
             );
         }
-        FaultKind::UpstreamTimeout(Timer::Deadline) => {
+        FaultKind::UpstreamTimeout(Timer::Deadline) | FaultKind::UpstreamStaleConnection => {
             case.endpoint.health.note(&fault.to_string());
         }
         FaultKind::UpstreamStatus { .. }
         | FaultKind::UpstreamBadAnswer
         | FaultKind::UpstreamUnreachable
-        | FaultKind::UpstreamStaleConnection
         | FaultKind::UpstreamTimeout(_) => count(case, now, fault),
         FaultKind::UpstreamRejected { .. } | FaultKind::UpstreamContextTooLong => {}
         FaultKind::InvalidRequest
@@ -297,7 +300,9 @@ fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
 /// An overloaded provider is left alone for a moment, with all its accounts.
 fn quiet_provider(case: &Case<'_>, now: Instant, after: Option<Duration>) {
     let some_time = || Duration::from_millis(fastrand::u64(OVERLOAD_REST_MS));
-    let rest = after.unwrap_or_else(some_time).min(MAX_OVERLOAD_REST);
+    let rest = after
+        .unwrap_or_else(some_time)
+        .clamp(LIMIT_REST.0, MAX_OVERLOAD_REST);
     let same = case
         .snapshot
         .active()

@@ -30,7 +30,7 @@ pub async fn serve(
     let settings = &snapshot.config.settings;
     if !session.as_mut().is_body_done() {
         // Telemetry of clients is taken and thrown away; a body that cannot be read does not matter.
-        let _ = receive::read_body(session, settings, &edge.shared.memory).await;
+        receive::discard_body(session, settings).await;
     }
     let query = session
         .req_header()

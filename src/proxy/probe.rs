@@ -1,7 +1,7 @@
 //! An active health check: an attempt without a client.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -12,6 +12,7 @@ use super::attempt::{Attempt, Outgoing, Progress, Running};
 use super::send;
 use super::service::Shared;
 use crate::config::ProbeAsk;
+use crate::credential::KeyIndex;
 use crate::snapshot::Endpoint;
 use crate::types::Dialect;
 
@@ -23,25 +24,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Finding {
     /// The endpoint answers.
     Alive,
-    /// It answers, and takes our credential.
-    SignedIn,
+    /// It answers, and takes this key, or needs none.
+    SignedIn(Option<KeyIndex>),
     /// It does not answer, or with a server error.
     Dead,
 }
 
 /// Asks `endpoint` what its configuration says.
 pub async fn probe(shared: &Shared, endpoint: &Arc<Endpoint>, ask: &ProbeAsk) -> Finding {
-    let asked = tokio::time::timeout(PATIENCE, status_of(shared, endpoint, ask)).await;
+    let key = endpoint.keys.for_probe();
+    let asked = tokio::time::timeout(PATIENCE, status_of(shared, endpoint, ask, key)).await;
     match asked.ok().flatten() {
-        Some(200..=299) => Finding::SignedIn,
+        Some(200..=299) => Finding::SignedIn(key),
         Some(status) if status < 500 => Finding::Alive,
         Some(_) | None => Finding::Dead,
     }
 }
 
-async fn status_of(shared: &Shared, endpoint: &Arc<Endpoint>, ask: &ProbeAsk) -> Option<u16> {
-    let outgoing = outgoing(endpoint, ask)?;
-    let group = endpoint.connection_group(None, None);
+async fn status_of(
+    shared: &Shared,
+    endpoint: &Arc<Endpoint>,
+    ask: &ProbeAsk,
+    key: Option<KeyIndex>,
+) -> Option<u16> {
+    let outgoing = outgoing(endpoint, ask, key)?;
+    let group = endpoint.connection_group(key, &[]);
     let attempt = Attempt::new(
         Arc::clone(endpoint),
         group,
@@ -60,7 +67,7 @@ async fn status_of(shared: &Shared, endpoint: &Arc<Endpoint>, ask: &ProbeAsk) ->
     }
 }
 
-fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk) -> Option<Outgoing> {
+fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk, key: Option<KeyIndex>) -> Option<Outgoing> {
     let (method, path, body) = match ask {
         ProbeAsk::Path(path) => (Method::GET, path.clone(), Bytes::new()),
         ProbeAsk::Model(model) => {
@@ -80,11 +87,7 @@ fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk) -> Option<Outgoing> {
         endpoint.dialect == Dialect::Anthropic,
         false,
     );
-    let key = endpoint
-        .keys
-        .pick(Instant::now(), &[])
-        .and_then(|key| endpoint.keys.secret(key));
-    let key = key.or_else(|| endpoint.provider.keys.first());
+    let key = key.and_then(|key| endpoint.keys.secret(key));
     send::sign_in(&mut headers, &endpoint.provider, endpoint.dialect, key, &[]).ok()?;
     Some(Outgoing {
         method,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::Method;
@@ -14,6 +14,11 @@ use crate::config::Settings;
 use crate::error::{Fault, FaultKind};
 use crate::types::Dialect;
 
+/// Slowest upload that is taken, bytes a second, beyond the time allowed for the first byte: an announced body counts
+/// against the memory for all, so nobody may drip it.
+const MIN_RATE: u64 = 1024;
+/// Most bytes of a body that are read only to be thrown away.
+const MAX_DISCARDED: usize = 4 * 1024 * 1024;
 /// Pingora's name for a chunked body that is none.
 const BAD_CHUNK: &str = "InvalidChunk";
 
@@ -170,6 +175,28 @@ pub async fn read_body(
     read
 }
 
+/// Reads a body that nobody wants, without taking memory for it: whoever sends it has shown no key. A connection whose
+/// body is too long or too slow for that is not used again.
+pub async fn discard_body(session: &mut Session, settings: &Settings) {
+    let read = async {
+        if session.req_header().headers.contains_key("expect") {
+            expect_continue(session).await?;
+        }
+        let mut seen = 0;
+        while let Some(piece) = next_piece(session, settings.client_read_timeout).await? {
+            seen += piece.len();
+            if MAX_DISCARDED < seen {
+                return Err(too_large(MAX_DISCARDED, seen));
+            }
+        }
+        Ok(())
+    };
+    let read = tokio::time::timeout(settings.client_read_timeout, read).await;
+    if !matches!(read, Ok(Ok(()))) {
+        session.set_keepalive(None);
+    }
+}
+
 async fn read_whole(
     session: &mut Session,
     settings: &Settings,
@@ -190,11 +217,15 @@ async fn read_whole(
     }
     let mut first: Option<Bytes> = None;
     let mut grown = BytesMut::new();
+    let (begun, patience) = (Instant::now(), settings.client_read_timeout);
     loop {
-        let Some(piece) = next_piece(session, settings.client_read_timeout).await? else {
+        let before = first.as_ref().map_or(grown.len(), Bytes::len);
+        let allowed = patience + Duration::from_secs(before as u64 / MIN_RATE);
+        let left = allowed.saturating_sub(begun.elapsed()).min(patience);
+        let Some(piece) = next_piece(session, left).await? else {
             break;
         };
-        let so_far = first.as_ref().map_or(grown.len(), Bytes::len) + piece.len();
+        let so_far = before + piece.len();
         if settings.max_body_bytes < so_far {
             return Err(too_large(settings.max_body_bytes, so_far));
         }

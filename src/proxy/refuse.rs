@@ -74,6 +74,16 @@ pub async fn as_sent(exchange: &mut Exchange<'_, '_>) -> End {
     }
 }
 
+/// Refuses a request with the answer that called its prompt too long: the client can do something about that, and
+/// nothing about what a larger window failed with afterwards.
+pub async fn too_long(exchange: &mut Exchange<'_, '_>) -> End {
+    let too_long = |failed: &&Failed| failed.fault.kind == FaultKind::UpstreamContextTooLong;
+    match exchange.trail.failed.iter().rfind(too_long).cloned() {
+        Some(failed) => relay_refusal(exchange, failed).await,
+        None => as_sent(exchange).await,
+    }
+}
+
 async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
     let Some(refused) = &failed.refused else {
         return with_fault(exchange, failed.fault, None).await;
@@ -210,7 +220,9 @@ pub async fn plain(
         _ => {}
     }
     if let Some(wait) = retry_after {
-        put("retry-after", &wait.as_secs().max(1).to_string())?;
+        // Rounded up: who comes back a moment too early is refused once more.
+        let seconds = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
+        put("retry-after", &seconds.max(1).to_string())?;
     }
     for (name, value) in extra {
         head.insert_header(name.clone(), value.clone())

@@ -63,15 +63,6 @@ struct Relay {
     committed: bool,
 }
 
-impl Relay {
-    /// The provider has done its part. Recorded before the client gets the last byte: its next request may come at
-    /// once, and must find this one counted.
-    fn succeeded(&self, candidate: &Candidate) {
-        let duration = self.begun.elapsed();
-        candidate.endpoint.health.success(Instant::now(), duration);
-    }
-}
-
 impl Exchange<'_, '_> {
     /// Relays an attempt's answer, or finds out why there is none.
     pub(super) async fn relay(&mut self, candidate: &Candidate, running: Running) -> Outcome {
@@ -89,12 +80,6 @@ impl Exchange<'_, '_> {
             self.served_by = Some(candidate.clone());
         }
         if let Outcome::Served = outcome {
-            if let Some(usage) = &self.told.usage {
-                candidate
-                    .endpoint
-                    .health
-                    .tokens(usage.prompt(), usage.cache_read);
-            }
             relay.running.tidy_up().await;
         }
         outcome
@@ -192,7 +177,7 @@ impl Exchange<'_, '_> {
             }
         }
         if end {
-            relay.succeeded(candidate);
+            whole(candidate, relay);
         }
         let written = if streamed {
             self.client.stream(relay.head.take(), pieces, end).await
@@ -204,10 +189,14 @@ impl Exchange<'_, '_> {
             relay.whole.append(&mut pieces);
             return None;
         };
-        let relayed_error = relay.running.attempt().incoming().relayed_error();
+        let (relayed_error, is_broken) = {
+            let incoming = relay.running.attempt().incoming();
+            (incoming.relayed_error(), incoming.is_broken())
+        };
         match (written, relayed_error) {
             (Err(Gone), _) => Some(Outcome::Left),
             (Ok(()), Some(fault)) if !end => Some(Outcome::Cut(fault, Ending::Silence)),
+            (Ok(()), None) if !end && is_broken => Some(self.broken(candidate, relay).await),
             (Ok(()), _) => end.then_some(Outcome::Served),
         }
     }
@@ -236,7 +225,7 @@ impl Exchange<'_, '_> {
         };
         if complete {
             // The answer's own end was seen: nothing is missing.
-            relay.succeeded(candidate);
+            whole(candidate, relay);
             return match self.client.stream(None, Vec::new(), true).await {
                 Ok(()) => Outcome::Served,
                 Err(Gone) => Outcome::Left,
@@ -379,6 +368,16 @@ impl Exchange<'_, '_> {
                 }
             }
         }
+    }
+}
+
+/// Credits an endpoint with a whole answer, before the client gets the end of it: its next request comes at once and
+/// must find what this one has taught.
+fn whole(candidate: &Candidate, relay: &Relay) {
+    let health = &candidate.endpoint.health;
+    health.success(Instant::now(), relay.begun.elapsed());
+    if let Some(usage) = relay.running.attempt().told().usage {
+        health.tokens(usage.prompt(), usage.cache_read);
     }
 }
 

@@ -9,6 +9,7 @@ use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::receive::{self, Call};
 use super::request::Request;
+use super::request_head::check_head;
 use super::service::{Edge, InFlight, Surface};
 use super::{count, finish, local, refuse, send};
 use crate::access::{Access, AdminGate};
@@ -21,8 +22,8 @@ use crate::types::RequestId;
 /// Longest piece of a content type that an error quotes, in characters.
 const SHOWN_LABEL: usize = 60;
 
-/// Answers one request.
-pub async fn serve(edge: &Edge, session: &mut Session) {
+/// Answers one request. `is_unseen`: its head has not come through the front, as the first of a connection does.
+pub async fn serve(edge: &Edge, session: &mut Session, is_unseen: bool) {
     let started = Instant::now();
     let id = RequestId::random();
     let snapshot = edge.shared.live.current();
@@ -34,6 +35,12 @@ pub async fn serve(edge: &Edge, session: &mut Session) {
         let head = session.req_header();
         (head.method.clone(), head.uri.path().to_owned())
     };
+    if is_unseen && let Some((_, _, text)) = check_head(&session.as_ref().to_h1_raw()) {
+        // Where it ends, and so where the next one begins, is a matter of opinion.
+        session.set_keepalive(None);
+        let fault = Fault::new(FaultKind::InvalidRequest, text);
+        return refuse_early(session, &snapshot, id, started, &path, fault).await;
+    }
     let in_flight = InFlight::enter(&edge.shared, settings.max_in_flight);
     let admitted = admit(edge, &snapshot, session, &path).and_then(|(call, access)| {
         let overload = || {

@@ -216,7 +216,11 @@ impl ProxyHttp for Edge {
             *ctx = Ctx::Attempt(Arc::clone(attempt));
             return Ok(false);
         }
-        Box::pin(serve::serve(self, session)).await;
+        let is_unseen = match ctx {
+            Ctx::Client { connection } => connection.as_ref().is_some_and(|it| it.is_reused),
+            Ctx::Attempt(_) => false,
+        };
+        Box::pin(serve::serve(self, session, is_unseen)).await;
         Ok(true)
     }
 

@@ -11,6 +11,9 @@ use crate::types::{Dialect, EndpointId};
 /// Longest wait that a client is told: above it, clients give up instead of coming back (measured with Claude Code).
 const MAX_TOLD_WAIT: Duration = Duration::from_secs(20);
 
+/// Why an account is passed over whose provider has just said that it is overloaded.
+pub const PROVIDER_OVERLOADED: &str = "its provider is overloaded";
+
 /// A candidate that was not tried.
 #[derive(Clone, Debug)]
 pub struct Skip {
@@ -116,7 +119,10 @@ impl Trail {
                 return Verdict::AsSent(soonest);
             }
         }
-        if every(|kind| matches!(kind, FaultKind::UpstreamOverloaded { .. }))
+        let overloaded = |f: &Failed| matches!(f.fault.kind, FaultKind::UpstreamOverloaded { .. });
+        let passed_over = |skip: &Skip| skip.why == PROVIDER_OVERLOADED;
+        if self.failed.iter().all(overloaded)
+            && self.skipped.iter().all(passed_over)
             && let Some(last) = answers().next_back()
         {
             return Verdict::AsSent(last);
@@ -167,6 +173,43 @@ impl Failed {
                 *after
             }
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    fn overloaded() -> Failed {
+        let fault = Fault::new(FaultKind::UpstreamOverloaded { after: None }, "busy");
+        Failed {
+            endpoint: EndpointId::new("a", Some("one")),
+            dialect: Dialect::Anthropic,
+            fault,
+            refused: Some(Refused {
+                status: StatusCode::from_u16(529).unwrap(),
+                headers: HeaderMap::new(),
+                body: bytes::Bytes::new(),
+            }),
+        }
+    }
+
+    #[test]
+    fn accounts_of_an_overloaded_provider_count_as_overloaded() {
+        for (why, as_sent) in [(PROVIDER_OVERLOADED, true), ("all its keys rest", false)] {
+            let trail = Trail {
+                skipped: vec![Skip::new("a#two".to_owned(), why.to_owned())],
+                failed: vec![overloaded()],
+                attempts: 1,
+            };
+            assert_eq!(
+                matches!(trail.verdict(2), Verdict::AsSent(_)),
+                as_sent,
+                "{why}"
+            );
         }
     }
 }

@@ -4,12 +4,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{ModelFacts, Provider, Target};
+use http::header::{HeaderName, HeaderValue};
+
+use crate::config::{ModelFacts, Provider, ProviderAuth, Target};
 use crate::credential::{KeyIndex, KeyPool};
 use crate::health::EndpointHealth;
 use crate::net::PeerFactory;
 use crate::routing::Pattern;
-use crate::types::{Dialect, EndpointId};
+use crate::types::{Dialect, EndpointId, Secret};
 
 /// An endpoint that requests may be sent to.
 pub struct Endpoint {
@@ -51,12 +53,20 @@ impl Endpoint {
         self.health.check(now, "", None).is_ok() && self.keys.any_usable(now)
     }
 
-    /// Separates pooled connections of different credentials.
-    pub fn connection_group(&self, key: Option<KeyIndex>, passthrough: Option<&[u8]>) -> u64 {
+    /// Separates pooled connections of different credentials: of the key itself, whose place in the list may be
+    /// another's after a reload, or under passthrough of all that the `client` signs in with.
+    pub fn connection_group(
+        &self,
+        key: Option<KeyIndex>,
+        client: &[(HeaderName, HeaderValue)],
+    ) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.provider.id.hash(&mut hasher);
-        key.hash(&mut hasher);
-        passthrough.hash(&mut hasher);
+        let secret = key.and_then(|key| self.keys.secret(key));
+        secret.map(Secret::expose).hash(&mut hasher);
+        if self.provider.auth == ProviderAuth::Passthrough {
+            client.hash(&mut hasher);
+        }
         hasher.finish()
     }
 }

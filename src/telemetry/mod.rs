@@ -134,7 +134,7 @@ impl Log for Outputs {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !may_be_printed(record.metadata()) || !self.console.matches(record) {
+        if !may_be_printed(record.metadata()) || is_noise(record) || !self.console.matches(record) {
             return;
         }
         self.console.log(record);
@@ -149,6 +149,15 @@ impl Log for Outputs {
             file.flush(FLUSH_WAIT);
         }
     }
+}
+
+/// A library's error that is none: a pooled connection was taken by another request in the same moment, and a new one
+/// is opened instead. And verdicts of probes, which we tell ourselves and by name.
+fn is_noise(record: &Record<'_>) -> bool {
+    let target = record.target();
+    target == "pingora_load_balancing"
+        || target.starts_with("pingora")
+            && record.args().as_str() == Some("failed to acquire reusable stream")
 }
 
 fn may_be_printed(metadata: &Metadata<'_>) -> bool {

@@ -137,6 +137,10 @@ const PROVIDER: &[(&str, &str)] = &[
         "c.yaml: providers[0].proxy = ftp://p:1: must start with http://",
     ),
     (
+        "proxy: 'HTTPS://u:sk-secret@p:1'",
+        "c.yaml: providers[0].proxy = HTTPS://***@p:1: is an egress proxy inside TLS, which is not supported yet",
+    ),
+    (
         "proxy: 'http://u:sk-secret@p:0'",
         "c.yaml: providers[0].proxy = http://***@p:0: has a port",
     ),

@@ -17,7 +17,7 @@ use crate::telemetry::Logs;
 
 /// How often is looked whether the last request has ended.
 const LOOK: Duration = Duration::from_millis(50);
-/// Time for the last bytes to leave.
+/// Time without a request before the end, for the last bytes to leave.
 const LAST_BYTES: Duration = Duration::from_millis(200);
 
 /// Waits for the shutdown and then for the last request.
@@ -48,9 +48,11 @@ impl BackgroundService for Drain {
         );
         tokio::select! {
             () = self.last_request(begun, limit) => {}
-            () = second_signal() => log::warn!("stopping at once, as asked by a second signal"),
+            () = second_signal() => {
+                log::warn!("stopping at once, as asked by a second signal");
+                tokio::time::sleep(LAST_BYTES).await;
+            }
         }
-        tokio::time::sleep(LAST_BYTES).await;
         log::info!("stopped after {:.1} s", begun.elapsed().as_secs_f64());
         self.logs.flush();
         #[expect(
@@ -63,12 +65,18 @@ impl BackgroundService for Drain {
 
 impl Drain {
     async fn last_request(&self, begun: Instant, limit: Duration) {
-        while 0 < self.shared.in_flight.load(Ordering::Relaxed) {
-            if limit <= begun.elapsed() {
-                log::warn!("requests are cut: the drain timeout has passed");
-                return;
+        // A connection that was idle may bring one more request: the end comes when none has for a moment.
+        let mut quiet = Duration::ZERO;
+        while quiet < LAST_BYTES {
+            if 0 < self.shared.in_flight.load(Ordering::Relaxed) {
+                quiet = Duration::ZERO;
+                if limit <= begun.elapsed() {
+                    log::warn!("requests are cut: the drain timeout has passed");
+                    return;
+                }
             }
             tokio::time::sleep(LOOK).await;
+            quiet += LOOK;
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::types::EndpointId;
 /// How often is looked which checks are due, and which endpoints there are.
 const TICK: Duration = Duration::from_secs(1);
 /// Failures in a row that make an idle endpoint unhealthy.
-const FAILURES: usize = 2;
+const FAILURES: u32 = 2;
 
 /// The service that runs all probes.
 pub fn health_checks(shared: &Arc<Shared>) -> HealthChecks {
@@ -103,7 +103,8 @@ fn backend(id: &EndpointId) -> Option<Backend> {
 
 struct Probes {
     shared: Arc<Shared>,
-    last: Mutex<HashMap<EndpointId, (Instant, bool)>>,
+    /// When each endpoint was last probed, and how many probes have failed in a row since.
+    last: Mutex<HashMap<EndpointId, (Instant, u32)>>,
 }
 
 impl Probes {
@@ -116,11 +117,20 @@ impl Probes {
             .cloned()
     }
 
-    /// The last verdict, if it is still fresh.
-    fn fresh(&self, id: &EndpointId, interval: Duration) -> Option<bool> {
+    /// Failed probes in a row, if the last one is still fresh.
+    fn fresh(&self, id: &EndpointId, interval: Duration) -> Option<u32> {
         let last = self.last.lock();
-        let (at, alive) = last.get(id)?;
-        (at.elapsed() < interval).then_some(*alive)
+        let (at, failures) = last.get(id)?;
+        (at.elapsed() < interval).then_some(*failures)
+    }
+
+    /// Takes down how a probe went; the same as [`Probes::fresh`] afterwards.
+    fn remember(&self, id: &EndpointId, alive: bool) -> u32 {
+        let mut last = self.last.lock();
+        let (at, failures) = last.entry(id.clone()).or_insert((Instant::now(), 0));
+        *at = Instant::now();
+        *failures = if alive { 0 } else { failures.saturating_add(1) };
+        *failures
     }
 }
 
@@ -133,23 +143,20 @@ impl HealthCheck for Probes {
         let Some(wanted) = &endpoint.provider.probe else {
             return Ok(());
         };
-        let alive = if let Some(alive) = self.fresh(endpoint.id(), wanted.interval) {
-            alive
+        let failures = if let Some(failures) = self.fresh(endpoint.id(), wanted.interval) {
+            failures
         } else {
             let finding = probe(&self.shared, &endpoint, &wanted.ask).await;
             let alive = finding != Finding::Dead;
-            self.last
-                .lock()
-                .insert(endpoint.id().clone(), (Instant::now(), alive));
-            if finding == Finding::SignedIn {
-                endpoint.keys.unbench();
+            if let Finding::SignedIn(Some(key)) = finding {
+                endpoint.keys.unbench(key);
             }
             if alive {
                 endpoint.health.probed(Instant::now(), true);
             }
-            alive
+            self.remember(endpoint.id(), alive)
         };
-        if alive {
+        if failures < FAILURES {
             Ok(())
         } else {
             Error::e_explain(ErrorType::ConnectError, "the probe failed")
@@ -174,7 +181,8 @@ impl HealthCheck for Probes {
         }
     }
 
-    fn health_threshold(&self, success: bool) -> usize {
-        if success { 1 } else { FAILURES }
+    /// Failures are counted by probe here, because the service asks every tick.
+    fn health_threshold(&self, _: bool) -> usize {
+        1
     }
 }

@@ -14,6 +14,8 @@ use crate::support::answers::open_text;
 use crate::support::answers::refuses;
 use crate::support::answers::says;
 use crate::support::answers::start;
+use crate::support::answers::stream;
+use crate::support::answers::streams;
 use crate::support::client::Request;
 use crate::support::eventually;
 use crate::support::proxy::Proxy;
@@ -304,4 +306,28 @@ async fn a_stream_outlives_the_removal_of_its_provider() {
     );
     gate.open();
     assert_eq!(client.rest().await, finish());
+}
+
+#[tokio::test]
+async fn reloads_under_load_lose_nothing() {
+    let upstream = Upstream::always(streams("whole")).await;
+    let setup = || Setup::of([Provider::anthropic("a", &upstream.url())]);
+    let proxy = Proxy::start(setup()).await;
+    let asking = async {
+        for index in 0..150 {
+            let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+            assert_eq!(
+                (reply.status, reply.text()),
+                (200, stream("whole")),
+                "{index}"
+            );
+        }
+    };
+    let reloading = async {
+        for _ in 0..60 {
+            assert_eq!(proxy.ask(reload()).await.status, 200);
+        }
+    };
+    tokio::join!(asking, reloading);
+    assert_eq!(upstream.calls(), 150);
 }

@@ -1,10 +1,16 @@
 //! What Pointsman says by itself: refusals before any provider is asked, and the small endpoints around the calls.
 
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+
 use crate::support::answers::MODEL;
 use crate::support::answers::ask;
 use crate::support::answers::ask_sized;
+use crate::support::answers::ask_stream;
 use crate::support::answers::message;
 use crate::support::answers::says;
+use crate::support::answers::stream;
+use crate::support::answers::streams;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
@@ -459,6 +465,100 @@ async fn who_sends_its_body_too_slowly_is_told_and_let_go() {
     assert_eq!(reply.json()["type"], "error");
     client.closed().await;
     assert_eq!(upstream.calls(), 0);
+}
+
+/// Pingora is more lenient than the front, and sees every request of a connection but the first alone.
+#[tokio::test]
+async fn a_later_head_is_held_to_the_same() {
+    let (upstream, proxy) = one(&[]).await;
+    let body = ask("hi");
+    let length = format!("content-length: {}\r\n", body.len());
+    let host = "host: x\r\n";
+    let heads = [
+        length.clone(),
+        format!("{host}{length}host: y\r\n"),
+        format!("host: a@b\r\n{length}"),
+        format!("{host}{length}{length}"),
+        format!("{host}{length}content-length: 3\r\n"),
+        format!("{host}content-length: +{}\r\n", body.len()),
+        format!("{host}{length}transfer-encoding: chunked\r\n"),
+        format!("{host}transfer-encoding: gzip, chunked\r\n"),
+        format!("{host}transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n"),
+    ];
+    for head in heads {
+        let mut client = proxy.connect().await;
+        assert_eq!(client.ask(Request::get("/livez")).await.status, 200);
+        client
+            .send(format!("POST /v1/messages HTTP/1.1\r\n{head}\r\n{body}"))
+            .await;
+        let said = String::from_utf8_lossy(&client.closed().await).into_owned();
+        assert!(
+            said.is_empty() || said.starts_with("HTTP/1.1 400 "),
+            "{head:?}: {said}"
+        );
+        assert_eq!(upstream.calls(), 0, "{head:?}");
+    }
+}
+
+/// A sign of life now and then must not hold a connection for ever, on its second request as little as on its first.
+#[tokio::test]
+async fn who_drips_a_later_head_is_let_go() {
+    let (_upstream, proxy) = one(&["client_read_timeout: 400ms", "keepalive_timeout: 1"]).await;
+    for earlier in 1..=2 {
+        let mut client = proxy.connect().await;
+        for _ in 0..earlier {
+            assert_eq!(client.ask(Request::get("/livez")).await.status, 200);
+        }
+        client.send("POST /v1/messages HTTP/1.1\r\nx-slow: ").await;
+        let (mut input, mut output) = client.into_parts();
+        let dripping = tokio::spawn(async move {
+            while output.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        });
+        let mut rest = Vec::new();
+        let _ = crate::support::soon("the end", input.read_to_end(&mut rest)).await;
+        dripping.abort();
+    }
+}
+
+/// The same for a body, whose announced length counts against the memory for all.
+#[tokio::test]
+async fn who_drips_its_body_is_told_and_let_go() {
+    let (upstream, proxy) = one(&["client_read_timeout: 400ms"]).await;
+    let mut client = proxy.connect().await;
+    client
+        .send("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 9000\r\n\r\n{")
+        .await;
+    let (mut input, mut output) = client.into_parts();
+    let dripping = tokio::spawn(async move {
+        while output.write_all(b" ").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    let read = input.read_exact(&mut answer);
+    crate::support::soon("an answer", read).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    dripping.abort();
+    assert_eq!(upstream.calls(), 0);
+}
+
+/// Without chunks only the end of the connection tells a client of HTTP/1.0 that its stream is over.
+#[tokio::test]
+async fn a_stream_for_http_1_0_ends_with_its_connection() {
+    let upstream = Upstream::always(streams("hello")).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let body = ask_stream("hi");
+    let mut client = proxy.connect().await;
+    client
+        .send(format!(
+            "POST /v1/messages HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+        .await;
+    let said = String::from_utf8_lossy(&client.closed().await).into_owned();
+    assert!(said.ends_with(&stream("hello")), "{said}");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What a provider's faults do to later requests: counting, opening, the one trial, closing; and what never counts.
 
 use crate::support::answers::ask;
+use crate::support::answers::error_body;
 use crate::support::answers::message;
 use crate::support::answers::refuses;
 use crate::support::answers::says;
+use crate::support::client::Client;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::eventually;
@@ -295,4 +297,59 @@ async fn every_server_error_and_a_408_move_on() {
         assert_eq!((first.calls(), second.calls()), (1, 1), "{status}");
         proxy.line("count=1/2").await;
     }
+}
+
+/// `fail_open` is for open circuits: who asked for a moment of quiet gets it.
+#[tokio::test]
+async fn an_overloaded_provider_is_waited_for_and_not_pressed() {
+    let busy = Act::answer(
+        529,
+        &[("retry-after", "1")],
+        error_body("overloaded_error", "busy"),
+    );
+    let upstream = Upstream::first([busy], says("a")).await;
+    let mut proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let address = proxy.address();
+    let first = tokio::spawn(async move {
+        let mut client = Client::connect(address).await;
+        client.ask(Request::messages(ask("1"))).await
+    });
+    proxy.line("recorded error for provider a").await;
+    assert_eq!(served(&proxy, "2").await.text(), message("a"));
+    assert_eq!(first.await.unwrap().text(), message("a"));
+    assert!(!proxy.console().contains("anyway"), "{}", proxy.console());
+}
+
+/// Now is soon enough, too.
+#[tokio::test]
+async fn an_overloaded_provider_that_says_zero_is_asked_once_more() {
+    let busy = Act::answer(
+        529,
+        &[("retry-after", "0")],
+        error_body("overloaded_error", "busy"),
+    );
+    let upstream = Upstream::script([busy, says("a")]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    assert_eq!(served(&proxy, "1").await.text(), message("a"));
+}
+
+/// What the operator calls unhealthy is, unless it is plainly the client's fault.
+#[tokio::test]
+async fn a_short_body_that_an_operator_calls_unhealthy_moves_on() {
+    for (status, text) in [(409, "we are in MAINTENANCE"), (404, "maintenance")] {
+        let first = Upstream::always(refuses(status, "strange_error", text)).await;
+        let second = Upstream::always(says("b")).await;
+        let setup = pair(&first, &second).setting(
+            "unhealthy_response_body_patterns: [\"in maintenance\", \"^.*\\\"maintenance\"]",
+        );
+        let proxy = Proxy::start(setup).await;
+        assert_eq!(served(&proxy, "1").await.text(), message("b"), "{status}");
+    }
+    let first = Upstream::always(refuses(422, "invalid_request_error", "in maintenance")).await;
+    let second = Upstream::silent().await;
+    let setup =
+        pair(&first, &second).setting("unhealthy_response_body_patterns: [\"in maintenance\"]");
+    let proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("1"))).await;
+    assert_eq!((reply.status, second.calls()), (422, 0));
 }

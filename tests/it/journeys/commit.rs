@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::answers::ask;
 use crate::support::answers::ask_stream;
 use crate::support::answers::begins;
+use crate::support::answers::completion_chunk;
 use crate::support::answers::delta;
 use crate::support::answers::error_event;
 use crate::support::answers::event;
@@ -404,4 +407,32 @@ async fn a_session_whose_stream_broke_is_served_elsewhere() {
     assert_eq!((first.calls(), second.calls()), (1, 1));
     let other = proxy.ask(of_session(ask("hi"), "s-2")).await;
     assert_eq!(other.text(), message("a"), "only that session is steered");
+}
+
+/// In translation, too: words that share a packet with the failure after them are not lost.
+#[tokio::test]
+async fn translated_words_before_a_failure_are_not_lost() {
+    let gate = Gate::new();
+    let words = |text: &str| completion_chunk(&json!({"content": text}), None);
+    let error = r#"{"error":{"message":"boom","type":"server_error"}}"#;
+    let together = format!("{}data: {error}\n\n", words("two"));
+    let act = Act::stream()
+        .data(words("one"))
+        .wait(&gate)
+        .data(together)
+        .hang();
+    let upstream = Upstream::script([act]).await;
+    let proxy = Proxy::start(Setup::of([Provider::openai("a", &upstream.url())])).await;
+    let mut client = proxy.connect().await;
+    client
+        .send(Request::messages(ask_stream("hi")).bytes())
+        .await;
+    client.head().await;
+    while !client.event().await.unwrap().data.contains("one") {}
+    gate.step();
+    let rest = client.rest().await;
+    let (two, failure) = (rest.find("two"), rest.find("event: error"));
+    assert!(two.is_some() && two < failure, "{rest}");
+    assert_eq!(rest.matches("event: error").count(), 1, "{rest}");
+    assert!(!rest.contains("message_stop"), "{rest}");
 }

@@ -264,6 +264,28 @@ async fn http2_uploads_survive_a_failover() {
 }
 
 #[tokio::test]
+async fn http2_heads_have_lengths_and_no_bodies() {
+    let upstream = Upstream::always(says("a")).await;
+    let proxy = one(&upstream).await;
+    let client = H2Client::connect(proxy.address()).await;
+    for target in ["/", "/v1/models", "/livez"] {
+        let got = client.without_body("GET", target).await;
+        let head = client.without_body("HEAD", target).await;
+        assert_eq!((got.status, head.status), (200, 200), "{target}");
+        let length = got.body.len().to_string();
+        assert_eq!(head.headers["content-length"], length.as_str(), "{target}");
+        assert_eq!(got.headers["content-length"], length.as_str(), "{target}");
+        assert!(head.body.is_empty(), "{target}");
+    }
+    let refused = client.without_body("GET", "/v1/messages").await;
+    assert_eq!(refused.status, 405);
+    let empty = client.without_body("POST", "/v1/messages").await;
+    assert_eq!(empty.status, 400);
+    let good = client.post("/v1/messages", ask("hi").as_bytes()).await;
+    assert_eq!((good.status, good.body), (200, message("a").into_bytes()));
+}
+
+#[tokio::test]
 async fn a_provider_that_speaks_http2_gets_it() {
     let upstream = H2Upstream::always(stream("over HTTP/2")).await;
     let provider = Provider::anthropic("a", &upstream.url()).with("http2: on");
@@ -279,6 +301,44 @@ async fn a_provider_that_speaks_http2_gets_it() {
     assert_eq!(seen[0].target, "/v1/messages");
     assert_eq!(seen[0].headers["x-api-key"], key_of("a"));
     assert_eq!(seen[0].headers["anthropic-version"], "2023-06-01");
+}
+
+#[tokio::test]
+async fn http2_streams_that_are_reset_give_way_or_are_told() {
+    let backup = Upstream::always(streams("rescued")).await;
+    let begun = [start(), open_text(), delta("one")].concat();
+    for (events, rescued) in [(String::new(), true), (begun, false)] {
+        let upstream = H2Upstream::resetting(events).await;
+        let setup = Setup::of([
+            Provider::anthropic("a", &upstream.url()).with("http2: on"),
+            Provider::anthropic("b", &backup.url()),
+        ]);
+        let mut proxy = Proxy::start(setup).await;
+        let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+        let text = reply.text();
+        if rescued {
+            assert_eq!(text, stream("rescued"));
+        } else {
+            assert!(
+                text.contains("one") && text.contains("event: error"),
+                "{text}"
+            );
+            assert!(!text.contains("message_stop"), "{text}");
+        }
+        proxy.line("recorded error for provider a: count=1/2").await;
+    }
+}
+
+#[tokio::test]
+async fn http2_connections_that_say_goodbye_are_replaced() {
+    let upstream = H2Upstream::leaving(stream("hi")).await;
+    let provider = Provider::anthropic("a", &upstream.url()).with("http2: on");
+    let proxy = Proxy::start(Setup::of([provider])).await;
+    for index in 0..10 {
+        let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+        assert_eq!((reply.status, reply.text()), (200, stream("hi")), "{index}");
+    }
+    assert!(!proxy.console().contains("count="), "{}", proxy.console());
 }
 
 /// Polls all at once on this task and gives their values in order.

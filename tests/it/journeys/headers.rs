@@ -192,3 +192,18 @@ async fn a_failover_takes_no_key_of_one_provider_to_the_other() {
     assert_eq!(second.only().headers().all("x-api-key"), [key_of("b")]);
     assert_eq!(second.only().header("x-only-for-a"), None);
 }
+
+/// A provider may bind an account to a connection: two users never share one, whichever header tells them apart.
+#[tokio::test]
+async fn under_passthrough_users_do_not_share_connections() {
+    let upstream = Upstream::always(says("a")).await;
+    let provider = Provider::anthropic("a", &upstream.url()).passthrough();
+    let proxy = Proxy::start(Setup::of([provider])).await;
+    for (user, connections) in [("one", 1), ("one", 1), ("two", 2)] {
+        let request = Request::messages(ask("hi"))
+            .header("x-api-key", "common")
+            .header("authorization", &format!("Bearer {user}"));
+        assert_eq!(proxy.ask(request).await.status, 200);
+        assert_eq!(upstream.connections(), connections, "{user}");
+    }
+}

@@ -193,3 +193,42 @@ async fn under_passthrough_a_refusal_is_the_clients_own_and_harms_nobody_else() 
         assert_eq!((first.calls(), second.calls()), (2, 0));
     }
 }
+
+/// An account that may not use a model gets a 404 for it; the next client's account may.
+#[tokio::test]
+async fn under_passthrough_an_unknown_model_is_the_clients_own_affair() {
+    let missing = refuses(404, "not_found_error", "model: claude-of-the-rich");
+    let first = Upstream::script([missing, says("a")]).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()).passthrough(),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    for (who, text) in [("poor", "b"), ("rich", "a")] {
+        let request =
+            Request::messages(ask("hi")).header("authorization", &format!("Bearer {who}"));
+        assert_eq!(proxy.ask(request).await.text(), message(text), "{who}");
+    }
+    assert_eq!(second.only().header("authorization"), None);
+}
+
+#[tokio::test]
+async fn no_more_than_three_keys_are_tried_for_one_request() {
+    let first = Upstream::always(limited("30")).await;
+    let second = Upstream::always(says("b")).await;
+    let keys: Vec<String> = (0..5)
+        .map(|i| format!("sk-canary-{i}-0123456789"))
+        .collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()).keyed(&keys),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    // Keys known to rest cost nothing: the second request finds two fresh ones.
+    for calls in [3, 5, 5] {
+        assert_eq!(answer(&proxy, "hi").await, message("b"));
+        assert_eq!(first.calls(), calls);
+    }
+}

@@ -1,5 +1,6 @@
 //! Same dialect in and out: not a byte is changed on the way, whatever it is.
 
+use crate::support::answers::ask;
 use crate::support::answers::error_body;
 use crate::support::answers::message;
 use crate::support::answers::says;
@@ -320,4 +321,21 @@ async fn a_streaming_client_gets_a_refusal_as_json_with_its_status() {
     let reply = proxy.ask(Request::messages(&request)).await;
     assert_eq!((reply.status, reply.text()), (400, body));
     assert_eq!(reply.header("content-type"), Some("application/json"));
+}
+
+#[tokio::test]
+async fn a_base_url_may_have_a_path() {
+    for (base, path) in [
+        ("/team/a", "/team/a/v1/messages"),
+        ("/team/a/", "/team/a/v1/messages"),
+        ("/team/v1", "/team/v1/messages"),
+    ] {
+        let upstream = Upstream::always(says("a")).await;
+        let url = format!("{}{base}", upstream.url());
+        let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &url)])).await;
+        let request = Request::post("/v1/messages?beta=true", ask("hi"));
+        assert_eq!(proxy.ask(request).await.status, 200);
+        let line = format!("POST {path}?beta=true HTTP/1.1");
+        assert_eq!(upstream.only().head.line, line);
+    }
 }

@@ -4,6 +4,7 @@ use crate::support::answers::MODEL;
 use crate::support::answers::ask;
 use crate::support::answers::ask_stream;
 use crate::support::answers::error_body;
+use crate::support::answers::message;
 use crate::support::answers::refuses;
 use crate::support::answers::says;
 use crate::support::client::Reply;
@@ -223,4 +224,74 @@ async fn a_deadline_of_the_client_is_kept() {
     let reply = proxy.ask(request).await;
     is_our_own(&reply, 503, "api_error");
     upstream.abandoned(0).await;
+}
+
+/// The client can shorten its conversation; a 500 of the last resort would only make it try the same again.
+#[tokio::test]
+async fn a_prompt_that_is_too_long_is_told_even_if_a_larger_window_fails() {
+    let text = "prompt is too long: 300000 tokens > 200000 maximum";
+    let small = Upstream::always(refuses(400, "invalid_request_error", text)).await;
+    let large = Upstream::always(refuses(500, "api_error", "boom")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &small.url()).with("models: {\"*\": {context: 200000}}"),
+        Provider::anthropic("b", &large.url()).with("models: {\"*\": {context: 1000000}}"),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!((small.calls(), large.calls()), (1, 1));
+    assert_eq!(
+        (reply.status, reply.text()),
+        (400, error_body("invalid_request_error", text))
+    );
+}
+
+#[tokio::test]
+async fn after_the_deadline_nobody_is_asked_or_blamed() {
+    let first = Upstream::always(Act::new().hang()).await;
+    let second = Upstream::silent().await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ])
+    .setting("request_deadline: 500ms");
+    let proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!((first.calls(), second.calls()), (1, 0));
+    let message = reply.json()["error"]["message"].to_string();
+    assert!(!message.contains("b ("), "{message}");
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_gives_way_to_the_next() {
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", "http://no-such-host.invalid"),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let mut proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!((reply.status, reply.text()), (200, message("b")));
+    let line = proxy.line("recorded error for provider a: count=1/2").await;
+    assert!(
+        line.contains("cannot resolve no-such-host.invalid"),
+        "{line}"
+    );
+}
+
+#[tokio::test]
+async fn when_all_are_overloaded_the_last_is_quoted() {
+    let (reply, upstreams) = all_fail(
+        (0..2)
+            .map(|_| {
+                let busy = error_body("overloaded_error", "busy");
+                Act::answer(529, &[("retry-after", "40")], busy)
+            })
+            .collect(),
+    )
+    .await;
+    assert_eq!(calls(&upstreams), [1, 1]);
+    assert_eq!(reply.status, 529);
+    assert_eq!(reply.header("retry-after"), Some("40"));
+    assert_eq!(reply.text(), error_body("overloaded_error", "busy"));
 }

@@ -7,9 +7,32 @@ use crate::support::answers::says;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
 use crate::support::script::Act;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
+
+/// Where one connection of the pool is dead, its neighbours are as well.
+#[tokio::test]
+async fn the_replacement_does_not_come_from_the_same_pool() {
+    let gate = Gate::new();
+    let slow = || Act::new().wait(&gate).and(&says("a"));
+    let dead = || Act::new().close().on_reuse();
+    let upstream = Upstream::first([slow(), slow(), dead(), dead(), dead()], says("a")).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let ask_one = || proxy.ask(Request::messages(ask("hi")));
+    let both = async { tokio::join!(ask_one(), ask_one()) };
+    let opened = async {
+        upstream.called(2).await;
+        gate.open();
+    };
+    tokio::join!(both, opened);
+    for _ in 0..PATIENT {
+        let reply = ask_one().await;
+        assert_eq!((reply.status, reply.text()), (200, message("a")));
+    }
+    assert!(!proxy.console().contains("count="), "{}", proxy.console());
+}
 
 /// Requests sent until a pooled connection is used; Pingora's pool now and then opens a new one instead.
 const PATIENT: usize = 40;

@@ -337,6 +337,11 @@ impl Client {
         std::mem::take(&mut self.buffer.0)
     }
 
+    /// Both directions, for who wants to write and read at once.
+    pub fn into_parts(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        (self.input, self.output)
+    }
+
     /// Leaves with a reset, as a killed program does.
     pub fn abort(self) {
         let stream = self.input.reunite(self.output).unwrap();

@@ -47,20 +47,29 @@ impl H2Client {
 
     /// `POST` with a JSON body.
     pub async fn post(&self, target: &str, body: &[u8]) -> H2Reply {
-        soon("an answer", self.exchange(target, body)).await
+        soon("an answer", self.exchange("POST", target, body)).await
     }
 
-    async fn exchange(&self, target: &str, body: &[u8]) -> H2Reply {
-        let request = http::Request::post(format!("http://127.0.0.1{target}"))
+    /// A request without a body.
+    pub async fn without_body(&self, method: &str, target: &str) -> H2Reply {
+        soon("an answer", self.exchange(method, target, &[])).await
+    }
+
+    async fn exchange(&self, method: &str, target: &str, body: &[u8]) -> H2Reply {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("http://127.0.0.1{target}"))
             .header("content-type", "application/json")
             .header("anthropic-version", "2023-06-01")
             .body(())
             .unwrap();
         let mut sender = self.sender.clone().ready().await.unwrap();
-        let (response, mut upload) = sender.send_request(request, false).unwrap();
-        upload
-            .send_data(Bytes::copy_from_slice(body), true)
-            .unwrap();
+        let (response, mut upload) = sender.send_request(request, body.is_empty()).unwrap();
+        if !body.is_empty() {
+            upload
+                .send_data(Bytes::copy_from_slice(body), true)
+                .unwrap();
+        }
         let (head, mut download) = response.await.unwrap().into_parts();
         let mut body = Vec::new();
         while let Some(data) = download.data().await {
@@ -107,6 +116,20 @@ impl Drop for H2Upstream {
 impl H2Upstream {
     /// Answers every request with these events.
     pub async fn always(events: String) -> H2Upstream {
+        H2Upstream::launch(events, Fate::Ends).await
+    }
+
+    /// Resets every stream after these events; without events, instead of an answer.
+    pub async fn resetting(events: String) -> H2Upstream {
+        H2Upstream::launch(events, Fate::Resets).await
+    }
+
+    /// Answers every request with these events, and lets go of the connection with its first.
+    pub async fn leaving(events: String) -> H2Upstream {
+        H2Upstream::launch(events, Fate::Leaves).await
+    }
+
+    async fn launch(events: String, fate: Fate) -> H2Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -115,7 +138,7 @@ impl H2Upstream {
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 *count.lock() += 1;
-                tokio::spawn(serve(stream, events.clone(), Arc::clone(&all)));
+                tokio::spawn(serve(stream, events.clone(), fate, Arc::clone(&all)));
             }
         });
         H2Upstream {
@@ -142,11 +165,22 @@ impl H2Upstream {
     }
 }
 
-async fn serve(stream: TcpStream, events: String, all: Arc<Mutex<Vec<H2Seen>>>) {
+/// What becomes of a stream after its events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Ends,
+    Resets,
+    Leaves,
+}
+
+async fn serve(stream: TcpStream, events: String, fate: Fate, all: Arc<Mutex<Vec<H2Seen>>>) {
     let Ok(mut connection) = h2::server::handshake(stream).await else {
         return;
     };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
+        if fate == Fate::Leaves {
+            connection.graceful_shutdown();
+        }
         let (events, all) = (events.clone(), Arc::clone(&all));
         tokio::spawn(async move {
             let (head, mut upload) = request.into_parts();
@@ -160,12 +194,22 @@ async fn serve(stream: TcpStream, events: String, all: Arc<Mutex<Vec<H2Seen>>>) 
                 headers: head.headers,
                 body,
             });
+            if fate == Fate::Resets && events.is_empty() {
+                respond.send_reset(h2::Reason::REFUSED_STREAM);
+                return;
+            }
             let answer = http::Response::builder()
                 .header("content-type", "text/event-stream")
                 .body(())
                 .unwrap();
             let mut download = respond.send_response(answer, false).unwrap();
-            download.send_data(Bytes::from(events), true).unwrap();
+            let ends = fate != Fate::Resets;
+            download.send_data(Bytes::from(events), ends).unwrap();
+            if !ends {
+                // Once the events are on their way: a reset would overtake them.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                download.send_reset(h2::Reason::INTERNAL_ERROR);
+            }
         });
     }
 }

@@ -1,0 +1,220 @@
+//! Providers behind an egress proxy: `CONNECT` and SOCKS5, with and without a name and password.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use crate::support::answers::ask;
+use crate::support::answers::message;
+use crate::support::answers::says;
+use crate::support::client::Request;
+use crate::support::proxy::Proxy;
+use crate::support::setup::Provider;
+use crate::support::setup::Setup;
+use crate::support::upstream::Upstream;
+
+/// What a proxy was asked, one entry a tunnel.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// An egress proxy on a loopback port.
+struct Egress {
+    address: SocketAddr,
+    asked: Asked,
+    accepting: JoinHandle<()>,
+}
+
+impl Drop for Egress {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Egress {
+    async fn start(socks: bool) -> Egress {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Asked::default();
+        let seen = Arc::clone(&asked);
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let seen = Arc::clone(&seen);
+                tokio::spawn(async move {
+                    if socks {
+                        socks5(stream, &seen).await;
+                    } else {
+                        connect(stream, &seen).await;
+                    }
+                });
+            }
+        });
+        Egress {
+            address,
+            asked,
+            accepting,
+        }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().clone()
+    }
+}
+
+async fn connect(mut stream: TcpStream, asked: &Asked) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    asked.lock().push(head.clone());
+    let target = head.split(' ').nth(1).unwrap().to_owned();
+    let answer = if target.ends_with(":1") {
+        "HTTP/1.1 403 Forbidden\r\n\r\n"
+    } else {
+        "HTTP/1.1 200 Connection established\r\nvia: here\r\n\r\n"
+    };
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    if answer.contains("200") {
+        tunnel(stream, &target).await;
+    }
+}
+
+async fn socks5(mut stream: TcpStream, asked: &Asked) {
+    let mut greeting = [0; 2];
+    stream.read_exact(&mut greeting).await.unwrap();
+    let mut methods = vec![0; usize::from(greeting[1])];
+    stream.read_exact(&mut methods).await.unwrap();
+    let mut note = format!("methods {methods:?}");
+    if methods.contains(&2) {
+        stream.write_all(&[5, 2]).await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), 1);
+        for _ in 0..2 {
+            let mut word = vec![0; usize::from(stream.read_u8().await.unwrap())];
+            stream.read_exact(&mut word).await.unwrap();
+            note = format!("{note} {}", String::from_utf8(word).unwrap());
+        }
+        stream.write_all(&[1, 0]).await.unwrap();
+    } else {
+        stream.write_all(&[5, 0]).await.unwrap();
+    }
+    let mut request = [0; 4];
+    stream.read_exact(&mut request).await.unwrap();
+    let host = if request[3] == 1 {
+        let mut address = [0; 4];
+        stream.read_exact(&mut address).await.unwrap();
+        std::net::Ipv4Addr::from(address).to_string()
+    } else {
+        let mut name = vec![0; usize::from(stream.read_u8().await.unwrap())];
+        stream.read_exact(&mut name).await.unwrap();
+        String::from_utf8(name).unwrap()
+    };
+    let port = stream.read_u16().await.unwrap();
+    asked
+        .lock()
+        .push(format!("{note} kind {} {host}:{port}", request[3]));
+    stream
+        .write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 1])
+        .await
+        .unwrap();
+    tunnel(stream, &format!("{host}:{port}")).await;
+}
+
+async fn tunnel(mut stream: TcpStream, target: &str) {
+    if let Ok(mut upstream) = TcpStream::connect(target).await {
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
+    }
+}
+
+fn host_of(upstream: &Upstream) -> String {
+    upstream.url().replace("http://", "")
+}
+
+async fn answered_twice(upstream: &Upstream, proxy_url: &str) {
+    let provider =
+        Provider::anthropic("a", &upstream.url()).with(&format!("proxy: \"{proxy_url}\""));
+    let proxy = Proxy::start(Setup::of([provider]).secret("hunter2")).await;
+    for text in ["1", "2"] {
+        let reply = proxy.ask(Request::messages(ask(text))).await;
+        assert_eq!((reply.status, reply.text()), (200, message("a")));
+    }
+    assert_eq!((upstream.calls(), upstream.connections()), (2, 1));
+}
+
+#[tokio::test]
+async fn connect_opens_one_tunnel_for_many_requests() {
+    let (upstream, egress) = (
+        Upstream::always(says("a")).await,
+        Egress::start(false).await,
+    );
+    answered_twice(&upstream, &format!("http://{}", egress.address)).await;
+    let host = host_of(&upstream);
+    assert_eq!(
+        egress.asked(),
+        [format!("CONNECT {host} HTTP/1.1\r\nhost: {host}\r\n\r\n")]
+    );
+}
+
+#[tokio::test]
+async fn connect_signs_in() {
+    let (upstream, egress) = (
+        Upstream::always(says("a")).await,
+        Egress::start(false).await,
+    );
+    answered_twice(&upstream, &format!("http://me:hunter2@{}", egress.address)).await;
+    let asked = egress.asked();
+    assert!(
+        asked[0].contains("\r\nproxy-authorization: Basic bWU6aHVudGVyMg==\r\n"),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_a_provider_that_cannot_be_reached() {
+    let (egress, backup) = (
+        Egress::start(false).await,
+        Upstream::always(says("b")).await,
+    );
+    let proxied = format!("proxy: \"http://{}\"", egress.address);
+    let setup = Setup::of([
+        Provider::anthropic("a", "http://127.0.0.1:1").with(&proxied),
+        Provider::anthropic("b", &backup.url()),
+    ]);
+    let mut proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!((reply.status, reply.text()), (200, message("b")));
+    proxy.line("recorded error for provider a: count=1/2").await;
+}
+
+#[tokio::test]
+async fn socks5_opens_one_tunnel_for_many_requests() {
+    let (upstream, egress) = (Upstream::always(says("a")).await, Egress::start(true).await);
+    answered_twice(&upstream, &format!("socks5://{}", egress.address)).await;
+    // An address goes as an address: some proxies look every name up.
+    assert_eq!(
+        egress.asked(),
+        [format!("methods [0] kind 1 {}", host_of(&upstream))]
+    );
+}
+
+#[tokio::test]
+async fn socks5_signs_in_and_resolves_names_at_the_proxy() {
+    let (upstream, egress) = (Upstream::always(says("a")).await, Egress::start(true).await);
+    let named = upstream.url().replace("127.0.0.1", "localhost");
+    let provider = Provider::anthropic("a", &named).with(&format!(
+        "proxy: \"socks5h://me:hunter2@{}\"",
+        egress.address
+    ));
+    let proxy = Proxy::start(Setup::of([provider]).secret("hunter2")).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!((reply.status, reply.text()), (200, message("a")));
+    let name = host_of(&upstream).replace("127.0.0.1", "localhost");
+    assert_eq!(
+        egress.asked(),
+        [format!("methods [0, 2] me hunter2 kind 3 {name}")]
+    );
+}
