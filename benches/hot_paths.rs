@@ -54,7 +54,7 @@ fn answers(criterion: &mut Criterion) {
                     bytes += frame.data.len();
                     Ok::<_, FrameTooLarge>(())
                 });
-                drop(black_box(read));
+                let _ = black_box(read);
             }
             bytes
         });
@@ -63,7 +63,7 @@ fn answers(criterion: &mut Criterion) {
         b.iter(|| {
             let mut tap = StreamTap::new();
             for event in &anthropic {
-                drop(black_box(tap.push(black_box(event))));
+                let _ = black_box(tap.push(black_box(event)));
             }
             tap.usage()
         });

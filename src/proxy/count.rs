@@ -18,7 +18,7 @@ use super::service::Edge;
 use crate::access::Access;
 use crate::error::{Fault, FaultKind};
 use crate::snapshot::Snapshot;
-use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
+use crate::telemetry::{AccessLine, End as LineEnd};
 use crate::types::{Dialect, RequestId};
 
 const PATH: &str = "/v1/messages/count_tokens";
@@ -55,25 +55,16 @@ pub async fn serve(
     let _ = head.insert_header("x-pointsman-provider", super::answer::visible(by));
     let written = client.whole(head, answer).await;
     AccessLine {
-        request_id: &id,
-        method: "POST",
-        path: PATH,
         dialect: Some(Dialect::Anthropic),
         model_asked: Some(&request.head.model),
-        model_sent: None,
         provider: Some(by),
         attempts: u32::from(provider.is_some()),
-        status: client.status,
-        stream: false,
-        ttft: None,
-        duration: started.elapsed(),
-        tokens: TokenCounts::default(),
-        stop_reason: None,
         end: if written.is_ok() {
             LineEnd::Ok
         } else {
             LineEnd::ClientGone
         },
+        ..AccessLine::of(&id, "POST", PATH, client.status, started.elapsed())
     }
     .emit();
 }

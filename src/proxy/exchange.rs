@@ -358,6 +358,7 @@ impl<'e, 's> Exchange<'e, 's> {
             endpoint: &candidate.endpoint,
             key,
             model: candidate.model.as_str(),
+            request: &self.request.id,
             fingerprint: self.request.fingerprint(),
         }
     }

@@ -23,7 +23,7 @@ pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut 
         let _ = head.insert_header("request-id", theirs.unwrap_or_else(|| id.clone()));
     }
     let _ = head.insert_header("x-pointsman-request-id", id);
-    for (name, value) in marks(exchange, Some(candidate.endpoint.id())) {
+    for (name, value) in marks(exchange, Words::Answer(candidate.endpoint.id())) {
         let _ = head.insert_header(name, value);
     }
 }
@@ -42,17 +42,29 @@ fn drop_quoted_keys(candidate: &Candidate, head: &mut ResponseHeader) {
     }
 }
 
+/// Whose words a client gets.
+pub enum Words<'a> {
+    /// An answer of this endpoint.
+    Answer(&'a EndpointId),
+    /// An error of this endpoint, as it is.
+    Refusal(&'a EndpointId),
+    /// An error of ours.
+    Ours,
+}
+
 /// The headers that tell which provider answered and how often was tried; with `x-pointsman-debug: 1` also why.
-pub fn marks(
-    exchange: &Exchange<'_, '_>,
-    served: Option<&EndpointId>,
-) -> Vec<(HeaderName, HeaderValue)> {
+pub fn marks(exchange: &Exchange<'_, '_>, words: Words<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let (provider, served) = match words {
+        Words::Answer(id) => (Some(id), Some(id)),
+        Words::Refusal(id) => (Some(id), None),
+        Words::Ours => (None, None),
+    };
     let mut marks = Vec::with_capacity(4);
     let mut mark = |name: &'static str, value: &str| {
         marks.push((HeaderName::from_static(name), visible(value)));
     };
-    if let Some(served) = served {
-        mark("x-pointsman-provider", served.as_str());
+    if let Some(provider) = provider {
+        mark("x-pointsman-provider", provider.as_str());
     }
     mark("x-pointsman-attempts", &exchange.trail.attempts.to_string());
     if exchange.request.debug {

@@ -14,6 +14,7 @@ use crate::error::{Fault, FaultKind, Retry, Timer};
 use crate::protocol::anthropic;
 use crate::protocol::upstream_error::UpstreamError;
 use crate::snapshot::{Endpoint, Snapshot};
+use crate::types::RequestId;
 
 /// Rest of a rate-limited key whose provider names no time.
 const DEFAULT_LIMIT_REST: Duration = Duration::from_secs(60);
@@ -37,6 +38,8 @@ pub struct Case<'a> {
     pub key: Option<KeyIndex>,
     /// For which model.
     pub model: &'a str,
+    /// For which request.
+    pub request: &'a RequestId,
     /// Tells repeats of one request apart from different requests.
     pub fingerprint: Option<u64>,
 }
@@ -241,8 +244,9 @@ pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
         .take(MAX_DETAIL)
         .collect();
     let separator = if detail.is_empty() { "" } else { ", " };
+    let request = case.request;
     log::warn!(
-        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}{separator}{detail}"
+        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}{separator}{detail}, {request}"
     );
     if let Some(cooldown) = counted.opened {
         log::warn!(

@@ -16,6 +16,7 @@ use crate::admin;
 use crate::error::{Fault, FaultKind};
 use crate::routing::catalogue::Listed;
 use crate::snapshot::Snapshot;
+use crate::telemetry::AccessLine;
 use crate::types::{Dialect, RequestId};
 
 /// Answers a call that needs no provider.
@@ -25,8 +26,27 @@ pub async fn serve(
     session: &mut Session,
     id: RequestId,
     call: Call,
-    path: &str,
+    started: Instant,
 ) {
+    let (method, path) = {
+        let head = session.req_header();
+        (head.method.clone(), head.uri.path().to_owned())
+    };
+    let status = reply(edge, snapshot, session, &id, call, &path).await;
+    if !call.is_heartbeat() {
+        AccessLine::of(&id, method.as_str(), &path, status, started.elapsed()).emit();
+    }
+}
+
+/// Writes the answer; the status that the client got.
+async fn reply(
+    edge: &Edge,
+    snapshot: &Snapshot,
+    session: &mut Session,
+    id: &RequestId,
+    call: Call,
+    path: &str,
+) -> Option<u16> {
     let settings = &snapshot.config.settings;
     if !session.as_mut().is_body_done() {
         // Telemetry of clients is taken and thrown away; a body that cannot be read does not matter.
@@ -43,13 +63,11 @@ pub async fn serve(
     let (status, value) = match answered {
         Ok(answered) => answered,
         Err(fault) => {
-            let _ = refuse::plain(&mut client, &id, Dialect::Anthropic, &fault, None, &[]).await;
-            return;
+            let _ = refuse::plain(&mut client, id, Dialect::Anthropic, &fault, None, &[]).await;
+            return client.status;
         }
     };
-    let Some(mut head) = client.head(status) else {
-        return;
-    };
+    let mut head = client.head(status)?;
     let body = match value {
         Some(value) => {
             let _ = head.insert_header("content-type", "application/json");
@@ -59,6 +77,7 @@ pub async fn serve(
     };
     let _ = head.insert_header("cache-control", "no-store");
     let _ = client.whole(head, body).await;
+    client.status
 }
 
 type Answer = Result<(StatusCode, Option<Value>), Fault>;

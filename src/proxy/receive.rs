@@ -88,6 +88,14 @@ impl Call {
         matches!(self, Call::Providers | Call::Reload)
     }
 
+    /// Whether it is asked so often, by machines, that a line in the log for each would drown the others.
+    pub fn is_heartbeat(self) -> bool {
+        matches!(
+            self,
+            Call::Root | Call::Hello | Call::EventLogging | Call::Health | Call::Live | Call::Ready
+        )
+    }
+
     /// Whether it needs a gateway key.
     pub fn needs_key(self) -> bool {
         matches!(

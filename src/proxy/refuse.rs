@@ -9,6 +9,7 @@ use http::header::HeaderName;
 use super::answer::visible;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
+use super::finish::Words;
 use super::trail::{Failed, Verdict};
 use super::{finish, judge};
 use crate::error::{Fault, FaultKind};
@@ -36,7 +37,7 @@ pub async fn with_fault(
         }
         Shown::Nothing | Shown::Everything => {
             let id = exchange.request.id.clone();
-            let extra = finish::marks(exchange, None);
+            let extra = finish::marks(exchange, Words::Ours);
             plain(
                 &mut exchange.client,
                 &id,
@@ -124,7 +125,7 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
             without_our_keys(exchange, &failed, Bytes::from(body))
         }
     };
-    for (name, value) in finish::marks(exchange, Some(&failed.endpoint)) {
+    for (name, value) in finish::marks(exchange, Words::Refusal(&failed.endpoint)) {
         let _ = head.insert_header(name, value);
     }
     match exchange.client.whole(head, body).await {

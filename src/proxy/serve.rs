@@ -16,7 +16,7 @@ use crate::access::{Access, AdminGate};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{HeadError, RequestHead};
 use crate::snapshot::Snapshot;
-use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
+use crate::telemetry::{AccessLine, End as LineEnd};
 use crate::types::RequestId;
 
 /// Longest piece of a content type that an error quotes, in characters.
@@ -31,10 +31,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, is_unseen: bool) {
     if session.get_keepalive().is_some() {
         session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
     }
-    let (method, path) = {
-        let head = session.req_header();
-        (head.method.clone(), head.uri.path().to_owned())
-    };
+    let path = session.req_header().uri.path().to_owned();
     if is_unseen && let Some((_, _, text)) = check_head(&session.as_ref().to_h1_raw()) {
         // Where it ends, and so where the next one begins, is a matter of opinion.
         session.set_keepalive(None);
@@ -62,9 +59,8 @@ pub async fn serve(edge: &Edge, session: &mut Session, is_unseen: bool) {
     match call {
         Call::Messages => messages(edge, snapshot, session, id, started, access).await,
         Call::CountTokens => count::serve(edge, snapshot, session, id, started, access).await,
-        _ => local::serve(edge, &snapshot, session, id, call, &path).await,
+        _ => local::serve(edge, &snapshot, session, id, call, started).await,
     }
-    log::debug!("{method} {path} took {:?}", started.elapsed());
 }
 
 /// What the request is, and whether it may.
@@ -202,25 +198,13 @@ pub(super) async fn refuse_early(
         }
     }
     AccessLine {
-        request_id: &id,
-        method: &method,
-        path,
         dialect: Some(receive::dialect_of(path)),
-        model_asked: None,
-        model_sent: None,
-        provider: None,
-        attempts: 0,
-        status: client.status,
-        stream: false,
-        ttft: None,
-        duration: started.elapsed(),
-        tokens: TokenCounts::default(),
-        stop_reason: None,
         end: if gone {
             LineEnd::ClientGone
         } else {
             LineEnd::Rejected(fault.kind.label())
         },
+        ..AccessLine::of(&id, &method, path, client.status, started.elapsed())
     }
     .emit();
 }

@@ -11,7 +11,7 @@ use pingora::services::background::background_service;
 use super::background::{Drain, Hangup, Simulated, health_checks};
 use super::listener::Bound;
 use super::reload::Reloader;
-use super::signals::Signals;
+use super::signals::{Signals, take_hangup};
 use crate::config::{Config, LoadOptions, Source};
 use crate::demo;
 use crate::proxy::{Cap, Edge, Shared, Surface};
@@ -35,6 +35,7 @@ pub struct Prepared {
 
 /// Binds addresses and builds everything; nothing is served yet.
 pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared> {
+    take_hangup().context("cannot watch SIGHUP")?;
     let logs = telemetry::init(&config.settings.log).context("cannot set up logging")?;
     let main = Bound::bind(&config.settings.host, config.settings.port)?;
     let admin = config.admin.listen.as_deref().map(bind_admin).transpose()?;

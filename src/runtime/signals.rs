@@ -6,6 +6,17 @@ use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Takes SIGHUP from now on, before anybody can know that the process is there: unhandled it ends the process.
+pub fn take_hangup() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let _entered = runtime.enter();
+    // The handler stays when its listener and the runtime are gone; `background::Hangup` listens later.
+    signal(SignalKind::hangup())?;
+    Ok(())
+}
+
 /// Watches for the end.
 pub struct Signals;
 

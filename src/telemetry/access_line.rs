@@ -94,6 +94,35 @@ impl End<'_> {
     }
 }
 
+impl<'r> AccessLine<'r> {
+    /// A line with nothing but what every request has; it ended well.
+    pub fn of(
+        request_id: &'r RequestId,
+        method: &'r str,
+        path: &'r str,
+        status: Option<u16>,
+        duration: Duration,
+    ) -> Self {
+        AccessLine {
+            request_id,
+            method,
+            path,
+            dialect: None,
+            model_asked: None,
+            model_sent: None,
+            provider: None,
+            attempts: 0,
+            status,
+            stream: false,
+            ttft: None,
+            duration,
+            tokens: TokenCounts::default(),
+            stop_reason: None,
+            end: End::Ok,
+        }
+    }
+}
+
 impl AccessLine<'_> {
     /// Logs it, at INFO.
     pub fn emit(&self) {
