@@ -26,6 +26,10 @@ pub fn run(options: LoadOptions, style: Style) -> Outcome {
             };
         }
     };
+    let style = match prepared.snapshot.config.settings.log.color {
+        Some(false) => Style::PLAIN,
+        Some(true) | None => style,
+    };
     // A closed standard output is no reason not to serve.
     let _ = print(&banner::text(&prepared, style));
     prepared.run();

@@ -37,8 +37,51 @@ pub struct Member {
     pub value: Range<usize>,
 }
 
+/// Something to look out for on the way, so that the text need not be crossed once more for it.
+#[derive(Debug)]
+pub struct Watch {
+    prefix: &'static [u8],
+    /// A string inside an array or object began with it.
+    pub seen: bool,
+}
+
+impl Watch {
+    /// Looks out for strings that begin with `prefix`, which must not be empty.
+    pub fn strings_with(prefix: &'static str) -> Self {
+        Watch {
+            prefix: prefix.as_bytes(),
+            seen: false,
+        }
+    }
+
+    fn nothing() -> Self {
+        Watch {
+            prefix: &[],
+            seen: true,
+        }
+    }
+
+    /// A string begins at `at`.
+    fn string(&mut self, text: &[u8], at: usize) {
+        if !self.seen {
+            self.seen = text
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(self.prefix));
+        }
+    }
+}
+
 /// The members of the object at `start` and the position after it.
 pub fn members(text: &[u8], start: usize) -> Result<(Vec<Member>, usize), ScanError> {
+    members_watching(text, start, &mut Watch::nothing())
+}
+
+/// Like [`members`], with something to look out for in their values.
+pub fn members_watching(
+    text: &[u8],
+    start: usize,
+    watch: &mut Watch,
+) -> Result<(Vec<Member>, usize), ScanError> {
     let mut found = Vec::new();
     let mut at = expect(text, start, b'{')?;
     if peek(text, at)? == b'}' {
@@ -48,7 +91,7 @@ pub fn members(text: &[u8], start: usize) -> Result<(Vec<Member>, usize), ScanEr
         at = skip_space(text, at);
         let key = string(text, at)?;
         at = skip_space(text, expect(text, key.end, b':')?);
-        let value = value(text, at)?;
+        let value = value(text, at, watch)?;
         at = skip_space(text, value.end);
         found.push(Member {
             key: key.start + 1..key.end - 1,
@@ -70,7 +113,7 @@ pub fn elements(text: &[u8], start: usize) -> Result<(Vec<Range<usize>>, usize),
         return Ok((found, at + 1));
     }
     loop {
-        let value = value(text, skip_space(text, at))?;
+        let value = value(text, skip_space(text, at), &mut Watch::nothing())?;
         at = skip_space(text, value.end);
         found.push(value);
         match peek(text, at)? {
@@ -83,7 +126,7 @@ pub fn elements(text: &[u8], start: usize) -> Result<(Vec<Range<usize>>, usize),
 
 /// Whether a value stands at `start`.
 pub fn is_value(text: &[u8], start: usize) -> bool {
-    value(text, start).is_ok()
+    value(text, start, &mut Watch::nothing()).is_ok()
 }
 
 /// Position of the first byte at or after `at` that is not white space.
@@ -136,11 +179,11 @@ fn string_end(text: &[u8], start: usize) -> Result<usize, ScanError> {
     }
 }
 
-fn value(text: &[u8], at: usize) -> Result<Range<usize>, ScanError> {
+fn value(text: &[u8], at: usize, watch: &mut Watch) -> Result<Range<usize>, ScanError> {
     match text.get(at) {
         None => Err(ScanError::End(at)),
         Some(b'"') => string(text, at),
-        Some(b'{' | b'[') => Ok(at..container_end(text, at)?),
+        Some(b'{' | b'[') => Ok(at..container_end(text, at, watch)?),
         Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
             let rest = text.get(at..).unwrap_or_default();
             let length = rest
@@ -159,12 +202,15 @@ fn value(text: &[u8], at: usize) -> Result<Range<usize>, ScanError> {
 }
 
 /// The position after the container that opens at `at`.
-fn container_end(text: &[u8], mut at: usize) -> Result<usize, ScanError> {
+fn container_end(text: &[u8], mut at: usize, watch: &mut Watch) -> Result<usize, ScanError> {
     let mut closers: Vec<u8> = Vec::with_capacity(16);
     loop {
         match text.get(at) {
             None => return Err(ScanError::End(at)),
-            Some(b'"') => at = string_end(text, at + 1)?,
+            Some(b'"') => {
+                watch.string(text, at + 1);
+                at = string_end(text, at + 1)?;
+            }
             Some(open @ (b'{' | b'[')) => {
                 if MAX_DEPTH <= closers.len() {
                     return Err(ScanError::TooDeep(at));
@@ -212,6 +258,19 @@ mod tests {
         ];
         assert_eq!(found, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert!(keys("{}").is_empty());
+    }
+
+    #[test]
+    fn sees_what_it_looks_out_for_inside_values_only() {
+        for (text, seen) in [
+            (r#"{"a":[{"b":"pm1.x"}]}"#, true),
+            (r#"{"a":["pm1"," pm1.","xpm1."]}"#, false),
+            (r#"{"pm1.a":1}"#, false),
+        ] {
+            let mut watch = Watch::strings_with("pm1.");
+            members_watching(text.as_bytes(), 0, &mut watch).unwrap();
+            assert_eq!(watch.seen, seen, "{text}");
+        }
     }
 
     #[test]

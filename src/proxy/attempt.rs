@@ -47,12 +47,19 @@ pub struct Outgoing {
     pub body: Bytes,
 }
 
+impl Outgoing {
+    fn has_body(&self) -> bool {
+        self.method == Method::POST
+    }
+}
+
 /// The state of one try, shared between the exchange and the subrequest's hooks.
 pub struct Attempt {
     /// Where it goes.
     pub endpoint: Arc<Endpoint>,
     group: u64,
-    outgoing: Outgoing,
+    /// `None` once the answer has begun: nothing is sent twice after that.
+    outgoing: Mutex<Option<Outgoing>>,
     incoming: Mutex<Incoming>,
 }
 
@@ -67,7 +74,7 @@ impl Attempt {
         Arc::new(Attempt {
             endpoint,
             group,
-            outgoing,
+            outgoing: Mutex::new(Some(outgoing)),
             incoming: Mutex::new(Incoming::new(expect)),
         })
     }
@@ -124,17 +131,21 @@ impl Attempt {
 
     /// `upstream_request_filter`: the real head in place of the template's.
     pub fn write_head(&self, head: &mut RequestHeader) -> pingora::Result<()> {
+        let outgoing = self.outgoing.lock();
+        let Some(outgoing) = outgoing.as_ref() else {
+            return Err(Error::new(ErrorType::InternalError));
+        };
         // Built anew and at once large enough: changing the template's would cost more than all the rest of a hop.
-        let headers = &self.outgoing.headers;
-        let (method, path) = (self.outgoing.method.clone(), self.outgoing.path.as_bytes());
-        let mut real = RequestHeader::build_no_case(method, path, Some(headers.len() + 2))?;
+        let (method, path) = (outgoing.method.clone(), outgoing.path.as_bytes());
+        let room = outgoing.headers.len() + 2;
+        let mut real = RequestHeader::build_no_case(method, path, Some(room))?;
         real.set_version(head.version);
         real.insert_header("host", self.endpoint.target.authority.as_str())?;
-        for (name, value) in headers {
+        for (name, value) in &outgoing.headers {
             real.append_header(name, value.clone())?;
         }
-        if self.has_body() {
-            real.insert_header("content-length", self.outgoing.body.len())?;
+        if outgoing.has_body() {
+            real.insert_header("content-length", outgoing.body.len())?;
         }
         *head = real;
         Ok(())
@@ -142,11 +153,15 @@ impl Attempt {
 
     /// `request_body_filter`: the real body in place of the token.
     pub fn write_body(&self, body: &mut Option<Bytes>, end: bool) {
-        *body = (end && self.has_body()).then(|| self.outgoing.body.clone());
+        let outgoing = self.outgoing.lock();
+        let real = outgoing.as_ref().filter(|it| end && it.has_body());
+        *body = real.map(|it| it.body.clone());
     }
 
-    fn has_body(&self) -> bool {
-        self.outgoing.method == Method::POST
+    /// `response_filter`: the answer has begun.
+    pub fn head(&self, head: &mut ResponseHeader) -> pingora::Result<()> {
+        *self.outgoing.lock() = None;
+        self.incoming.lock().head(head)
     }
 
     /// `error_while_proxy`: a pooled connection that was dead before a byte of the answer came is nobody's fault.

@@ -167,7 +167,17 @@ pub struct Body {
     /// Its bytes.
     pub bytes: Bytes,
     /// Its share of the memory, given back when the body goes.
-    _share: BodyShare,
+    _share: Option<BodyShare>,
+}
+
+impl Body {
+    /// Nothing, and no share.
+    pub fn empty() -> Self {
+        Body {
+            bytes: Bytes::new(),
+            _share: None,
+        }
+    }
 }
 
 /// Reads the client's body whole, whatever its framing. A connection whose body could not be read is not used again.
@@ -255,7 +265,7 @@ async fn read_whole(
         Some(declared) if bytes.len() != declared => Err(left()),
         _ => Ok(Body {
             bytes,
-            _share: share,
+            _share: Some(share),
         }),
     }
 }

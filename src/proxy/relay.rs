@@ -175,6 +175,9 @@ impl Exchange<'_, '_> {
             if let Some(head) = relay.head.as_mut() {
                 finish::mark_head(self, candidate, head);
             }
+            if streamed {
+                self.request.shed();
+            }
         }
         if end {
             whole(candidate, relay);

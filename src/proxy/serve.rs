@@ -149,6 +149,7 @@ pub(super) async fn receive_request(
         head,
         body,
         started,
+        shed: None,
     })
 }
 

@@ -270,7 +270,7 @@ impl ProxyHttp for Edge {
         if head.status.is_informational() {
             return Ok(());
         }
-        attempt_of(ctx)?.incoming().head(head)
+        attempt_of(ctx)?.head(head)
     }
 
     fn response_body_filter(

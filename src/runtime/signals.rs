@@ -13,7 +13,7 @@ pub fn take_hangup() -> anyhow::Result<()> {
         .build()?;
     let _entered = runtime.enter();
     // The handler stays when its listener and the runtime are gone; `background::Hangup` listens later.
-    signal(SignalKind::hangup())?;
+    drop(signal(SignalKind::hangup())?);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::protocol::envelope;
-use crate::protocol::scan::{self, Member, ScanError};
+use crate::protocol::scan::{self, Member, ScanError, Watch};
 use crate::protocol::splice::{Splice, with_comma};
 
 /// Longest model name accepted, bytes.
@@ -69,6 +69,8 @@ pub struct RequestHead {
     stream_at: Option<Range<usize>>,
     pin_at: Option<Range<usize>>,
     messages_at: Option<Range<usize>>,
+    /// Something in it looks like thinking that another dialect left behind.
+    has_envelopes: bool,
 }
 
 impl RequestHead {
@@ -81,7 +83,8 @@ impl RequestHead {
         if body.get(start).is_some_and(|first| *first != b'{') && scan::is_value(body, start) {
             return Err(HeadError::NotAnObject);
         }
-        let (members, end) = scan::members(body, start)?;
+        let mut watch = Watch::strings_with(envelope::PREFIX);
+        let (members, end) = scan::members_watching(body, start, &mut watch)?;
         let end = scan::skip_space(body, end);
         if end < body.len() {
             return Err(HeadError::Trailing(end));
@@ -114,6 +117,7 @@ impl RequestHead {
             pin_at: pin.as_ref().map(|(_, m)| m.key.start - 1..m.value.end),
             pin: pin.map(|(name, _)| name),
             messages_at: Some(messages.value.clone()),
+            has_envelopes: watch.seen,
         })
     }
 
@@ -157,7 +161,7 @@ impl RequestHead {
             }
         }
         let may_cut = match rewrite.thinking {
-            Thinking::Kept => memchr::memmem::find(body, envelope::PREFIX.as_bytes()).is_some(),
+            Thinking::Kept => self.has_envelopes,
             Thinking::Cut => true,
         };
         if let (true, Some(messages)) = (may_cut, &self.messages_at) {
