@@ -91,7 +91,7 @@ fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     collect(Path::new("src"), &mut found);
     assert!(50 < found.len(), "the sources were not found");
-    found.into_iter().map(read).collect()
+    found.iter().map(|path| read(path)).collect()
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -111,8 +111,8 @@ fn is_test(path: &Path) -> bool {
         || path.components().any(|part| part.as_os_str() == "tests")
 }
 
-fn read(path: PathBuf) -> Source {
-    let text = fs::read_to_string(&path).unwrap();
+fn read(path: &Path) -> Source {
+    let text = fs::read_to_string(path).unwrap();
     let body = text
         .split("#[cfg(test)]\nmod tests {")
         .next()

@@ -119,7 +119,10 @@ impl AnswerReader {
                 let committed = translator.has_content();
                 self.release(Bytes::from(out), committed)
             }
-            Machine::ToWhole(translator) => translator.push(&piece).map(|()| None),
+            Machine::ToWhole(translator) => {
+                translator.push(&piece)?;
+                self.finish_if_complete()
+            }
             Machine::PassWhole | Machine::StreamFromWhole
                 if self.held.len() + piece.len() <= MAX_WHOLE_BYTES =>
             {
@@ -129,12 +132,25 @@ impl AnswerReader {
             Machine::PassWhole | Machine::StreamFromWhole => {
                 Err(StreamError::TooMuch("the whole message"))
             }
-            Machine::WholeFromStream(gathered) => gathered.push(&piece).map(|()| None),
+            Machine::WholeFromStream(gathered) => {
+                gathered.push(&piece)?;
+                self.finish_if_complete()
+            }
             Machine::PassRaw => {
                 self.committed = true;
                 Ok(Some(piece))
             }
             Machine::Over => Ok(None),
+        }
+    }
+
+    /// A message put together from a stream goes out when the stream's own end is seen: what the connection does
+    /// after that must not lose it.
+    fn finish_if_complete(&mut self) -> Result<Option<Bytes>, StreamError> {
+        if self.is_complete() {
+            self.finish()
+        } else {
+            Ok(None)
         }
     }
 

@@ -23,7 +23,7 @@ pub enum ScanError {
     /// The text ends inside a value.
     #[error("unexpected end at byte {0}")]
     End(usize),
-    /// Nested beyond [`MAX_DEPTH`].
+    /// Nested more than a million levels deep.
     #[error("nested too deeply at byte {0}")]
     TooDeep(usize),
 }

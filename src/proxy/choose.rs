@@ -40,7 +40,7 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
         Some(pin) => pinned(snapshot, head, pin)?,
         None => routed(snapshot, head)?,
     };
-    let needs = Needs::of(body);
+    let needs = Needs { body };
     let mut choice = Choice {
         candidates: Vec::new(),
         skipped: Vec::new(),
@@ -179,36 +179,33 @@ fn inactive_reason(snapshot: &Snapshot, provider: usize) -> String {
     }
 }
 
-/// What a request needs of a model, as far as it can be told without parsing it.
-struct Needs {
-    tools: bool,
-    images: bool,
-    at_least_tokens: u64,
+/// What a request needs of a model, as far as it can be told without parsing it. Looked for only where an operator has
+/// declared facts to hold it against: bodies are large.
+struct Needs<'b> {
+    body: &'b [u8],
 }
 
-impl Needs {
-    fn of(body: &[u8]) -> Self {
-        let mentions = |text: &str| memchr::memmem::find(body, text.as_bytes()).is_some();
-        Needs {
-            tools: mentions("\"input_schema\""),
-            images: mentions("\"image\"") && mentions("\"media_type\":\"image/"),
-            at_least_tokens: (body.len() / BYTES_PER_TOKEN_AT_MOST) as u64,
-        }
+impl Needs<'_> {
+    fn mentions(&self, text: &str) -> bool {
+        memchr::memmem::find(self.body, text.as_bytes()).is_some()
+    }
+
+    fn has_images(&self) -> bool {
+        self.mentions("\"image\"") && self.mentions("\"source\"")
     }
 
     fn missing(&self, candidate: &Candidate) -> Option<&'static str> {
         let facts = candidate.endpoint.facts(candidate.model.as_str())?;
-        if self.tools && facts.tools == Some(false) {
+        if facts.tools == Some(false) && self.mentions("\"input_schema\"") {
             return Some("the model takes no tools");
         }
-        if self.images && facts.images == Some(false) {
+        if facts.images == Some(false) && self.has_images() {
             return Some("the model takes no images");
         }
-        let too_long = !self.images
-            && facts
-                .context
-                .is_some_and(|window| window < self.at_least_tokens);
-        too_long.then_some("the prompt is longer than the model's context window")
+        let at_least_tokens = (self.body.len() / BYTES_PER_TOKEN_AT_MOST) as u64;
+        let too_long = facts.context.is_some_and(|window| window < at_least_tokens);
+        (too_long && !self.has_images())
+            .then_some("the prompt is longer than the model's context window")
     }
 }
 

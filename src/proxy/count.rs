@@ -11,7 +11,7 @@ use super::answer::{Expect, Shape};
 use super::attempt::{Attempt, Outgoing, Progress, Running};
 use super::choose::{Candidate, choose, is_passthrough};
 use super::downstream::Downstream;
-use super::exchange::Request;
+use super::request::Request;
 use super::send;
 use super::serve::{receive_request, refuse_early};
 use super::service::Edge;

@@ -1,85 +1,27 @@
 //! One client request from first byte to last: choose → attempt → judge → next candidate, relay or refuse.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::answer::{Expect, Refused, Shape};
-use super::attempt::{Attempt, Outgoing, Running};
+use super::answer::Refused;
+use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
 use super::judge::{self, Case};
-use super::receive::Body;
+use super::refuse;
+use super::request::Request;
 use super::service::Edge;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
-use super::{profile, refuse, send};
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
 use crate::protocol::answer::Told;
-use crate::protocol::anthropic::{self, RequestHead, Rewrite, Thinking};
+use crate::protocol::anthropic::{self, Thinking};
 use crate::protocol::canonical::Losses;
-use crate::protocol::translate::{self, RequestContext};
 use crate::snapshot::Snapshot;
-use crate::tokens::quick_estimate;
-use crate::types::{Dialect, EndpointId, RequestId};
-
-/// Time before the client's own deadline at which we give up, so that it hears of it.
-const BEFORE_CLIENTS_DEADLINE: Duration = Duration::from_secs(5);
-/// Shortest deadline, whatever the client says.
-const MIN_DEADLINE: Duration = Duration::from_secs(1);
-
-/// A request that may be sent on.
-pub struct Request {
-    /// Its id.
-    pub id: RequestId,
-    /// What decides where it goes.
-    pub head: RequestHead,
-    /// Its body, whole.
-    pub body: Body,
-    /// Path and query upstream wants to see, `?beta=true` kept.
-    pub query: Option<String>,
-    /// The client's headers that go on.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The client's own credentials, for `auth_type: passthrough`.
-    pub credentials: Vec<(HeaderName, HeaderValue)>,
-    /// Whether the client asked for traces.
-    pub debug: bool,
-    /// The client's session, where it tells.
-    pub session: Option<String>,
-    /// Time allowed until the commit, or until the whole answer if it is not streamed.
-    pub deadline: Instant,
-    /// When it came.
-    pub started: Instant,
-}
-
-impl Request {
-    /// The deadline of a request: ours, or a little before the client's own.
-    pub fn deadline(headers: &HeaderMap, ours: Duration) -> Duration {
-        let client = headers
-            .get("x-stainless-timeout")
-            .and_then(|value| value.to_str().ok());
-        let client = client.and_then(|text| text.trim().parse::<f64>().ok());
-        match client.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-            Some(client) => ours
-                .min(client.saturating_sub(BEFORE_CLIENTS_DEADLINE))
-                .max(MIN_DEADLINE),
-            None => ours,
-        }
-    }
-
-    /// Tells repeats of this request apart from others; `None` for a client without a session.
-    fn fingerprint(&self) -> Option<u64> {
-        let session = self.session.as_ref()?;
-        let mut hasher = DefaultHasher::new();
-        (session, &self.body.bytes).hash(&mut hasher);
-        Some(hasher.finish())
-    }
-}
+use crate::types::Dialect;
 
 /// How an exchange ended.
 #[derive(Debug)]
@@ -157,7 +99,7 @@ impl<'e, 's> Exchange<'e, 's> {
         };
         self.route = choice.route;
         self.trail.skipped = choice.skipped;
-        let candidates = choice.candidates;
+        let candidates = self.steered(choice.candidates);
         let permanent = self.trail.skipped.len();
         if let Some(end) = self.try_all(&candidates, false).await {
             return end;
@@ -181,6 +123,17 @@ impl<'e, 's> Exchange<'e, 's> {
             }
         }
         refuse::with_verdict(self, candidates.len() + permanent).await
+    }
+
+    /// A session whose last answer broke off is kept from where that happened, while there is another endpoint.
+    fn steered(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let session = self.request.session.as_deref();
+        let steering = &self.edge.shared.steering;
+        if let Some(avoided) = session.and_then(|session| steering.avoids(session, Instant::now()))
+        {
+            candidates.sort_by_key(|candidate| *candidate.endpoint.id() == avoided);
+        }
+        candidates
     }
 
     /// Tries the candidates in order. `repeat`: only those that asked for patience.
@@ -267,36 +220,12 @@ impl<'e, 's> Exchange<'e, 's> {
         }
     }
 
-    /// When every circuit is open: the endpoint that comes back first is tried rather than refusing.
-    async fn try_anyway(&mut self, candidates: &[Candidate]) -> Option<End> {
-        let now = Instant::now();
-        let usable = |c: &&Candidate| {
-            let max = c.endpoint.provider.max_in_flight;
-            c.endpoint.keys.any_usable(now)
-                && max.is_none_or(|max| c.endpoint.health.in_flight() < max)
-        };
-        let soonest = |c: &&Candidate| match c.endpoint.health.check(now, c.model.as_str(), None) {
-            Ok(()) => None,
-            Err(refusal) => refusal_text(&refusal, now).1,
-        };
-        let best = candidates
-            .iter()
-            .filter(usable)
-            .min_by_key(soonest)?
-            .clone();
-        log::warn!(
-            "no candidate is healthy: trying {} anyway",
-            best.endpoint.id()
-        );
-        self.trail
-            .skipped
-            .retain(|skip| skip.endpoint != best.endpoint.id().as_str());
-        let permit = best.endpoint.health.admit_anyway();
-        self.try_keys(&best, permit).await.ok()
-    }
-
     /// Tries one endpoint with as many of its keys as make sense. `Err`: what the last one leaves to try.
-    async fn try_keys(&mut self, candidate: &Candidate, permit: Permit) -> Result<End, Retry> {
+    pub(super) async fn try_keys(
+        &mut self,
+        candidate: &Candidate,
+        _permit: Permit,
+    ) -> Result<End, Retry> {
         let endpoint = &candidate.endpoint;
         let mut tried: Vec<KeyIndex> = Vec::new();
         loop {
@@ -333,10 +262,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 Retry::NextKey | Retry::NextEndpoint | Retry::SameEndpoint => {
                     return Err(Retry::NextEndpoint);
                 }
-                Retry::NextProvider => {
-                    drop(permit);
-                    return Err(Retry::NextProvider);
-                }
+                Retry::NextProvider => return Err(Retry::NextProvider),
             }
             if self.request.deadline <= Instant::now() {
                 return Err(Retry::NextEndpoint);
@@ -403,81 +329,6 @@ impl<'e, 's> Exchange<'e, 's> {
         self.relay(candidate, running).await
     }
 
-    /// What is sent, and what is expected back.
-    fn prepare(
-        &mut self,
-        candidate: &Candidate,
-        key: Option<KeyIndex>,
-        thinking: Thinking,
-    ) -> Result<(Outgoing, Expect), Fault> {
-        let endpoint = &candidate.endpoint;
-        let stream = self.request.head.stream;
-        let same = endpoint.dialect == Dialect::Anthropic;
-        let (body, shape) = match endpoint.dialect {
-            Dialect::Anthropic => {
-                let rewrite = Rewrite {
-                    model: candidate.model.as_str(),
-                    thinking,
-                    always_stream: endpoint.provider.stream_only,
-                };
-                let (head, body) = (&self.request.head, &self.request.body.bytes);
-                (head.rewrite(body, &rewrite), Shape::Same { stream })
-            }
-            Dialect::OpenAiChat => self.translated(candidate)?,
-        };
-        let mut headers = send::headers(
-            &endpoint.provider,
-            endpoint.dialect,
-            &self.request.headers,
-            same,
-            stream || endpoint.provider.stream_only,
-        );
-        let secret = key.and_then(|key| endpoint.keys.secret(key));
-        send::sign_in(
-            &mut headers,
-            &endpoint.provider,
-            endpoint.dialect,
-            secret,
-            &self.request.credentials,
-        )?;
-        let mut path = endpoint.target.inference.clone();
-        if let (true, Some(query)) = (same, &self.request.query) {
-            path.push(if path.contains('?') { '&' } else { '?' });
-            path.push_str(query);
-        }
-        let outgoing = Outgoing {
-            method: http::Method::POST,
-            path,
-            headers,
-            body,
-        };
-        Ok((outgoing, Expect { shape }))
-    }
-
-    fn translated(&mut self, candidate: &Candidate) -> Result<(Bytes, Shape), Fault> {
-        let endpoint = &candidate.endpoint;
-        let model = candidate.model.as_str();
-        let profile = profile::of(endpoint, model);
-        let context = RequestContext {
-            model,
-            profile: &profile,
-            message_id: self.request.id.as_str().replacen("req_", "msg_", 1),
-            input_estimate: quick_estimate(self.request.body.bytes.len()),
-            always_stream: endpoint.provider.stream_only,
-        };
-        let translation =
-            translate::request(&self.request.body.bytes, context).map_err(|error| {
-                Fault::new(FaultKind::InvalidRequest, error.to_string())
-                    .with_code(error.error_code())
-            })?;
-        self.losses = translation.losses;
-        let (stream, context) = (self.request.head.stream, Box::new(translation.context));
-        Ok((
-            Bytes::from(translation.body),
-            Shape::Translated { stream, context },
-        ))
-    }
-
     fn skip(&mut self, candidate: &Candidate, why: String, back_in: Option<Duration>) {
         let endpoint = candidate.endpoint.id().as_str().to_owned();
         self.trail.skipped.push(Skip {
@@ -508,52 +359,6 @@ impl<'e, 's> Exchange<'e, 's> {
             .failed
             .last()
             .is_some_and(|failed| matches(&failed.fault.kind))
-    }
-
-    /// Whether a candidate is rate limited or overloaded, so that waiting a moment may be all it needs.
-    fn asked_for_patience(&self, candidate: &Candidate) -> bool {
-        let id: &EndpointId = candidate.endpoint.id();
-        let failed = self
-            .trail
-            .failed
-            .iter()
-            .rev()
-            .find(|failed| failed.endpoint == *id);
-        failed.is_none_or(|failed| {
-            matches!(
-                failed.fault.kind,
-                FaultKind::UpstreamLimited { .. } | FaultKind::UpstreamOverloaded { .. }
-            )
-        })
-    }
-
-    /// The time after which a candidate that asked for patience may serve, if it is short and a repeat may be had.
-    fn short_wait(&self, candidates: &[Candidate]) -> Option<Duration> {
-        let now = Instant::now();
-        let back_in = |candidate: &Candidate| {
-            let endpoint = &candidate.endpoint;
-            let health = match endpoint.health.check(now, candidate.model.as_str(), None) {
-                Ok(()) => Duration::ZERO,
-                Err(crate::health::Refusal::Cooling(until, _)) => {
-                    until.saturating_duration_since(now)
-                }
-                Err(_) => return None,
-            };
-            let keys = if endpoint.keys.any_usable(now) {
-                Duration::ZERO
-            } else {
-                endpoint.keys.next_usable()?.saturating_duration_since(now)
-            };
-            let wait = health.max(keys);
-            (!wait.is_zero()).then_some(wait)
-        };
-        let patient = candidates
-            .iter()
-            .filter(|candidate| self.asked_for_patience(candidate));
-        let wait = patient.filter_map(back_in).min()?;
-        let fits = wait <= self.snapshot.config.settings.max_retry_wait
-            && now + wait < self.request.deadline;
-        (fits && self.edge.shared.take_retry(now)).then_some(wait)
     }
 
     /// What the client has been shown.

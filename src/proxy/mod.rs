@@ -6,9 +6,10 @@
 //! | call, key | `serve` | 404, 405, 401, 403 | access line |
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
 //! | route, order | `choose` | 404 | skips in the trail |
-//! | one try | `exchange`, `attempt`, `send` | every upstream fault | attempts in the trail |
+//! | one try | `exchange`, `prepare`, `send`, `attempt` | every upstream fault | attempts in the trail |
 //! | its answer | `answer`, `relay`, `downstream` | stall, cut, client gone | time to first content |
 //! | verdict | `judge` | – | circuit, keys, cooldowns |
+//! | nobody left | `patience` | – | – |
 //! | error | `trail`, `refuse` | – | – |
 //! | end | `finish` | – | access line, losses |
 //!
@@ -26,11 +27,14 @@ mod finish;
 mod front;
 mod judge;
 mod local;
+mod patience;
+mod prepare;
 mod probe;
 mod profile;
 mod receive;
 mod refuse;
 mod relay;
+mod request;
 mod request_head;
 mod send;
 mod serve;

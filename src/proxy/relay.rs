@@ -136,6 +136,9 @@ impl Exchange<'_, '_> {
         if pieces.is_empty() && !end {
             return None;
         }
+        let streamed = self.request.head.stream || self.shown() == Shown::Content;
+        // An answer that is handed out whole has nothing to wait for once its own end was seen.
+        let end = end || (!streamed && relay.running.attempt().incoming().is_complete());
         if !relay.committed {
             relay.committed = true;
             self.ttft = Some(self.request.started.elapsed());
@@ -147,7 +150,10 @@ impl Exchange<'_, '_> {
         if end {
             whole(candidate, relay);
         }
-        let streamed = self.request.head.stream || self.shown() == Shown::Content;
+        let relayed_error = relay.running.attempt().incoming().relayed_error();
+        if relayed_error.is_some() {
+            self.steer_away(relay);
+        }
         let written = if streamed {
             self.client.stream(relay.head.take(), pieces, end).await
         } else if end {
@@ -158,10 +164,7 @@ impl Exchange<'_, '_> {
             relay.whole.append(&mut pieces);
             return None;
         };
-        let (relayed_error, is_broken) = {
-            let incoming = relay.running.attempt().incoming();
-            (incoming.relayed_error(), incoming.is_broken())
-        };
+        let is_broken = relay.running.attempt().incoming().is_broken();
         match (written, relayed_error) {
             (Err(Gone), _) => Some(Outcome::Left),
             (Ok(()), Some(fault)) if !end => Some(self.told_already(fault).await),
@@ -217,10 +220,20 @@ impl Exchange<'_, '_> {
             relay.committed = false;
             return Outcome::Failed(fault, None);
         }
+        self.steer_away(relay);
         let event = refuse::stream_event(self, &fault);
         match self.client.stream_error(event).await {
             Ok(()) => Outcome::Cut(fault),
             Err(Gone) => Outcome::Left,
+        }
+    }
+
+    /// Keeps the session from where its answer broke off. Before the client is told: its repeat comes at once.
+    fn steer_away(&self, relay: &Relay) {
+        if let Some(session) = &self.request.session {
+            let endpoint = relay.running.attempt().endpoint.id();
+            let steering = &self.edge.shared.steering;
+            steering.broke(session, endpoint, Instant::now());
         }
     }
 

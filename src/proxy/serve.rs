@@ -6,8 +6,9 @@ use http::header::HeaderMap;
 use pingora::proxy::Session;
 
 use super::downstream::Downstream;
-use super::exchange::{Exchange, Request};
+use super::exchange::Exchange;
 use super::receive::{self, Call};
+use super::request::Request;
 use super::request_head::check_head;
 use super::service::{Edge, InFlight, Surface};
 use super::{count, finish, local, refuse, send};

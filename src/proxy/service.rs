@@ -22,7 +22,7 @@ use super::ctx::{Connection, Ctx};
 use super::receive::BodyMemory;
 use super::serve;
 use crate::error::Fault;
-use crate::health::RetryBudget;
+use crate::health::{RetryBudget, Steering};
 use crate::snapshot::{Live, Snapshot};
 use crate::tokens::Counter;
 
@@ -62,6 +62,8 @@ pub struct Shared {
     pub draining: AtomicBool,
     /// Failures in a row of providers' own token counts, and until when they are left alone.
     pub counts: Mutex<(u32, Option<Instant>)>,
+    /// Sessions that are kept from an endpoint.
+    pub steering: Steering,
     retries: Mutex<RetryBudget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
@@ -79,6 +81,7 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             counts: Mutex::new((0, None)),
+            steering: Steering::new(),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),

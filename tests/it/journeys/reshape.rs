@@ -65,6 +65,24 @@ async fn a_message_where_a_stream_was_asked_for_becomes_one() {
     assert_eq!((first.calls(), second.calls()), (1, 0));
 }
 
+/// An answer whose end was seen is paid for: what the connection does afterwards must not buy a second one.
+#[tokio::test]
+async fn a_stream_put_together_survives_what_the_connection_does_after_its_end() {
+    let whole = |tail: fn(Act) -> Act| tail(Act::stream().data(stream("Hello there")));
+    for act in [whole(Act::hang), whole(Act::reset), whole(Act::close)] {
+        let first = Upstream::script([act]).await;
+        let second = Upstream::silent().await;
+        let proxy = pair(&first, &second).await;
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(
+            reply.json()["content"],
+            json!([{"type": "text", "text": "Hello there"}])
+        );
+        assert_eq!((first.calls(), second.calls()), (1, 0));
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_cannot_be_put_right_is_asked_of_the_next() {
     let json = [("content-type", "application/json")];

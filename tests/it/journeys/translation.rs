@@ -316,7 +316,7 @@ async fn an_anthropic_provider_that_only_streams_serves_a_client_that_wants_json
 #[tokio::test]
 async fn a_stream_nobody_asked_for_is_put_together() {
     let upstream = Upstream::script([streams("Hello there")]).await;
-    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let proxy = anthropic(&upstream).await;
     let reply = proxy.ask(Request::messages(ask("hi"))).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert_eq!(reply.header("content-type"), Some("application/json"));

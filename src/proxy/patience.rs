@@ -1,0 +1,85 @@
+//! What is done when no candidate would take a request at once: one is tried although its circuit is open, or a short
+//! wait is worth it.
+
+use std::time::{Duration, Instant};
+
+use super::choose::{Candidate, refusal_text};
+use super::exchange::{End, Exchange};
+use crate::error::FaultKind;
+use crate::types::EndpointId;
+
+impl Exchange<'_, '_> {
+    /// When every circuit is open: the endpoint that comes back first is tried rather than refusing.
+    pub(super) async fn try_anyway(&mut self, candidates: &[Candidate]) -> Option<End> {
+        let now = Instant::now();
+        let usable = |c: &&Candidate| {
+            let max = c.endpoint.provider.max_in_flight;
+            c.endpoint.keys.any_usable(now)
+                && max.is_none_or(|max| c.endpoint.health.in_flight() < max)
+        };
+        let soonest = |c: &&Candidate| match c.endpoint.health.check(now, c.model.as_str(), None) {
+            Ok(()) => None,
+            Err(refusal) => refusal_text(&refusal, now).1,
+        };
+        let best = candidates
+            .iter()
+            .filter(usable)
+            .min_by_key(soonest)?
+            .clone();
+        log::warn!(
+            "no candidate is healthy: trying {} anyway",
+            best.endpoint.id()
+        );
+        self.trail
+            .skipped
+            .retain(|skip| skip.endpoint != best.endpoint.id().as_str());
+        let permit = best.endpoint.health.admit_anyway();
+        self.try_keys(&best, permit).await.ok()
+    }
+
+    /// Whether a candidate is rate limited or overloaded, so that waiting a moment may be all it needs.
+    pub(super) fn asked_for_patience(&self, candidate: &Candidate) -> bool {
+        let id: &EndpointId = candidate.endpoint.id();
+        let failed = self
+            .trail
+            .failed
+            .iter()
+            .rev()
+            .find(|failed| failed.endpoint == *id);
+        failed.is_none_or(|failed| {
+            matches!(
+                failed.fault.kind,
+                FaultKind::UpstreamLimited { .. } | FaultKind::UpstreamOverloaded { .. }
+            )
+        })
+    }
+
+    /// The time after which a candidate that asked for patience may serve, if it is short and a repeat may be had.
+    pub(super) fn short_wait(&self, candidates: &[Candidate]) -> Option<Duration> {
+        let now = Instant::now();
+        let back_in = |candidate: &Candidate| {
+            let endpoint = &candidate.endpoint;
+            let health = match endpoint.health.check(now, candidate.model.as_str(), None) {
+                Ok(()) => Duration::ZERO,
+                Err(crate::health::Refusal::Cooling(until, _)) => {
+                    until.saturating_duration_since(now)
+                }
+                Err(_) => return None,
+            };
+            let keys = if endpoint.keys.any_usable(now) {
+                Duration::ZERO
+            } else {
+                endpoint.keys.next_usable()?.saturating_duration_since(now)
+            };
+            let wait = health.max(keys);
+            (!wait.is_zero()).then_some(wait)
+        };
+        let patient = candidates
+            .iter()
+            .filter(|candidate| self.asked_for_patience(candidate));
+        let wait = patient.filter_map(back_in).min()?;
+        let fits = wait <= self.snapshot.config.settings.max_retry_wait
+            && now + wait < self.request.deadline;
+        (fits && self.edge.shared.take_retry(now)).then_some(wait)
+    }
+}

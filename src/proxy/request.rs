@@ -1,0 +1,95 @@
+//! A request that has been read and understood as far as its way depends on it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::receive::Body;
+use crate::protocol::anthropic::RequestHead;
+use crate::types::RequestId;
+
+/// Time before the client's own deadline at which we give up, so that it hears of it.
+const BEFORE_CLIENTS_DEADLINE: Duration = Duration::from_secs(5);
+/// Shortest deadline, whatever the client says.
+const MIN_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A request that may be sent on.
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// What decides where it goes.
+    pub head: RequestHead,
+    /// Its body, whole.
+    pub body: Body,
+    /// Path and query upstream wants to see, `?beta=true` kept.
+    pub query: Option<String>,
+    /// The client's headers that go on.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The client's own credentials, for `auth_type: passthrough`.
+    pub credentials: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the client asked for traces.
+    pub debug: bool,
+    /// The client's session, where it tells.
+    pub session: Option<String>,
+    /// Time allowed until the commit, or until the whole answer if it is not streamed.
+    pub deadline: Instant,
+    /// When it came.
+    pub started: Instant,
+}
+
+impl Request {
+    /// The deadline of a request: ours, or a little before the client's own.
+    pub fn deadline(headers: &HeaderMap, ours: Duration) -> Duration {
+        // Some clients send a word in the first and the number in the second.
+        let client = ["x-stainless-timeout", "x-stainless-read-timeout"]
+            .iter()
+            .find_map(|name| {
+                let seconds: f64 = headers.get(*name)?.to_str().ok()?.trim().parse().ok()?;
+                Duration::try_from_secs_f64(seconds).ok()
+            });
+        match client {
+            Some(client) => ours
+                .min(client.saturating_sub(BEFORE_CLIENTS_DEADLINE))
+                .max(MIN_DEADLINE),
+            None => ours,
+        }
+    }
+
+    /// Tells repeats of this request apart from others; `None` for a client without a session.
+    pub fn fingerprint(&self) -> Option<u64> {
+        let session = self.session.as_ref()?;
+        let mut hasher = DefaultHasher::new();
+        (session, &self.body.bytes).hash(&mut hasher);
+        Some(hasher.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deadline(lines: &[(&'static str, &'static str)]) -> u64 {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
+        Request::deadline(&headers, Duration::from_secs(600)).as_secs()
+    }
+
+    #[test]
+    fn the_clients_own_deadline_is_met_a_little_early() {
+        assert_eq!(deadline(&[]), 600);
+        assert_eq!(deadline(&[("x-stainless-timeout", "60")]), 55);
+        assert_eq!(deadline(&[("x-stainless-timeout", "900")]), 600);
+        assert_eq!(deadline(&[("x-stainless-timeout", "2")]), 1);
+        for odd in ["NOT_GIVEN", "-1", "NaN", "inf", ""] {
+            assert_eq!(deadline(&[("x-stainless-timeout", odd)]), 600, "{odd}");
+        }
+        let python = [
+            ("x-stainless-timeout", "NOT_GIVEN"),
+            ("x-stainless-read-timeout", "30"),
+        ];
+        assert_eq!(deadline(&python), 25);
+    }
+}
