@@ -3,4 +3,4 @@
 
 mod status;
 
-pub use status::{health, models, providers};
+pub use status::{health, model, models, providers};

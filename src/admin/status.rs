@@ -73,7 +73,7 @@ fn active_state(endpoint: &Endpoint, now: Instant) -> Value {
         "last_error": view.last_error.as_ref().map(|(_, what)| what),
         "last_success_time": view.last_success.map(epoch),
         "circuit": circuit_name(view.state),
-        "cooldown_remaining_seconds": cooldown(&view, now).map(|left| left.as_secs_f64()),
+        "cooldown_remaining_seconds": cooldown(endpoint, &view, now).map(|left| left.as_secs_f64()),
         "in_flight": view.in_flight,
         "max_in_flight": endpoint.provider.max_in_flight,
         "served": view.served,
@@ -104,10 +104,17 @@ fn key_state(key: &KeyView) -> Value {
 
 fn reason(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<String> {
     if endpoint.keys.all_benched() {
-        return Some("all its keys were refused".to_owned());
+        return Some(
+            "all its keys were refused; put a good one into the configuration and reload"
+                .to_owned(),
+        );
     }
     if !endpoint.keys.any_usable(now) {
-        return Some("all its keys rest".to_owned());
+        let why = endpoint.keys.view(now).into_iter().find_map(|key| key.why);
+        return Some(format!(
+            "all its keys rest ({})",
+            why.as_deref().unwrap_or("refused")
+        ));
     }
     match (view.state, view.cooling) {
         (BreakerState::Open { .. }, _) => Some("circuit open".to_owned()),
@@ -117,12 +124,15 @@ fn reason(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<Stri
     }
 }
 
-fn cooldown(view: &EndpointView, now: Instant) -> Option<Duration> {
+fn cooldown(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<Duration> {
     let open = match view.state {
         BreakerState::Open { until } => Some(until),
         BreakerState::Closed | BreakerState::HalfOpen { .. } => None,
     };
-    let until = open.max(view.cooling.map(|(until, _)| until))?;
+    let keys = (!endpoint.keys.any_usable(now))
+        .then(|| endpoint.keys.next_usable())
+        .flatten();
+    let until = open.max(view.cooling.map(|(until, _)| until)).max(keys)?;
     (now < until).then(|| until - now)
 }
 
@@ -185,19 +195,10 @@ pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
 /// The models that may be asked for: exact names of the routes, names that routes send on where they may be asked
 /// for as well, and those of the catalogue that a pattern serves.
 pub fn models(snapshot: &Snapshot) -> Vec<Listed> {
-    let serves = |name: &str| {
-        matches!(
-            snapshot.table.resolve(name),
-            Resolution::Route {
-                fallback: false,
-                ..
-            }
-        )
-    };
     let mut seen = BTreeSet::new();
     let mut list = Vec::new();
     let mut add = |model: Listed| {
-        if serves(&model.id) && seen.insert(model.id.clone()) {
+        if serves(snapshot, &model.id) && seen.insert(model.id.clone()) {
             list.push(model);
         }
     };
@@ -215,6 +216,22 @@ pub fn models(snapshot: &Snapshot) -> Vec<Listed> {
             .for_each(|name| add(catalogue::named(name)));
     }
     list
+}
+
+/// The model of that name, if a route serves it, be it listed or not: patterns serve more names than a list can hold.
+pub fn model(snapshot: &Snapshot, name: &str) -> Option<Listed> {
+    serves(snapshot, name).then(|| catalogue::named(name))
+}
+
+/// Whether a route names it; the default route names nothing.
+fn serves(snapshot: &Snapshot, name: &str) -> bool {
+    matches!(
+        snapshot.table.resolve(name),
+        Resolution::Route {
+            fallback: false,
+            ..
+        }
+    )
 }
 
 /// A strategy in the words of the configuration.

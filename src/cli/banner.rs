@@ -1,6 +1,7 @@
 //! What a start-up says: which providers, which are skipped and why, where to point a client.
 
 use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::check::note_line;
 use super::output::{Style, columns};
@@ -54,11 +55,23 @@ pub fn text(prepared: &Prepared, style: Style) -> String {
         "  listening on {}",
         style.bold(&format!("http://{address}"))
     );
-    let _ = writeln!(
-        text,
-        "  Claude Code:   ANTHROPIC_BASE_URL=http://{address} claude"
-    );
+    let _ = writeln!(text, "  Claude Code:   {}", client_command(config, address));
     text
+}
+
+/// What points a client of this machine here.
+fn client_command(config: &Config, mut address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    let key = if config.auth.keys.is_empty() {
+        ""
+    } else {
+        "ANTHROPIC_AUTH_TOKEN=<gateway key> "
+    };
+    format!("ANTHROPIC_BASE_URL=http://{address} {key}claude")
 }
 
 fn source(config: &Config) -> String {
@@ -95,5 +108,36 @@ fn log(config: &Config) -> String {
     match &config.settings.log.file {
         Some(file) => format!("{level}, {}", file.display()),
         None => level.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{LoadOptions, from_text};
+
+    #[test]
+    fn the_command_for_a_client_can_be_pasted() {
+        let command = |sections: &str, address: &str| {
+            let text = format!(
+                "providers: [{{name: a, base_url: 'https://a.b', auth_value: sk-0123456789}}]\n{sections}"
+            );
+            let options = LoadOptions::new(crate::config::Env::default());
+            let config = from_text("c.yaml", &text, std::path::Path::new("."), &options).unwrap();
+            client_command(&config, address.parse().unwrap())
+        };
+        assert_eq!(
+            command("", "127.0.0.1:8080"),
+            "ANTHROPIC_BASE_URL=http://127.0.0.1:8080 claude"
+        );
+        let key = "auth: {api_key: gateway-0123456789}";
+        for (address, shown) in [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80")] {
+            assert_eq!(
+                command(key, address),
+                format!(
+                    "ANTHROPIC_BASE_URL=http://{shown} ANTHROPIC_AUTH_TOKEN=<gateway key> claude"
+                )
+            );
+        }
     }
 }

@@ -289,6 +289,19 @@ mod tests {
     }
 
     #[test]
+    fn what_would_not_start_does_not_pass() {
+        for state in [
+            "type: zed",
+            "base_url: 'https://a.b', auth_value: sk-0123456789abcdef, enabled: false",
+        ] {
+            let Outcome { text, code } =
+                checked(&format!("providers: [{{name: a, {state}}}]\n"), false);
+            assert_eq!(code, 1, "{text}");
+            assert!(text.contains("no provider can be called"), "{text}");
+        }
+    }
+
+    #[test]
     fn faults_are_lines_and_the_code_says_so() {
         let Outcome { text, code } = checked("providers: []\nsettings: {prot: 1}\n", false);
         assert_eq!(code, 1);

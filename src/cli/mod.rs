@@ -17,8 +17,9 @@ use crate::config::{Env, LoadOptions};
 #[derive(Debug, Parser)]
 #[command(name = "pointsman", version, about)]
 struct Args {
-    /// The configuration; without it ./config.yaml, ./providers.yaml, ./conf/pointsman.yaml and
-    /// /etc/pointsman/config.yaml are looked for
+    /// The configuration; without it $POINTSMAN_CONFIG, ./config.yaml, ./providers.yaml, ./config.json,
+    /// ./conf/pointsman.yaml and /etc/pointsman/config.yaml are looked for, then provider keys such as
+    /// ANTHROPIC_API_KEY in the environment; without any of them the demo starts
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Listen on this address instead

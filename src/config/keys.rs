@@ -750,7 +750,7 @@ pub(super) const SETTINGS: Table = &[
     row("reload", Bool, "", "old switch").unused(NO_RELOAD),
     row("reload_includes", Texts, "", "old switch").unused(NO_RELOAD),
     row("testing", Any, "", "old switch")
-        .unused("`pointsman demo` simulates slow and failing providers"),
+        .unused("started without a configuration, the demo simulates failing providers"),
     row("caching", One(CACHING), "", "old group").unused(UNKNOWN_THERE),
 ];
 

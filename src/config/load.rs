@@ -181,6 +181,7 @@ fn resolve(
         access::check_listener(&host_path, &settings, &auth, &mut report);
     }
     access::check_admin(&settings, &admin, &mut report);
+    check_any_active(&providers, &mut report);
     if !report.faults.is_empty() {
         return Err(report.faults);
     }
@@ -256,6 +257,20 @@ fn read_providers(
         Source::Environment | Source::Demo => {}
     }
     providers
+}
+
+/// Refuses what would be right in every part and still serve nobody.
+fn check_any_active(providers: &[Provider], report: &mut Report) {
+    if report.faults.is_empty()
+        && !providers.is_empty()
+        && !providers.iter().any(Provider::is_active)
+    {
+        report.fault(
+            "providers",
+            "no provider can be called: each is disabled or not active yet; enable one, or add one of type anthropic \
+             or openai",
+        );
+    }
 }
 
 /// A provider that is ourselves would call itself until something bursts.

@@ -140,7 +140,7 @@ impl EndpointHealth {
     ) -> Result<(), Refusal> {
         let inner = self.inner.lock();
         inner.passive_refusal(now, model)?;
-        if max_in_flight.is_some_and(|max| max <= self.in_flight.load(Ordering::Relaxed)) {
+        if self.is_full(max_in_flight) {
             return Err(Refusal::Full);
         }
         match inner.breaker.peek(now) {
@@ -158,7 +158,7 @@ impl EndpointHealth {
     ) -> Result<Permit, Refusal> {
         let mut inner = self.inner.lock();
         inner.passive_refusal(now, model)?;
-        if max_in_flight.is_some_and(|max| max <= self.in_flight.load(Ordering::Relaxed)) {
+        if self.is_full(max_in_flight) {
             return Err(Refusal::Full);
         }
         let trial = match inner.breaker.admit(now) {
@@ -169,9 +169,15 @@ impl EndpointHealth {
         Ok(self.place(trial))
     }
 
-    /// Takes a place although the circuit is open: there is no better endpoint (`fail_open`).
-    pub fn admit_anyway(self: &Arc<Self>) -> Permit {
-        self.place(false)
+    /// Takes a place although the circuit is open: there is no better endpoint (`fail_open`). `None` when as many
+    /// requests as allowed are under way: that limit says nothing about health.
+    pub fn admit_anyway(self: &Arc<Self>, max_in_flight: Option<usize>) -> Option<Permit> {
+        let _counted_alone = self.inner.lock();
+        (!self.is_full(max_in_flight)).then(|| self.place(false))
+    }
+
+    fn is_full(&self, max_in_flight: Option<usize>) -> bool {
+        max_in_flight.is_some_and(|max| max <= self.in_flight.load(Ordering::Relaxed))
     }
 
     fn place(self: &Arc<Self>, trial: bool) -> Permit {

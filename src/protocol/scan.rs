@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr2;
+use memchr::memchr;
 use thiserror::Error;
 
 /// Deepest nesting that is walked.
@@ -117,18 +117,22 @@ fn string(text: &[u8], at: usize) -> Result<Range<usize>, ScanError> {
     }
 }
 
-/// The position after the closing quote of the string whose first character is at `at`.
-fn string_end(text: &[u8], mut at: usize) -> Result<usize, ScanError> {
+/// The position after the closing quote of the string whose first character is at `start`. Looks for quotes only and
+/// then back at the backslashes before them: file contents are full of escapes, most of them line breaks.
+fn string_end(text: &[u8], start: usize) -> Result<usize, ScanError> {
+    let mut at = start;
     loop {
         let rest = text.get(at..).unwrap_or_default();
-        let Some(step) = memchr2(b'"', b'\\', rest) else {
+        let Some(step) = memchr(b'"', rest) else {
             return Err(ScanError::End(text.len()));
         };
-        at += step;
-        if text.get(at) == Some(&b'"') {
-            return Ok(at + 1);
+        let quote = at + step;
+        let before = text.get(start..quote).unwrap_or_default();
+        let backslashes = before.iter().rev().take_while(|b| **b == b'\\').count();
+        if backslashes % 2 == 0 {
+            return Ok(quote + 1);
         }
-        at += 2;
+        at = quote + 1;
     }
 }
 

@@ -124,18 +124,19 @@ impl Attempt {
 
     /// `upstream_request_filter`: the real head in place of the template's.
     pub fn write_head(&self, head: &mut RequestHeader) -> pingora::Result<()> {
-        head.set_method(self.outgoing.method.clone());
-        head.set_raw_path(self.outgoing.path.as_bytes())?;
-        head.remove_header("transfer-encoding");
-        head.insert_header("host", self.endpoint.target.authority.as_str())?;
-        for (name, value) in &self.outgoing.headers {
-            head.append_header(name, value.clone())?;
+        // Built anew and at once large enough: changing the template's would cost more than all the rest of a hop.
+        let headers = &self.outgoing.headers;
+        let (method, path) = (self.outgoing.method.clone(), self.outgoing.path.as_bytes());
+        let mut real = RequestHeader::build_no_case(method, path, Some(headers.len() + 2))?;
+        real.set_version(head.version);
+        real.insert_header("host", self.endpoint.target.authority.as_str())?;
+        for (name, value) in headers {
+            real.append_header(name, value.clone())?;
         }
         if self.has_body() {
-            head.insert_header("content-length", self.outgoing.body.len())?;
-        } else {
-            head.remove_header("content-length");
+            real.insert_header("content-length", self.outgoing.body.len())?;
         }
+        *head = real;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
 use crate::routing::Resolution;
 use crate::snapshot::{Endpoint, Snapshot};
-use crate::types::UpstreamModel;
+use crate::types::{Dialect, UpstreamModel};
 
 /// Bytes of JSON that are at least one token: a prompt is only called too long when it cannot fit.
 const BYTES_PER_TOKEN_AT_MOST: usize = 8;
@@ -40,7 +40,10 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
         Some(pin) => pinned(snapshot, head, pin)?,
         None => routed(snapshot, head)?,
     };
-    let needs = Needs { body };
+    let needs = Needs {
+        body,
+        thinking: head.thinks,
+    };
     let mut choice = Choice {
         candidates: Vec::new(),
         skipped: Vec::new(),
@@ -183,6 +186,7 @@ fn inactive_reason(snapshot: &Snapshot, provider: usize) -> String {
 /// declared facts to hold it against: bodies are large.
 struct Needs<'b> {
     body: &'b [u8],
+    thinking: bool,
 }
 
 impl Needs<'_> {
@@ -201,6 +205,11 @@ impl Needs<'_> {
         }
         if facts.images == Some(false) && self.has_images() {
             return Some("the model takes no images");
+        }
+        // Only a translation can leave the wish out.
+        let verbatim = candidate.endpoint.dialect == Dialect::Anthropic;
+        if facts.thinking == Some(false) && self.thinking && verbatim {
+            return Some("the model does not think");
         }
         let at_least_tokens = (self.body.len() / BYTES_PER_TOKEN_AT_MOST) as u64;
         let too_long = facts.context.is_some_and(|window| window < at_least_tokens);

@@ -36,14 +36,22 @@ pub enum End {
     Refused(Fault),
 }
 
+/// How a stream that broke off is to be ended.
+pub(super) enum Ending {
+    /// With an error event of ours.
+    ErrorEvent,
+    /// Without another word: the provider's own error event has gone out.
+    Silence,
+}
+
 /// What one attempt came to.
 pub(super) enum Outcome {
     /// Its answer was relayed whole.
     Served,
     /// The client left.
     Left,
-    /// Its answer broke off after its first content.
-    Cut(Fault),
+    /// Its answer broke off after its first content; the client's stream is still to be ended.
+    Cut(Fault, Ending),
     /// Nothing of it was shown.
     Failed(Fault, Option<Refused>),
 }
@@ -237,9 +245,14 @@ impl<'e, 's> Exchange<'e, 's> {
             let (fault, refused) = match self.attempt_or_repair(candidate, key).await {
                 Outcome::Served => return Ok(End::Served),
                 Outcome::Left => return Ok(End::Left),
-                Outcome::Cut(fault) => {
+                Outcome::Cut(fault, ending) => {
+                    // First this, then the client's end: its repeat comes at once.
                     judge::judge(&self.case(candidate, key), &fault);
-                    return Ok(End::Cut(fault));
+                    if let Some(session) = &self.request.session {
+                        let steering = &self.edge.shared.steering;
+                        steering.broke(session, endpoint.id(), Instant::now());
+                    }
+                    return Ok(self.end_cut(fault, ending).await);
                 }
                 Outcome::Failed(fault, refused) => (fault, refused),
             };

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::BytesMut;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::prelude::sleep;
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
@@ -235,7 +236,7 @@ impl Front {
         tokio::select! { biased;
             reused = &mut request => return reused,
             () = head_done.notified() => {}
-            () = tokio::time::sleep(idle + patience) => return None,
+            () = sleep(idle + patience) => return None,
         }
         request.await
     }

@@ -182,7 +182,7 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
             case.endpoint.health.note(&fault.to_string());
             case.endpoint.health.model_unsupported(now, case.model);
             log::warn!(
-                "provider {} does not know model {}",
+                "provider {} does not know model {}: it is not asked for it for 10 minutes",
                 case.endpoint.id(),
                 case.model.escape_debug()
             );
@@ -240,8 +240,9 @@ pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
         .flat_map(|source| source.chars())
         .take(MAX_DETAIL)
         .collect();
+    let separator = if detail.is_empty() { "" } else { ", " };
     log::warn!(
-        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}, {detail}"
+        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}{separator}{detail}"
     );
     if let Some(cooldown) = counted.opened {
         log::warn!(
@@ -285,7 +286,8 @@ fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
             .map(crate::types::Secret::masked)
             .unwrap_or_default();
         log::error!(
-            "provider {id} refused key {masked} with status {status}: it is benched until a reload"
+            "provider {id} refused key {masked} with status {status}: it is not used again until a reload; put a good key into the \
+             configuration"
         );
     }
     if case.key.is_none() || case.endpoint.keys.all_benched() {

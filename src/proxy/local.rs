@@ -151,16 +151,38 @@ fn models(snapshot: &Snapshot, query: &str) -> Value {
 }
 
 fn model(snapshot: &Snapshot, path: &str) -> Answer {
-    let name = path.trim_start_matches("/v1/models/");
-    if let Some(model) = admin::models(snapshot)
-        .iter()
-        .find(|model| model.id == name)
-    {
-        Ok((StatusCode::OK, Some(model_value(model))))
+    let written = path.strip_prefix("/v1/models/").unwrap_or_default();
+    let name = percent_decoded(written);
+    if let Some(model) = admin::model(snapshot, &name) {
+        Ok((StatusCode::OK, Some(model_value(&model))))
     } else {
         let text = format!("model: {}", name.escape_debug());
         Err(Fault::new(FaultKind::ModelNotFound, text))
     }
+}
+
+/// `%2F` as `/`: names such as `google/gemini` arrive escaped from some clients. What is no escape, or no UTF-8 then,
+/// stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after
+            .split_at_checked(2)
+            .filter(|_| *first == b'%')
+            .and_then(|(digits, tail)| {
+                let digits = std::str::from_utf8(digits).ok()?;
+                let is_hex = digits.bytes().all(|it| it.is_ascii_hexdigit());
+                Some((
+                    u8::from_str_radix(digits, 16).ok().filter(|_| is_hex)?,
+                    tail,
+                ))
+            });
+        let (byte, tail) = escaped.unwrap_or((*first, after));
+        bytes.push(byte);
+        rest = tail;
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 fn model_value(model: &Listed) -> Value {
@@ -170,4 +192,25 @@ fn model_value(model: &Listed) -> Value {
         "display_name": model.display_name,
         "created_at": model.created_at,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_and_the_rest_stays() {
+        for (text, decoded) in [
+            ("google%2Fgemini-2.5", "google/gemini-2.5"),
+            ("a%3ab", "a:b"),
+            ("%", "%"),
+            ("a%2", "a%2"),
+            ("%+1", "%+1"),
+            ("%zz%41", "%zzA"),
+            ("%ff", "%ff"),
+            ("%C3%A9", "é"),
+        ] {
+            assert_eq!(percent_decoded(text), decoded, "{text}");
+        }
+    }
 }

@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use super::choose::{Candidate, refusal_text};
 use super::exchange::{End, Exchange};
 use crate::error::FaultKind;
+use crate::health::Refusal;
 use crate::types::EndpointId;
 
 impl Exchange<'_, '_> {
     /// When every circuit is open: the endpoint that comes back first is tried rather than refusing.
     pub(super) async fn try_anyway(&mut self, candidates: &[Candidate]) -> Option<End> {
         let now = Instant::now();
-        let usable = |c: &&Candidate| {
-            let max = c.endpoint.provider.max_in_flight;
-            c.endpoint.keys.any_usable(now)
-                && max.is_none_or(|max| c.endpoint.health.in_flight() < max)
+        let is_full = |c: &Candidate| {
+            let limit = c.endpoint.provider.max_in_flight;
+            c.endpoint.health.check(now, c.model.as_str(), limit) == Err(Refusal::Full)
         };
+        let usable = |c: &&Candidate| c.endpoint.keys.any_usable(now) && !is_full(c);
         let soonest = |c: &&Candidate| match c.endpoint.health.check(now, c.model.as_str(), None) {
             Ok(()) => None,
             Err(refusal) => refusal_text(&refusal, now).1,
@@ -26,6 +27,8 @@ impl Exchange<'_, '_> {
             .filter(usable)
             .min_by_key(soonest)?
             .clone();
+        let limit = best.endpoint.provider.max_in_flight;
+        let permit = best.endpoint.health.admit_anyway(limit)?;
         log::warn!(
             "no candidate is healthy: trying {} anyway",
             best.endpoint.id()
@@ -33,7 +36,6 @@ impl Exchange<'_, '_> {
         self.trail
             .skipped
             .retain(|skip| skip.endpoint != best.endpoint.id().as_str());
-        let permit = best.endpoint.health.admit_anyway();
         self.try_keys(&best, permit).await.ok()
     }
 
@@ -61,9 +63,7 @@ impl Exchange<'_, '_> {
             let endpoint = &candidate.endpoint;
             let health = match endpoint.health.check(now, candidate.model.as_str(), None) {
                 Ok(()) => Duration::ZERO,
-                Err(crate::health::Refusal::Cooling(until, _)) => {
-                    until.saturating_duration_since(now)
-                }
+                Err(Refusal::Cooling(until, _)) => until.saturating_duration_since(now),
                 Err(_) => return None,
             };
             let keys = if endpoint.keys.any_usable(now) {
@@ -72,7 +72,11 @@ impl Exchange<'_, '_> {
                 endpoint.keys.next_usable()?.saturating_duration_since(now)
             };
             let wait = health.max(keys);
-            (!wait.is_zero()).then_some(wait)
+            // A circuit that stays open for longer makes the wait worthless.
+            let then = endpoint
+                .health
+                .check(now + wait, candidate.model.as_str(), None);
+            (!wait.is_zero() && then.is_ok()).then_some(wait)
         };
         let patient = candidates
             .iter()

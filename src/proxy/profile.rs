@@ -19,6 +19,7 @@ pub fn of(endpoint: &Endpoint, model: &str) -> Profile {
         stream_usage: quirks.stream_usage,
         files: quirks.files,
         images: facts.images,
+        thinking: facts.thinking,
         max_output: facts.max_output,
     })
 }

@@ -1,17 +1,20 @@
 //! From a running attempt to the client: held back until the first content, then as it comes. Timers decide when an
 //! attempt has stalled; pings keep the client while one is alive.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
-use tokio::time::{Instant as TimerInstant, Sleep};
+use pingora::prelude::sleep;
+use tokio::time::Instant as TimerInstant;
 
 use super::answer::Refused;
 use super::attempt::{Progress, Running};
 use super::choose::Candidate;
 use super::downstream::{Gone, Shown};
-use super::exchange::{Exchange, Outcome};
+use super::exchange::{End, Ending, Exchange, Outcome};
 use super::{finish, refuse};
 use crate::config::Timeouts;
 use crate::error::{Fault, FaultKind, Timer};
@@ -24,6 +27,29 @@ enum Due {
     Ping,
     /// The attempt has stalled.
     Stalled(Timer),
+}
+
+/// Longest sleep at a time. Pingora's sleeps are kept until they ring, even when nobody waits for them any more.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Rings at a moment, or earlier when that is far away. Pingora's sleep is exact to 10 ms and,
+/// unlike the runtime's own, does not wake the runtime to be set.
+struct Alarm {
+    at: Instant,
+    rang: bool,
+    sleep: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Alarm {
+    fn at(at: Instant) -> Self {
+        let now = Instant::now();
+        let wait = at.saturating_duration_since(now).min(LONGEST_SLEEP);
+        Alarm {
+            at: now + wait,
+            rang: false,
+            sleep: Box::pin(sleep(wait)),
+        }
+    }
 }
 
 /// One attempt being relayed.
@@ -60,11 +86,13 @@ impl Exchange<'_, '_> {
     }
 
     async fn pump(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
-        let (first, _) = self.next_timer(relay);
-        let sleep = tokio::time::sleep_until(TimerInstant::from_std(first));
-        tokio::pin!(sleep);
+        let mut alarm = Alarm::at(self.next_timer(relay).0);
         loop {
-            self.arm(relay, sleep.as_mut());
+            // Moments mostly move later: an alarm that rings too early costs less than one set anew for every event.
+            let at = self.next_timer(relay).0;
+            if at < alarm.at || alarm.rang {
+                alarm = Alarm::at(at);
+            }
             tokio::select! { biased;
                 progress = relay.running.next() => {
                     let done = match progress {
@@ -76,7 +104,8 @@ impl Exchange<'_, '_> {
                     }
                 }
                 () = self.client.left() => return Outcome::Left,
-                () = sleep.as_mut() => {
+                () = alarm.sleep.as_mut() => {
+                    alarm.rang = true;
                     if let Some(outcome) = self.time_passed(candidate, relay).await {
                         return outcome;
                     }
@@ -167,7 +196,7 @@ impl Exchange<'_, '_> {
         let is_broken = relay.running.attempt().incoming().is_broken();
         match (written, relayed_error) {
             (Err(Gone), _) => Some(Outcome::Left),
-            (Ok(()), Some(fault)) if !end => Some(self.told_already(fault).await),
+            (Ok(()), Some(fault)) if !end => Some(Outcome::Cut(fault, Ending::Silence)),
             (Ok(()), None) if !end && is_broken => Some(self.broken(candidate, relay).await),
             (Ok(()), _) => end.then_some(Outcome::Served),
         }
@@ -207,11 +236,11 @@ impl Exchange<'_, '_> {
             return self.refused(candidate, refused);
         }
         let fault = fault.unwrap_or_else(|| bad_answer("the attempt ended without an answer"));
-        self.broke_off(relay, fault).await
+        self.broke_off(relay, fault)
     }
 
     /// Before the commit a fault is the exchange's to handle; after it the client must be told inside the stream.
-    async fn broke_off(&mut self, relay: &mut Relay, fault: Fault) -> Outcome {
+    fn broke_off(&self, relay: &mut Relay, fault: Fault) -> Outcome {
         if !relay.committed {
             return Outcome::Failed(fault, None);
         }
@@ -220,15 +249,10 @@ impl Exchange<'_, '_> {
             relay.committed = false;
             return Outcome::Failed(fault, None);
         }
-        self.steer_away(relay);
-        let event = refuse::stream_event(self, &fault);
-        match self.client.stream_error(event).await {
-            Ok(()) => Outcome::Cut(fault),
-            Err(Gone) => Outcome::Left,
-        }
+        Outcome::Cut(fault, Ending::ErrorEvent)
     }
 
-    /// Keeps the session from where its answer broke off. Before the client is told: its repeat comes at once.
+    /// Keeps the session from where its answer broke off, before the client is told: its repeat comes at once.
     fn steer_away(&self, relay: &Relay) {
         if let Some(session) = &self.request.session {
             let endpoint = relay.running.attempt().endpoint.id();
@@ -237,12 +261,21 @@ impl Exchange<'_, '_> {
         }
     }
 
-    /// The provider told the client of its failure itself: nothing may follow.
-    async fn told_already(&mut self, fault: Fault) -> Outcome {
-        self.client.session().set_keepalive(None);
-        match self.client.stream(None, Vec::new(), true).await {
-            Ok(()) => Outcome::Cut(fault),
-            Err(Gone) => Outcome::Left,
+    /// Ends the client's stream, whose answer broke off.
+    pub(super) async fn end_cut(&mut self, fault: Fault, ending: Ending) -> End {
+        let written = match ending {
+            Ending::ErrorEvent => {
+                let event = refuse::stream_event(self, &fault);
+                self.client.stream_error(event).await
+            }
+            Ending::Silence => {
+                self.client.session().set_keepalive(None);
+                self.client.stream(None, Vec::new(), true).await
+            }
+        };
+        match written {
+            Ok(()) => End::Cut(fault),
+            Err(Gone) => End::Left,
         }
     }
 
@@ -262,17 +295,8 @@ impl Exchange<'_, '_> {
             }
             Due::Stalled(timer) => {
                 let fault = Fault::new(FaultKind::UpstreamTimeout(timer), stalled_text(timer));
-                Some(self.broke_off(relay, fault).await)
+                Some(self.broke_off(relay, fault))
             }
-        }
-    }
-
-    /// Sets the sleep to the next moment at which something may be due. Moments mostly move later, so that a sleep
-    /// that rings too early costs less than one that is set anew for every event.
-    fn arm(&self, relay: &Relay, mut sleep: std::pin::Pin<&mut Sleep>) {
-        let at = TimerInstant::from_std(self.next_timer(relay).0);
-        if at < sleep.deadline() || sleep.is_elapsed() {
-            sleep.as_mut().reset(at);
         }
     }
 

@@ -14,10 +14,13 @@ use super::service::{Edge, InFlight, Surface};
 use super::{count, finish, local, refuse, send};
 use crate::access::{Access, AdminGate};
 use crate::error::{Fault, FaultKind};
-use crate::protocol::anthropic::RequestHead;
+use crate::protocol::anthropic::{HeadError, RequestHead};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
 use crate::types::RequestId;
+
+/// Longest piece of a content type that an error quotes, in characters.
+const SHOWN_LABEL: usize = 60;
 
 /// Answers one request. `is_unseen`: its head has not come through the front, as the first of a connection does.
 pub async fn serve(edge: &Edge, session: &mut Session, is_unseen: bool) {
@@ -136,9 +139,8 @@ pub(super) async fn receive_request(
 ) -> Result<Request, Fault> {
     let settings = &snapshot.config.settings;
     let body = receive::read_body(session, settings, &edge.shared.memory).await?;
-    let head = RequestHead::read(&body.bytes)
-        .map_err(|error| Fault::new(FaultKind::InvalidRequest, error.to_string()))?;
     let headers = &session.req_header().headers;
+    let head = RequestHead::read(&body.bytes).map_err(|error| unreadable(&error, headers))?;
     let named = text(headers, "x-claude-code-session-id").map(str::to_owned);
     Ok(Request {
         id: id.clone(),
@@ -152,6 +154,17 @@ pub(super) async fn receive_request(
         body,
         started,
     })
+}
+
+/// Many a body that cannot be read was never meant to be JSON; what is JSON is served under any label.
+fn unreadable(error: &HeadError, headers: &HeaderMap) -> Fault {
+    let mut what = error.to_string();
+    let labelled = text(headers, "content-type").filter(|it| !it.contains("json"));
+    if let (true, Some(label)) = (error.is_about_the_form(), labelled) {
+        let label: String = label.chars().take(SHOWN_LABEL).collect();
+        what = format!("{what} (content-type is {label}; send application/json)");
+    }
+    Fault::new(FaultKind::InvalidRequest, what)
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

@@ -49,7 +49,7 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     };
     let conf = server_conf(&config);
     let live = Arc::new(Live::new(config)?);
-    let reloader = Reloader::new(Arc::clone(&live), options, addresses);
+    let reloader = Reloader::new(Arc::clone(&live), options, addresses, !main.is_loopback());
     let shared = Shared::new(Arc::clone(&live), Arc::new(reloader));
     let addresses = (main.address(), admin.as_ref().map(Bound::address));
 

@@ -1,11 +1,12 @@
 //! Listening sockets, bound before anything else starts: an address that is taken ends the process at once with a
 //! sentence, and port 0 is known before it is announced.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
@@ -27,7 +28,8 @@ impl Bound {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let addresses: Vec<SocketAddr> =
             (bare, port).to_socket_addrs().with_context(name)?.collect();
-        let socket = TcpListener::bind(addresses.as_slice()).with_context(name)?;
+        let socket =
+            TcpListener::bind(addresses.as_slice()).map_err(|error| refused(host, port, &error))?;
         socket.set_nonblocking(true).with_context(name)?;
         let address = socket.local_addr().with_context(name)?;
         Ok(Bound { socket, address })
@@ -57,6 +59,21 @@ impl Bound {
     }
 }
 
+/// Why an address cannot be bound, and what to do.
+fn refused(host: &str, port: u16, error: &io::Error) -> anyhow::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process listens there; end it, or choose another port with --port or settings.port"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; choose another with --host or settings.host"
+        }
+        io::ErrorKind::PermissionDenied => "this user may not; choose a port from 1024 on",
+        _ => return anyhow!("cannot listen on {host}:{port}: {error}"),
+    };
+    anyhow!("cannot listen on {host}:{port}: {remedy}")
+}
+
 /// A Pingora service that serves a socket which is bound already.
 pub struct Door {
     inner: listening::Service<Cap>,
@@ -77,5 +94,27 @@ impl Service for Door {
 
     fn name(&self) -> &str {
         Service::name(&self.inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_names_the_remedy() {
+        let first = Bound::bind("127.0.0.1", 0).unwrap();
+        let port = first.address().port();
+        let error = Bound::bind("127.0.0.1", port).err().unwrap().to_string();
+        assert!(error.starts_with(&format!(
+            "cannot listen on 127.0.0.1:{port}: another process"
+        )));
+        assert!(error.contains("--port"), "{error}");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_names_the_remedy() {
+        let error = Bound::bind("192.0.2.1", 0).err().unwrap().to_string();
+        assert!(error.contains("--host"), "{error}");
     }
 }

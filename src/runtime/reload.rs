@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{ConfigFault, LoadOptions, Source, load};
+use crate::config::{Config, ConfigFault, LoadOptions, Source, load};
 use crate::demo;
 use crate::proxy::Reload;
 use crate::snapshot::{Live, Snapshot};
@@ -12,40 +12,63 @@ pub struct Reloader {
     live: Arc<Live>,
     options: LoadOptions,
     simulated: Option<demo::Addresses>,
+    /// Whether other machines reach a listener that serves traffic.
+    exposed: bool,
 }
 
 impl Reloader {
-    /// For the process that was started with `options`.
-    pub fn new(live: Arc<Live>, options: LoadOptions, simulated: Option<demo::Addresses>) -> Self {
+    /// For the process that was started with `options` and serves what `live` holds; `exposed` says whether other
+    /// machines reach it.
+    pub fn new(
+        live: Arc<Live>,
+        mut options: LoadOptions,
+        simulated: Option<demo::Addresses>,
+        exposed: bool,
+    ) -> Self {
+        // A file that is gone for a moment must not turn the process over to another one, or to the keys of the
+        // environment.
+        if let Source::File(file) = &live.current().config.source {
+            options.config = Some(file.clone());
+        }
         Reloader {
             live,
             options,
             simulated,
+            exposed,
         }
+    }
+
+    fn read(&self) -> Result<Config, String> {
+        let config = load(&self.options).map_err(|faults| sentence(&faults))?;
+        let config = match (&config.source, self.simulated) {
+            (Source::Demo, Some(addresses)) => demo::config(addresses, &config),
+            _ => config,
+        };
+        // The file is checked against the address in it, but the listener stays where it is.
+        if self.exposed && config.auth.keys.is_empty() && !config.auth.open_on_purpose {
+            return Err(
+                "other machines reach this listener, and the new configuration has no gateway key; set \
+                 `auth: {api_key: …}`, or restart to listen elsewhere"
+                    .to_owned(),
+            );
+        }
+        Ok(config)
     }
 }
 
 impl Reload for Reloader {
     fn reload(&self) -> Result<Arc<Snapshot>, String> {
-        let result = load(&self.options)
-            .map_err(|faults| sentence(&faults))
-            .map(|config| match (&config.source, self.simulated) {
-                (Source::Demo, Some(addresses)) => demo::config(addresses, &config),
-                _ => config,
-            })
+        let old = self.live.current();
+        let result = self
+            .read()
             .and_then(|config| self.live.replace(config).map_err(|error| error.to_string()));
         match &result {
-            Ok(snapshot) => {
-                let settings = &snapshot.config.settings;
+            Ok(new) => {
                 log::info!(
                     "configuration reloaded: {} providers",
-                    snapshot.config.providers.len()
+                    new.config.providers.len()
                 );
-                log::debug!(
-                    "host {} and port {} change with a restart only",
-                    settings.host,
-                    settings.port
-                );
+                tell_news(&old.config, &new.config);
             }
             Err(why) => {
                 log::error!("configuration not reloaded, the old one stays in force: {why}");
@@ -55,10 +78,87 @@ impl Reload for Reloader {
     }
 }
 
+/// Warnings that the last configuration did not cause, and what a reload cannot change.
+fn tell_news(old: &Config, new: &Config) {
+    for note in new.notes.iter().filter(|it| !old.notes.contains(it)) {
+        if note.warning {
+            log::warn!("{}: {}", note.path, note.text);
+        } else {
+            log::info!("{}: {}", note.path, note.text);
+        }
+    }
+    let kept = needs_restart(old, new);
+    if !kept.is_empty() {
+        log::warn!("restart to change {}", kept.join(", "));
+    }
+}
+
+/// The keys whose new values take effect with a restart only.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (a, b) = (&old.settings, &new.settings);
+    [
+        ("settings.host", a.host != b.host),
+        ("settings.port", a.port != b.port),
+        ("settings.threads", a.threads != b.threads),
+        ("settings.log_level", a.log.level != b.log.level),
+        ("settings.log_color", a.log.color != b.log.color),
+        ("settings.log_file_path", a.log.file != b.log.file),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
+}
+
 fn sentence(faults: &[ConfigFault]) -> String {
     faults
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Env;
+
+    const FILE: &str =
+        "providers: [{name: a, base_url: 'https://a.b', auth_value: sk-0123456789}]\n";
+
+    #[test]
+    fn a_file_that_is_gone_is_not_replaced_by_what_else_there_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.yaml");
+        std::fs::write(&file, FILE).unwrap();
+        let mut options = LoadOptions::new(Env::from([("ANTHROPIC_API_KEY", "sk-9876543210")]));
+        options.dir = dir.path().to_owned();
+        let live = Arc::new(Live::new(load(&options).unwrap()).unwrap());
+        let reloader = Reloader::new(Arc::clone(&live), options, None, false);
+        assert!(reloader.reload().is_ok());
+
+        std::fs::rename(&file, dir.path().join("providers.yaml")).unwrap();
+        let why = reloader.reload().err().unwrap();
+        assert!(why.contains("config.yaml: does not exist"), "{why}");
+        std::fs::remove_file(dir.path().join("providers.yaml")).unwrap();
+        let why = reloader.reload().err().unwrap();
+        assert!(why.contains("config.yaml: does not exist"), "{why}");
+        assert_eq!(live.current().config.providers[0].name, "a");
+    }
+
+    #[test]
+    fn keys_that_wait_for_a_restart_are_named() {
+        let config = |text: &str| {
+            let options = LoadOptions::new(Env::default());
+            let text = format!("{FILE}{text}");
+            crate::config::from_text("c.yaml", &text, std::path::Path::new("."), &options).unwrap()
+        };
+        let old = config("settings: {port: 1}\n");
+        assert_eq!(needs_restart(&old, &old), Vec::<&str>::new());
+        let new = config("settings: {port: 2, threads: 1}\nadmin: {listen: '127.0.0.1:3'}\n");
+        assert_eq!(
+            needs_restart(&old, &new),
+            ["settings.port", "settings.threads", "admin.listen"]
+        );
+    }
 }

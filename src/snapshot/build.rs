@@ -19,7 +19,7 @@ use crate::types::EndpointId;
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     /// No provider can be called.
-    #[error("no provider can be called: each is disabled or not active yet")]
+    #[error("no provider can be called: each is disabled or not active yet; enable one")]
     NoProvider,
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use log::Level;
+use log::Metadata;
 use log::Record;
 use log::kv::Value;
 
@@ -96,11 +97,18 @@ impl End<'_> {
 impl AccessLine<'_> {
     /// Logs it, at INFO.
     pub fn emit(&self) {
+        let metadata = Metadata::builder()
+            .level(Level::Info)
+            .target(ACCESS_TARGET)
+            .build();
+        // The line is dear enough to ask first whether anybody reads it.
+        if !log::logger().enabled(&metadata) {
+            return;
+        }
         let fields = self.fields();
         log::logger().log(
             &Record::builder()
-                .level(Level::Info)
-                .target(ACCESS_TARGET)
+                .metadata(metadata)
                 .args(format_args!("{}", self.sentence()))
                 .key_values(&fields)
                 .build(),

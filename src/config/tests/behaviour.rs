@@ -311,7 +311,10 @@ fn ways_to_sign_in() {
         ("type: zed", ProviderAuth::ApiKey, false),
     ];
     for (keys, auth, active) in table {
-        let text = format!("providers: [{{name: a, base_url: 'https://a.b', {keys}}}]\n");
+        let text = format!(
+            "providers: [{{name: a, base_url: 'https://a.b', {keys}}}, {{name: b, base_url: 'https://a.b', auth_type: \
+             none}}]\n"
+        );
         let config = loaded(&text, []).unwrap();
         let found = &config.providers[0];
         assert_eq!((found.auth, found.is_active()), (auth, active), "{keys}");

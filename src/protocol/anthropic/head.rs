@@ -39,6 +39,19 @@ pub enum HeadError {
     Wrong(&'static str, &'static str),
 }
 
+impl HeadError {
+    /// Whether the body is no JSON object at all, whatever is in it.
+    pub fn is_about_the_form(&self) -> bool {
+        match self {
+            HeadError::Utf8(_)
+            | HeadError::Json(_)
+            | HeadError::NotAnObject
+            | HeadError::Trailing(_) => true,
+            HeadError::Missing(_) | HeadError::Twice(_) | HeadError::Wrong(..) => false,
+        }
+    }
+}
+
 /// The parts of a request that decide where it goes. Ranges are into the body.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
@@ -46,6 +59,8 @@ pub struct RequestHead {
     pub model: String,
     /// Whether the client wants a stream.
     pub stream: bool,
+    /// Whether the model is asked to think.
+    pub thinks: bool,
     /// The seeds' `provider: "name"` pin; an object of that name is another vendor's and no pin.
     pub pin: Option<String>,
     /// The session of the client, where `metadata.user_id` tells.
@@ -85,9 +100,14 @@ impl RequestHead {
         let pin = one(body, &members, "provider")?.and_then(|m| Some((string(body, &m.value)?, m)));
         let session =
             one(body, &members, "metadata")?.and_then(|m| session_of(text(body, &m.value)));
+        let thinks = members
+            .iter()
+            .filter(|m| text(body, &m.key) == b"thinking")
+            .any(|m| asks_to_think(text(body, &m.value)));
         Ok(RequestHead {
             model: model_name(body, &model.value)?,
             stream,
+            thinks,
             session,
             model_at: model.value.clone(),
             stream_at,
@@ -189,6 +209,15 @@ fn text<'a>(body: &'a [u8], range: &Range<usize>) -> &'a [u8] {
 
 fn string(body: &[u8], range: &Range<usize>) -> Option<String> {
     serde_json::from_slice(text(body, range)).ok()
+}
+
+/// Whether a `thinking` value asks for it; only `disabled` and null do not.
+fn asks_to_think(value: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Switch {
+        r#type: String,
+    }
+    serde_json::from_slice(value).is_ok_and(|switch: Switch| switch.r#type != "disabled")
 }
 
 fn model_name(body: &[u8], range: &Range<usize>) -> Result<String, HeadError> {
@@ -341,6 +370,28 @@ mod tests {
         let older = json!({"model": "m", "messages": [], "metadata": {"user_id": "user_a_account_b_session_c"}});
         let head = RequestHead::read(older.to_string().as_bytes()).unwrap();
         assert_eq!((head.stream, head.session.as_deref()), (false, Some("c")));
+    }
+
+    #[test]
+    fn thinking_is_asked_for_unless_it_is_disabled() {
+        for (thinking, asked) in [
+            (json!({"type": "enabled", "budget_tokens": 1024}), true),
+            (json!({"type": "adaptive"}), true),
+            (json!({"type": "disabled"}), false),
+            (json!(null), false),
+            (json!("enabled"), false),
+        ] {
+            let body = json!({"model": "m", "messages": [], "thinking": thinking});
+            let head = RequestHead::read(body.to_string().as_bytes()).unwrap();
+            assert_eq!(head.thinks, asked, "{thinking}");
+        }
+        let earlier = json!([{"role": "assistant", "content": [{"type": "thinking"}]}]);
+        let body = json!({"model": "m", "messages": earlier});
+        assert!(
+            !RequestHead::read(body.to_string().as_bytes())
+                .unwrap()
+                .thinks
+        );
     }
 
     #[test]

@@ -361,6 +361,16 @@ mod tests {
         assert_eq!(profile.reasoning, Reasoning::Unsupported);
         assert_eq!(profile.replay, Replay::Content { filler: Some("") });
         assert_eq!(profile.max_output, Some(4096));
+        for (host, model) in [
+            ("api.openai.com", "gpt-5"),
+            ("api.deepseek.com", "deepseek-chat"),
+        ] {
+            let thoughtless = Profile::guess(host, model).with(&Overrides {
+                thinking: Some(false),
+                ..Overrides::default()
+            });
+            assert_eq!(thoughtless.reasoning, Reasoning::Unsupported, "{host}");
+        }
         let guess = Profile::guess("api.openai.com", "gpt-5");
         assert_eq!(guess.clone().with(&Overrides::default()), guess);
     }

@@ -206,6 +206,8 @@ pub struct Overrides {
     pub files: Option<bool>,
     /// Takes pictures.
     pub images: Option<bool>,
+    /// Can think; `false` asks for it in no way at all.
+    pub thinking: Option<bool>,
     /// Largest number of output tokens.
     pub max_output: Option<u64>,
 }
@@ -262,6 +264,9 @@ impl Profile {
             (Some(false), Reasoning::Effort(_)) => Reasoning::Unsupported,
             (Some(false) | None, other) => other,
         };
+        if overrides.thinking == Some(false) {
+            self.reasoning = Reasoning::Unsupported;
+        }
         self.replay = match (overrides.replay_reasoning, self.replay) {
             (Some(true), Replay::Nothing) => Replay::Content { filler: Some("") },
             (Some(false), _) => Replay::Nothing,

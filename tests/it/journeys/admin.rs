@@ -250,6 +250,37 @@ async fn a_bad_file_changes_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_file_without_a_key_does_not_open_a_listener_that_others_reach() {
+    const KEY: &str = "sk-canary-gateway-0123456789";
+    let upstream = Upstream::always(says("hi")).await;
+    let a = || Provider::anthropic("a", &upstream.url());
+    let closed = Setup::of([a()]).setting("host: 0.0.0.0").gateway_key(KEY);
+    let mut proxy = Proxy::start(closed).await;
+    let known = Request::messages(ask("0")).header("x-api-key", KEY);
+    assert_eq!(proxy.ask(known).await.status, 200);
+
+    // In itself this file is right: it asks for a listener on the loopback.
+    fs::write(proxy.config_path(), Setup::of([a()]).yaml()).unwrap();
+    proxy.signal("HUP");
+    proxy.line("not reloaded").await;
+
+    let stranger = proxy.ask(Request::messages(ask("1"))).await;
+    assert_eq!(stranger.status, 401, "{}", stranger.text());
+    assert_eq!(upstream.calls(), 1);
+}
+
+#[tokio::test]
+async fn what_only_a_restart_changes_is_said() {
+    let upstream = Upstream::silent().await;
+    let a = || Provider::anthropic("a", &upstream.url());
+    let mut proxy = Proxy::start(Setup::of([a()])).await;
+    let other = Setup::of([a()]).setting("log_level: DEBUG");
+    fs::write(proxy.config_path(), other.yaml()).unwrap();
+    assert_eq!(proxy.ask(reload()).await.status, 200);
+    proxy.line("restart to change settings.log_level").await;
+}
+
+#[tokio::test]
 async fn a_stream_outlives_the_removal_of_its_provider() {
     let gate = Gate::new();
     let act = begins(&[start(), open_text(), delta("old")])

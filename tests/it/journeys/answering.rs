@@ -233,6 +233,33 @@ async fn a_body_that_cannot_be_understood_is_a_400_that_says_why() {
 }
 
 #[tokio::test]
+async fn a_body_of_another_content_type_is_told_so() {
+    let (upstream, proxy) = one(&[]).await;
+    let labelled = |label: &str, body: &str| {
+        Request::new("POST", "/v1/messages")
+            .header("content-type", label)
+            .body(body)
+    };
+    for (label, body) in [
+        ("multipart/form-data; boundary=x", "--x--"),
+        ("application/x-www-form-urlencoded", "model=claude"),
+        ("text/xml", "<a/>"),
+    ] {
+        let reply = proxy.ask(labelled(label, body)).await;
+        let message = told(&reply, 400, "invalid_request_error");
+        assert!(message.contains(label), "{message}");
+        assert!(message.contains("application/json"), "{message}");
+    }
+    let json = told(
+        &proxy.ask(labelled("application/json", "no")).await,
+        400,
+        "invalid_request_error",
+    );
+    assert!(!json.contains("content-type"), "{json}");
+    assert_eq!(upstream.calls(), 0);
+}
+
+#[tokio::test]
 async fn a_hundred_thousand_levels_do_no_harm() {
     let (upstream, proxy) = one(&[]).await;
     let open = format!(r#"{{"model":"{MODEL}","messages":[],"deep":"#);
@@ -604,4 +631,27 @@ async fn models_are_listed_for_discovery() {
     );
     let unknown = proxy.ask(Request::get("/v1/models/claude-nothing")).await;
     assert_eq!(unknown.status, 404, "{}", unknown.text());
+}
+
+#[tokio::test]
+async fn a_model_that_a_pattern_serves_is_found_under_any_spelling() {
+    let upstream = Upstream::silent().await;
+    let candidate = "provider: a, model: passthrough, priority: 1";
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .route("*sonnet*", &[candidate])
+        .route("google/gemini-2.5-pro", &[candidate]);
+    let proxy = Proxy::start(setup).await;
+    for (written, id) in [
+        ("claude-sonnet-4-5", "claude-sonnet-4-5"),
+        ("google/gemini-2.5-pro", "google/gemini-2.5-pro"),
+        ("google%2Fgemini-2.5-pro", "google/gemini-2.5-pro"),
+    ] {
+        let reply = proxy
+            .ask(Request::get(&format!("/v1/models/{written}")))
+            .await;
+        assert_eq!(reply.status, 200, "{written}: {}", reply.text());
+        assert_eq!(reply.json()["id"], id);
+    }
+    let unserved = proxy.ask(Request::get("/v1/models/gpt-5")).await;
+    assert_eq!(unserved.status, 404, "{}", unserved.text());
 }

@@ -68,6 +68,23 @@ async fn more_requests_than_allowed_are_asked_to_come_back() {
 }
 
 #[tokio::test]
+async fn the_only_provider_is_not_asked_for_more_than_it_may_be() {
+    let gate = Gate::new();
+    let upstream = Upstream::script([open_stream(&gate), says("after")]).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url()).with("max_in_flight: 1")]);
+    let proxy = Proxy::start(setup).await;
+    let mut first = stream(&proxy).await;
+
+    let reply = proxy.ask(Request::messages(ask("2"))).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert_eq!(upstream.calls(), 1);
+
+    gate.open();
+    assert_eq!(first.rest().await, finish());
+}
+
+#[tokio::test]
 async fn a_provider_with_enough_to_do_is_passed_over() {
     let gate = Gate::new();
     let first = Upstream::script([open_stream(&gate)]).await;

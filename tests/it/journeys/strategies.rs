@@ -1,6 +1,10 @@
 //! Strategies: how requests are shared out among candidates of equal priority.
 
+use serde_json::Value;
+use serde_json::json;
+
 use crate::support::answers::ask;
+use crate::support::answers::message;
 use crate::support::answers::says;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
@@ -56,4 +60,32 @@ async fn weights_are_kept() {
     assert_eq!(first.calls() + second.calls(), 80);
     // Chance may play a part, but not this much of one: 60 expected, five deviations either side.
     assert!((40..=79).contains(&first.calls()), "{}", first.calls());
+}
+
+#[tokio::test]
+async fn what_a_model_cannot_do_is_asked_of_the_next_one() {
+    let first = Upstream::always(says("a")).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()).with("models: {\"*\": {caps: [images]}}"),
+        Provider::anthropic("b", &second.url()),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    let plain: Value = serde_json::from_str(&ask("hi")).unwrap();
+    let with = |key: &str, value: Value| {
+        let mut body = plain.clone();
+        body[key] = value;
+        body.to_string()
+    };
+    let thinking = json!({"type": "enabled", "budget_tokens": 1024});
+    let tools = json!([{"name": "t", "input_schema": {"type": "object"}}]);
+    for (body, text) in [
+        (plain.to_string(), "a"),
+        (with("thinking", thinking), "b"),
+        (with("thinking", json!({"type": "disabled"})), "a"),
+        (with("tools", tools), "b"),
+    ] {
+        let reply = proxy.ask(Request::messages(&body)).await;
+        assert_eq!(reply.text(), message(text), "{body}");
+    }
 }

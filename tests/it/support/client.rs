@@ -59,6 +59,12 @@ impl Request {
         self
     }
 
+    /// With this body.
+    pub fn body(mut self, body: impl AsRef<[u8]>) -> Request {
+        self.body = body.as_ref().to_vec();
+        self
+    }
+
     /// Sends the body in chunks of this many bytes instead of with its length.
     pub fn chunked(mut self, chunk_size: usize) -> Request {
         self.chunk_size = Some(chunk_size);

@@ -157,7 +157,10 @@ impl Setup {
             }
         }
         text.push_str(&self.routes.concat());
-        text.push_str("settings:\n  host: 127.0.0.1\n  port: 0\n  log_file_path: journey.jsonl\n");
+        text.push_str("settings:\n  port: 0\n  log_file_path: journey.jsonl\n");
+        if !self.settings.iter().any(|line| line.starts_with("host:")) {
+            text.push_str("  host: 127.0.0.1\n");
+        }
         for line in &self.settings {
             text.push_str(&format!("  {line}\n"));
         }
