@@ -182,6 +182,10 @@ impl Exchange<'_, '_> {
         if end {
             whole(candidate, relay);
         }
+        let relayed_error = relay.running.attempt().incoming().relayed_error();
+        if relayed_error.is_some() {
+            self.steer_away(relay);
+        }
         let written = if streamed {
             self.client.stream(relay.head.take(), pieces, end).await
         } else if end {
@@ -192,10 +196,7 @@ impl Exchange<'_, '_> {
             relay.whole.append(&mut pieces);
             return None;
         };
-        let (relayed_error, is_broken) = {
-            let incoming = relay.running.attempt().incoming();
-            (incoming.relayed_error(), incoming.is_broken())
-        };
+        let is_broken = relay.running.attempt().incoming().is_broken();
         match (written, relayed_error) {
             (Err(Gone), _) => Some(Outcome::Left),
             (Ok(()), Some(fault)) if !end => Some(Outcome::Cut(fault, Ending::Silence)),
@@ -252,6 +253,15 @@ impl Exchange<'_, '_> {
             return Outcome::Failed(fault, None);
         }
         Outcome::Cut(fault, Ending::ErrorEvent)
+    }
+
+    /// Keeps the session from where its answer broke off, before the client is told: its repeat comes at once.
+    fn steer_away(&self, relay: &Relay) {
+        if let Some(session) = &self.request.session {
+            let endpoint = relay.running.attempt().endpoint.id();
+            let steering = &self.edge.shared.steering;
+            steering.broke(session, endpoint, Instant::now());
+        }
     }
 
     /// Ends the client's stream, whose answer broke off.

@@ -385,28 +385,35 @@ async fn informational_heads_before_an_answer_do_no_harm() {
 /// A client repeats a broken stream by itself, at once; one error opens no circuit, so the session is steered.
 #[tokio::test]
 async fn a_session_whose_stream_broke_is_served_elsewhere() {
-    let gate = Gate::new();
-    let shown = [start(), open_text(), delta("Hel")];
-    let broken = begins(&shown).wait(&gate).close();
-    let first = Upstream::first([broken], says("a")).await;
-    let second = Upstream::always(says("b")).await;
-    let proxy = pair(&first, &second).await;
-    let of_session =
-        |body: String, id: &str| Request::messages(body).header("x-claude-code-session-id", id);
-    let mut client = proxy.connect().await;
-    client
-        .send(of_session(ask_stream("hi"), "s-1").bytes())
-        .await;
-    assert!(client.head().await.line.contains(" 200 "));
-    while !client.event().await.unwrap().raw.contains("Hel") {}
-    gate.open();
-    assert!(client.rest().await.contains("event: error\n"));
+    let told = error_event("api_error", "boom");
+    for told in [None, Some(told)] {
+        let gate = Gate::new();
+        let shown = [start(), open_text(), delta("Hel")];
+        let broken = begins(&shown).wait(&gate);
+        let broken = match told {
+            None => broken.close(),
+            Some(event) => broken.data(event).hang(),
+        };
+        let first = Upstream::first([broken], says("a")).await;
+        let second = Upstream::always(says("b")).await;
+        let proxy = pair(&first, &second).await;
+        let of_session =
+            |body: String, id: &str| Request::messages(body).header("x-claude-code-session-id", id);
+        let mut client = proxy.connect().await;
+        client
+            .send(of_session(ask_stream("hi"), "s-1").bytes())
+            .await;
+        assert!(client.head().await.line.contains(" 200 "));
+        while !client.event().await.unwrap().raw.contains("Hel") {}
+        gate.open();
+        while client.event().await.unwrap().name != "error" {}
 
-    let repeat = proxy.ask(of_session(ask("hi"), "s-1")).await;
-    assert_eq!(repeat.text(), message("b"));
-    assert_eq!((first.calls(), second.calls()), (1, 1));
-    let other = proxy.ask(of_session(ask("hi"), "s-2")).await;
-    assert_eq!(other.text(), message("a"), "only that session is steered");
+        let repeat = proxy.ask(of_session(ask("hi"), "s-1")).await;
+        assert_eq!(repeat.text(), message("b"));
+        assert_eq!((first.calls(), second.calls()), (1, 1));
+        let other = proxy.ask(of_session(ask("hi"), "s-2")).await;
+        assert_eq!(other.text(), message("a"), "only that session is steered");
+    }
 }
 
 /// In translation, too: words that share a packet with the failure after them are not lost.
