@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::trail::Skip;
+use super::trail::{MODEL_UNKNOWN, Skip};
 use crate::config::{ProviderAuth, RouteCandidate, Strategy};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
@@ -237,10 +237,7 @@ pub fn refusal_text(refusal: &Refusal, now: Instant) -> (String, Option<Duration
             let wait = seconds(until);
             (format!("{why}, for {} s", wait.as_secs() + 1), Some(wait))
         }
-        Refusal::ModelUnsupported(until) => (
-            "it does not know the model".to_owned(),
-            Some(seconds(until)),
-        ),
+        Refusal::ModelUnsupported(until) => (MODEL_UNKNOWN.to_owned(), Some(seconds(until))),
         Refusal::Full => (
             "as many requests as allowed are under way".to_owned(),
             Some(Duration::ZERO),

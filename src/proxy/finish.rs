@@ -43,6 +43,7 @@ fn drop_quoted_keys(candidate: &Candidate, head: &mut ResponseHeader) {
 }
 
 /// Whose words a client gets.
+#[derive(Clone, Copy)]
 pub enum Words<'a> {
     /// An answer of this endpoint.
     Answer(&'a EndpointId),

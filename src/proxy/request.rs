@@ -41,8 +41,14 @@ pub struct Request {
     pub deadline: Instant,
     /// When it came.
     pub started: Instant,
-    /// Its fingerprint, once the body has been let go of.
-    pub shed: Option<Option<u64>>,
+    /// Its fingerprint, taken before the body was let go of.
+    pub shed: Option<Shed>,
+}
+
+/// What remains of a body that was let go of.
+#[derive(Clone, Copy)]
+pub struct Shed {
+    fingerprint: Option<u64>,
 }
 
 impl Request {
@@ -65,8 +71,8 @@ impl Request {
 
     /// Tells repeats of this request apart from others; `None` for a client without a session.
     pub fn fingerprint(&self) -> Option<u64> {
-        if let Some(known) = self.shed {
-            return known;
+        if let Some(shed) = self.shed {
+            return shed.fingerprint;
         }
         let (session, body) = (self.session.as_ref()?, &self.body.bytes);
         let mut hasher = DefaultHasher::new();
@@ -85,7 +91,9 @@ impl Request {
         if self.shed.is_some() {
             return;
         }
-        self.shed = Some(self.fingerprint());
+        self.shed = Some(Shed {
+            fingerprint: self.fingerprint(),
+        });
         self.body = Body::empty();
         self.headers = Vec::new();
         self.credentials = Vec::new();

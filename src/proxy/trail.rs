@@ -14,6 +14,9 @@ const MAX_TOLD_WAIT: Duration = Duration::from_secs(20);
 /// Why an account is passed over whose provider has just said that it is overloaded.
 pub const PROVIDER_OVERLOADED: &str = "its provider is overloaded";
 
+/// Why a candidate is passed over that has said it does not know the model.
+pub const MODEL_UNKNOWN: &str = "it does not know the model";
+
 /// A candidate that was not tried.
 #[derive(Clone, Debug)]
 pub struct Skip {
@@ -126,6 +129,16 @@ impl Trail {
             && let Some(last) = answers().next_back()
         {
             return Verdict::AsSent(last);
+        }
+        let unknown = |f: &Failed| f.fault.kind == FaultKind::UpstreamModelNotFound;
+        let known_unknown = |skip: &Skip| skip.why == MODEL_UNKNOWN;
+        if tried_any && self.failed.iter().all(unknown) && self.skipped.iter().all(known_unknown) {
+            // Trying again later would not help, as a 503 would suggest.
+            let text = "model: no provider of its route knows this model";
+            return match answers().next_back() {
+                Some(last) => Verdict::AsSent(last),
+                None => Verdict::Ours(Fault::new(FaultKind::ModelNotFound, text), None),
+            };
         }
         let back_in = self.back_in().filter(|wait| *wait <= MAX_TOLD_WAIT);
         Verdict::Ours(Fault::new(FaultKind::NoEndpoint, self.apology()), back_in)

@@ -269,6 +269,20 @@ async fn a_model_unknown_to_a_provider_is_looked_for_elsewhere_and_not_again() {
 }
 
 #[tokio::test]
+async fn a_model_that_nobody_knows_is_a_404_and_stays_one() {
+    let unknown = || refuses(404, "not_found_error", "model: claude-sonnet-4-5");
+    let first = Upstream::script([unknown()]).await;
+    let second = Upstream::script([unknown()]).await;
+    let proxy = Proxy::start(pair(&first, &second)).await;
+    for _ in 0..2 {
+        let reply = proxy.ask(Request::messages(ask("1"))).await;
+        assert_eq!(reply.status, 404, "{}", reply.text());
+        assert_eq!(reply.json()["error"]["type"], "not_found_error");
+    }
+    assert_eq!((first.calls(), second.calls()), (1, 1));
+}
+
+#[tokio::test]
 async fn overloaded_means_another_provider_and_not_another_key() {
     let first = Upstream::script([refuses(529, "overloaded_error", "Overloaded")]).await;
     let second = Upstream::always(says("b")).await;
