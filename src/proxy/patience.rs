@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::choose::{Candidate, refusal_text};
+use super::choose::Candidate;
 use super::exchange::{End, Exchange};
 use crate::error::FaultKind;
 use crate::health::Refusal;
@@ -13,20 +13,20 @@ impl Exchange<'_, '_> {
     /// When every circuit is open: the endpoint that comes back first is tried rather than refusing.
     pub(super) async fn try_anyway(&mut self, candidates: &[Candidate]) -> Option<End> {
         let now = Instant::now();
-        let is_full = |c: &Candidate| {
+        // A full endpoint, one that asked for quiet or does not know the model is not what this is for.
+        let opens = |c: &Candidate| {
             let limit = c.endpoint.provider.max_in_flight;
-            c.endpoint.health.check(now, c.model.as_str(), limit) == Err(Refusal::Full)
-        };
-        let usable = |c: &&Candidate| c.endpoint.keys.any_usable(now) && !is_full(c);
-        let soonest = |c: &&Candidate| match c.endpoint.health.check(now, c.model.as_str(), None) {
-            Ok(()) => None,
-            Err(refusal) => refusal_text(&refusal, now).1,
+            match c.endpoint.health.check(now, c.model.as_str(), limit) {
+                Err(Refusal::CircuitOpen(until)) => Some(until.unwrap_or(now)),
+                Err(_) | Ok(()) => None,
+            }
         };
         let best = candidates
             .iter()
-            .filter(usable)
-            .min_by_key(soonest)?
-            .clone();
+            .filter(|candidate| candidate.endpoint.keys.any_usable(now))
+            .filter_map(|candidate| Some((opens(candidate)?, candidate)))
+            .min_by_key(|(opens, _)| *opens)
+            .map(|(_, candidate)| candidate.clone())?;
         let limit = best.endpoint.provider.max_in_flight;
         let permit = best.endpoint.health.admit_anyway(limit)?;
         log::warn!(
