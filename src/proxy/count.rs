@@ -12,7 +12,7 @@ use super::attempt::{Attempt, Outgoing, Progress, Running};
 use super::choose::{Candidate, choose, is_passthrough};
 use super::downstream::Downstream;
 use super::request::Request;
-use super::send;
+use super::send::{self, Origin};
 use super::serve::{receive_request, refuse_early};
 use super::service::Edge;
 use crate::access::Access;
@@ -165,13 +165,8 @@ async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<By
     let body = request
         .head
         .rewritten(&request.body.bytes, candidate.model.as_str());
-    let mut headers = send::headers(
-        &endpoint.provider,
-        endpoint.dialect,
-        &request.headers,
-        true,
-        false,
-    );
+    let origin = Origin::Client(&request.headers);
+    let mut headers = send::headers(&endpoint.provider, endpoint.dialect, origin);
     let secret = key.and_then(|key| endpoint.keys.secret(key));
     send::sign_in(
         &mut headers,

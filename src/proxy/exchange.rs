@@ -56,6 +56,13 @@ pub(super) enum Outcome {
     Failed(Fault, Option<Refused>),
 }
 
+/// Which time the candidates are gone through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    First,
+    Repeat,
+}
+
 /// One client request on its way.
 pub struct Exchange<'e, 's> {
     pub(super) edge: &'e Edge,
@@ -94,13 +101,8 @@ impl<'e, 's> Exchange<'e, 's> {
         }
     }
 
-    /// Makes the trip and leaves what is to be told of it.
-    pub async fn run(mut self) -> (Self, End) {
-        let end = self.trip().await;
-        (self, end)
-    }
-
-    async fn trip(&mut self) -> End {
+    /// Makes the trip. What is to be told of it stays here.
+    pub async fn run(&mut self) -> End {
         let choice = match choose(&self.snapshot, &self.request.head, &self.request.body.bytes) {
             Ok(choice) => choice,
             Err(fault) => return refuse::with_fault(self, fault, None).await,
@@ -109,7 +111,7 @@ impl<'e, 's> Exchange<'e, 's> {
         self.trail.skipped = choice.skipped;
         let candidates = self.steered(choice.candidates);
         let permanent = self.trail.skipped.len();
-        if let Some(end) = self.try_all(&candidates, false).await {
+        if let Some(end) = self.try_all(&candidates, Round::First).await {
             return end;
         }
         let untried = self.trail.attempts == 0 && self.snapshot.config.settings.fail_open;
@@ -126,7 +128,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 return End::Left;
             }
             self.trail.skipped.truncate(permanent);
-            if let Some(end) = self.try_all(&candidates, true).await {
+            if let Some(end) = self.try_all(&candidates, Round::Repeat).await {
                 return end;
             }
         }
@@ -144,8 +146,8 @@ impl<'e, 's> Exchange<'e, 's> {
         candidates
     }
 
-    /// Tries the candidates in order. `repeat`: only those that asked for patience.
-    async fn try_all(&mut self, candidates: &[Candidate], repeat: bool) -> Option<End> {
+    /// Tries the candidates in order; in a repeat only those that asked for patience.
+    async fn try_all(&mut self, candidates: &[Candidate], round: Round) -> Option<End> {
         let mut overloaded: Vec<String> = Vec::new();
         let mut wanted_window: Option<u64> = None;
         let mut tried = 0;
@@ -164,7 +166,7 @@ impl<'e, 's> Exchange<'e, 's> {
             {
                 continue;
             }
-            if repeat && !self.asked_for_patience(candidate) {
+            if round == Round::Repeat && !self.asked_for_patience(candidate) {
                 continue;
             }
             let Some(permit) = self.permit(candidate) else {

@@ -7,6 +7,7 @@ use super::answer::{Expect, Shape};
 use super::attempt::Outgoing;
 use super::choose::Candidate;
 use super::exchange::Exchange;
+use super::send::Origin;
 use super::{profile, send};
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind};
@@ -30,13 +31,12 @@ impl Exchange<'_, '_> {
             Dialect::Anthropic => (self.rewritten(candidate, thinking), Shape::Same { stream }),
             Dialect::OpenAiChat => self.translated(candidate)?,
         };
-        let mut headers = send::headers(
-            &endpoint.provider,
-            endpoint.dialect,
-            &self.request.headers,
-            same,
-            stream || endpoint.provider.stream_only,
-        );
+        let origin = match (same, stream || endpoint.provider.stream_only) {
+            (true, _) => Origin::Client(&self.request.headers),
+            (false, true) => Origin::OursForStream,
+            (false, false) => Origin::OursForWhole,
+        };
+        let mut headers = send::headers(&endpoint.provider, endpoint.dialect, origin);
         let secret = key.and_then(|key| endpoint.keys.secret(key));
         send::sign_in(
             &mut headers,

@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::HeaderMap;
 
 use super::answer::{Expect, Shape};
 use super::attempt::{Attempt, Outgoing, Progress, Running};
-use super::send;
+use super::send::{self, Origin};
 use super::service::Shared;
 use crate::config::ProbeAsk;
 use crate::credential::KeyIndex;
 use crate::snapshot::Endpoint;
-use crate::types::Dialect;
 
 /// Longest wait for a probe's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,13 +78,8 @@ fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk, key: Option<KeyIndex>) -> Optio
             )
         }
     };
-    let mut headers = send::headers(
-        &endpoint.provider,
-        endpoint.dialect,
-        &send::forwarded(&HeaderMap::new()),
-        endpoint.dialect == Dialect::Anthropic,
-        false,
-    );
+    let origin = Origin::OursForWhole;
+    let mut headers = send::headers(&endpoint.provider, endpoint.dialect, origin);
     let key = key.and_then(|key| endpoint.keys.secret(key));
     send::sign_in(&mut headers, &endpoint.provider, endpoint.dialect, key, &[]).ok()?;
     Some(Outgoing {

@@ -59,19 +59,28 @@ pub fn forwarded(client: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     headers
 }
 
-/// The headers of one attempt: the client's where the dialect is the same, ours where it is not, the credential, and
-/// what the operator adds.
+/// Whose headers an attempt begins with.
+#[derive(Clone, Copy)]
+pub enum Origin<'a> {
+    /// The client's, as [`forwarded`] gives them: the dialect is the same.
+    Client(&'a [(HeaderName, HeaderValue)]),
+    /// Ours, asking for a stream.
+    OursForStream,
+    /// Ours, asking for a whole answer.
+    OursForWhole,
+}
+
+/// The headers of one attempt but for the credential: where they come from, what the dialect needs, and what the
+/// operator adds.
 pub fn headers(
     provider: &Provider,
     upstream: Dialect,
-    client: &[(HeaderName, HeaderValue)],
-    same_dialect: bool,
-    stream: bool,
+    origin: Origin<'_>,
 ) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = if same_dialect {
-        client.to_vec()
-    } else {
-        ours(stream)
+    let mut headers = match origin {
+        Origin::Client(client) => client.to_vec(),
+        Origin::OursForStream => ours("text/event-stream"),
+        Origin::OursForWhole => ours("application/json"),
     };
     let has =
         |headers: &[(HeaderName, HeaderValue)], name: &str| headers.iter().any(|(n, _)| n == name);
@@ -137,12 +146,7 @@ pub fn sign_in(
     Ok(())
 }
 
-fn ours(stream: bool) -> Vec<(HeaderName, HeaderValue)> {
-    let accept = if stream {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
+fn ours(accept: &'static str) -> Vec<(HeaderName, HeaderValue)> {
     vec![
         (http::header::ACCEPT, HeaderValue::from_static(accept)),
         (

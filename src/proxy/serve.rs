@@ -22,8 +22,17 @@ use crate::types::RequestId;
 /// Longest piece of a content type that an error quotes, in characters.
 const SHOWN_LABEL: usize = 60;
 
-/// Answers one request. `is_unseen`: its head has not come through the front, as the first of a connection does.
-pub async fn serve(edge: &Edge, session: &mut Session, is_unseen: bool) {
+/// Whether the front has looked over a request's head, as it does with the first of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// It has.
+    Checked,
+    /// It could not.
+    Unchecked,
+}
+
+/// Answers one request.
+pub async fn serve(edge: &Edge, session: &mut Session, head: Head) {
     let started = Instant::now();
     let id = RequestId::random();
     let snapshot = edge.shared.live.current();
@@ -32,7 +41,9 @@ pub async fn serve(edge: &Edge, session: &mut Session, is_unseen: bool) {
         session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
     }
     let path = session.req_header().uri.path().to_owned();
-    if is_unseen && let Some((_, _, text)) = check_head(&session.as_ref().to_h1_raw()) {
+    if head == Head::Unchecked
+        && let Some((_, _, text)) = check_head(&session.as_ref().to_h1_raw())
+    {
         // Where it ends, and so where the next one begins, is a matter of opinion.
         session.set_keepalive(None);
         let fault = Fault::new(FaultKind::InvalidRequest, text);
@@ -120,7 +131,8 @@ async fn messages(
     };
     let write_timeout = snapshot.config.settings.client_write_timeout;
     let client = Downstream::new(session, id, write_timeout);
-    let (exchange, end) = Exchange::new(edge, snapshot, client, request).run().await;
+    let mut exchange = Exchange::new(edge, snapshot, client, request);
+    let end = exchange.run().await;
     finish::log(&exchange, "/v1/messages", &end);
 }
 

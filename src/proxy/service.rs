@@ -20,7 +20,7 @@ use pingora::{Error, ErrorType, Result};
 use super::attempt::{self, Attempt};
 use super::ctx::{Connection, Ctx};
 use super::receive::BodyMemory;
-use super::serve;
+use super::serve::{self, Head};
 use crate::error::Fault;
 use crate::health::{RetryBudget, Steering};
 use crate::snapshot::{Live, Snapshot};
@@ -216,11 +216,13 @@ impl ProxyHttp for Edge {
             *ctx = Ctx::Attempt(Arc::clone(attempt));
             return Ok(false);
         }
-        let is_unseen = match ctx {
-            Ctx::Client { connection } => connection.as_ref().is_some_and(|it| it.is_reused),
-            Ctx::Attempt(_) => false,
+        let head = match ctx {
+            Ctx::Client {
+                connection: Some(connection),
+            } if connection.is_reused => Head::Unchecked,
+            Ctx::Client { .. } | Ctx::Attempt(_) => Head::Checked,
         };
-        Box::pin(serve::serve(self, session, is_unseen)).await;
+        Box::pin(serve::serve(self, session, head)).await;
         Ok(true)
     }
 

@@ -11,7 +11,7 @@ use pingora::services::background::background_service;
 use super::background::{Drain, Hangup, Simulated, health_checks};
 use super::listener::Bound;
 use super::reload::Reloader;
-use super::signals::{Signals, take_hangup};
+use super::signals::{Signals, listen_for_hangup};
 use crate::config::{Config, LoadOptions, Source};
 use crate::demo;
 use crate::proxy::{Cap, Edge, Shared, Surface};
@@ -35,7 +35,7 @@ pub struct Prepared {
 
 /// Binds addresses and builds everything; nothing is served yet.
 pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared> {
-    take_hangup().context("cannot watch SIGHUP")?;
+    let signal = listen_for_hangup().context("cannot watch SIGHUP")?;
     let logs = telemetry::init(&config.settings.log).context("cannot set up logging")?;
     let main = Bound::bind(&config.settings.host, config.settings.port)?;
     let admin = config.admin.listen.as_deref().map(bind_admin).transpose()?;
@@ -75,10 +75,7 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
         server.add_service(background_service("simulated", simulated));
     }
     server.add_service(background_service("probes", health_checks(&shared)));
-    let hangup = Hangup {
-        shared: Arc::clone(&shared),
-        logs: logs.clone(),
-    };
+    let hangup = Hangup::new(Arc::clone(&shared), logs.clone(), signal);
     server.add_service(background_service("hangup", hangup));
     server.add_service(background_service(
         "drain",

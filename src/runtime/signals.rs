@@ -4,17 +4,17 @@
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Takes SIGHUP from now on, before anybody can know that the process is there: unhandled it ends the process.
-pub fn take_hangup() -> anyhow::Result<()> {
+/// Listens for SIGHUP from now on, before anybody can know that the process is there: unhandled it ends the process,
+/// and one that comes before the services run must not be lost.
+pub fn listen_for_hangup() -> anyhow::Result<Signal> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
     let _entered = runtime.enter();
-    // The handler stays when its listener and the runtime are gone; `background::Hangup` listens later.
-    drop(signal(SignalKind::hangup())?);
-    Ok(())
+    // The listener outlives this runtime: signals reach it through whichever runtime is there.
+    Ok(signal(SignalKind::hangup())?)
 }
 
 /// Watches for the end.

@@ -3,26 +3,37 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use crate::proxy::Shared;
 use crate::telemetry::Logs;
 
-/// Waits for SIGHUP, which would otherwise end the process.
+/// Waits for SIGHUP.
 pub struct Hangup {
-    /// Knows how to reload.
-    pub shared: Arc<Shared>,
-    /// Opened again, for log rotation.
-    pub logs: Logs,
+    shared: Arc<Shared>,
+    logs: Logs,
+    signal: Mutex<Option<Signal>>,
+}
+
+impl Hangup {
+    /// Reloads `shared` and opens `logs` again, for log rotation, whenever `signal` comes.
+    pub fn new(shared: Arc<Shared>, logs: Logs, signal: Signal) -> Self {
+        Hangup {
+            shared,
+            logs,
+            signal: Mutex::new(Some(signal)),
+        }
+    }
 }
 
 #[async_trait]
 impl BackgroundService for Hangup {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            log::error!("SIGHUP cannot be watched: reload with POST /providers/reload");
+        let taken = self.signal.lock().take();
+        let Some(mut hangup) = taken else {
             return;
         };
         loop {
