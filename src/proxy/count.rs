@@ -11,42 +11,32 @@ use super::answer::{Expect, Shape};
 use super::attempt::{Attempt, Outgoing, Progress, Running};
 use super::choose::{Candidate, choose, is_passthrough};
 use super::downstream::Downstream;
-use super::request::Request;
+use super::refuse;
+use super::request::{Arrival, Request};
 use super::send::{self, Origin};
-use super::serve::{receive_request, refuse_early};
 use super::service::Edge;
 use crate::access::Access;
 use crate::error::{Fault, FaultKind};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{AccessLine, End as LineEnd};
-use crate::types::{Dialect, RequestId};
+use crate::types::Dialect;
 
-const PATH: &str = "/v1/messages/count_tokens";
 /// Longest answer of a provider to a count, bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Answers one count.
-pub async fn serve(
-    edge: &Edge,
-    snapshot: Arc<Snapshot>,
-    session: &mut Session,
-    id: RequestId,
-    started: Instant,
-    access: Access,
-) {
-    let counted = match receive_request(edge, &snapshot, session, &id, started, access).await {
-        Ok(request) => count(edge, &snapshot, session, request).await,
+pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access: Access) {
+    let snapshot = &arrival.snapshot;
+    let counted = match Request::receive(&edge.shared, session, &arrival, access).await {
+        Ok(request) => count(edge, snapshot, session, request).await,
         Err(fault) => Err(fault),
     };
     let (request, answer, provider) = match counted {
         Ok(counted) => counted,
-        Err(fault) => return refuse_early(session, &snapshot, id, started, PATH, fault).await,
+        Err(fault) => return refuse::early(session, &arrival, fault).await,
     };
-    let mut client = Downstream::new(
-        session,
-        id.clone(),
-        snapshot.config.settings.client_write_timeout,
-    );
+    let write_timeout = snapshot.config.settings.client_write_timeout;
+    let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
     let Some(mut head) = client.head(StatusCode::OK) else {
         return;
     };
@@ -64,7 +54,13 @@ pub async fn serve(
         } else {
             LineEnd::ClientGone
         },
-        ..AccessLine::of(&id, "POST", PATH, client.status, started.elapsed())
+        ..AccessLine::of(
+            &arrival.id,
+            "POST",
+            &arrival.path,
+            client.status,
+            arrival.started.elapsed(),
+        )
     }
     .emit();
 }

@@ -11,42 +11,35 @@ use serde_json::{Value, json};
 use super::downstream::Downstream;
 use super::receive::{self, Call};
 use super::refuse;
+use super::request::Arrival;
 use super::service::Edge;
 use crate::admin;
 use crate::error::{Fault, FaultKind};
 use crate::routing::catalogue::Listed;
 use crate::snapshot::Snapshot;
 use crate::telemetry::AccessLine;
-use crate::types::{Dialect, RequestId};
+use crate::types::Dialect;
 
 /// Answers a call that needs no provider.
-pub async fn serve(
-    edge: &Edge,
-    snapshot: &Snapshot,
-    session: &mut Session,
-    id: RequestId,
-    call: Call,
-    started: Instant,
-) {
-    let (method, path) = {
-        let head = session.req_header();
-        (head.method.clone(), head.uri.path().to_owned())
-    };
-    let status = reply(edge, snapshot, session, &id, call, &path).await;
+pub async fn serve(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call) {
+    let method = session.req_header().method.clone();
+    let status = reply(edge, session, arrival, call).await;
     if !call.is_heartbeat() {
-        AccessLine::of(&id, method.as_str(), &path, status, started.elapsed()).emit();
+        let duration = arrival.started.elapsed();
+        AccessLine::of(
+            &arrival.id,
+            method.as_str(),
+            &arrival.path,
+            status,
+            duration,
+        )
+        .emit();
     }
 }
 
 /// Writes the answer; the status that the client got.
-async fn reply(
-    edge: &Edge,
-    snapshot: &Snapshot,
-    session: &mut Session,
-    id: &RequestId,
-    call: Call,
-    path: &str,
-) -> Option<u16> {
+async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call) -> Option<u16> {
+    let (id, snapshot) = (&arrival.id, &arrival.snapshot);
     let settings = &snapshot.config.settings;
     if !session.as_mut().is_body_done() {
         // Telemetry of clients is taken and thrown away; a body that cannot be read does not matter.
@@ -58,7 +51,7 @@ async fn reply(
         .query()
         .unwrap_or_default()
         .to_owned();
-    let answered = answer(edge, snapshot, call, path, &query);
+    let answered = answer(edge, snapshot, call, &arrival.path, &query);
     let mut client = Downstream::new(session, id.clone(), settings.client_write_timeout);
     let (status, value) = match answered {
         Ok(answered) => answered,

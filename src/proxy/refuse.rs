@@ -5,15 +5,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::HeaderName;
+use pingora::proxy::Session;
 
 use super::answer::visible;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
 use super::finish::Words;
+use super::receive;
+use super::request::Arrival;
 use super::trail::{Failed, Verdict};
 use super::{finish, judge};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::{anthropic, openai_chat};
+use crate::telemetry::{AccessLine, End as LineEnd};
 use crate::types::{Dialect, RequestId};
 
 /// Headers of a provider's error answer that reach a client of another dialect.
@@ -23,6 +27,36 @@ const TRANSLATED: [&str; 4] = [
     "x-should-retry",
     "x-request-id",
 ];
+
+/// Refuses before there is an exchange.
+pub async fn early(session: &mut Session, arrival: &Arrival, fault: Fault) {
+    let method = session.req_header().method.as_str().to_owned();
+    let unread = !session.as_mut().is_body_done();
+    let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
+    let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
+    let dialect = receive::dialect_of(&arrival.path);
+    let gone = fault.kind == FaultKind::Cancelled;
+    if gone || unread {
+        client.session().set_keepalive(None);
+    }
+    if !gone {
+        let written = plain(&mut client, &arrival.id, dialect, &fault, None, &[]).await;
+        if unread && written.is_ok() {
+            client.linger().await;
+        }
+    }
+    let duration = arrival.started.elapsed();
+    AccessLine {
+        dialect: Some(dialect),
+        end: if gone {
+            LineEnd::ClientGone
+        } else {
+            LineEnd::Rejected(fault.kind.label())
+        },
+        ..AccessLine::of(&arrival.id, &method, &arrival.path, client.status, duration)
+    }
+    .emit();
+}
 
 /// Refuses a request with a fault of ours.
 pub async fn with_fault(

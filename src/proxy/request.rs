@@ -1,12 +1,19 @@
 //! A request that has been read and understood as far as its way depends on it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use pingora::proxy::Session;
 
-use super::receive::Body;
-use crate::protocol::anthropic::RequestHead;
+use super::receive::{self, Body};
+use super::send;
+use super::service::Shared;
+use crate::access::Access;
+use crate::error::{Fault, FaultKind};
+use crate::protocol::anthropic::{HeadError, RequestHead};
+use crate::snapshot::Snapshot;
 use crate::types::RequestId;
 
 /// Time before the client's own deadline at which we give up, so that it hears of it.
@@ -14,10 +21,36 @@ const BEFORE_CLIENTS_DEADLINE: Duration = Duration::from_secs(5);
 /// Shortest deadline, whatever the client says.
 const MIN_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Longest piece of a content type that an error quotes, in characters.
+const SHOWN_LABEL: usize = 60;
 /// Pieces of a body that its fingerprint looks at.
 const SAMPLES: usize = 64;
 /// Bytes of each.
 const SAMPLE_BYTES: usize = 32;
+
+/// What is known of a request when it arrives.
+pub struct Arrival {
+    /// Its id.
+    pub id: RequestId,
+    /// When it came.
+    pub started: Instant,
+    /// Its path, without the query.
+    pub path: String,
+    /// The configuration it is served under.
+    pub snapshot: Arc<Snapshot>,
+}
+
+impl Arrival {
+    /// The request of `session`, which has just arrived.
+    pub fn now(shared: &Shared, session: &Session) -> Self {
+        Arrival {
+            id: RequestId::random(),
+            started: Instant::now(),
+            path: session.req_header().uri.path().to_owned(),
+            snapshot: shared.live.current(),
+        }
+    }
+}
 
 /// A request that may be sent on.
 pub struct Request {
@@ -52,6 +85,33 @@ pub struct Shed {
 }
 
 impl Request {
+    /// Reads a request whole and finds out what decides its way.
+    pub async fn receive(
+        shared: &Shared,
+        session: &mut Session,
+        arrival: &Arrival,
+        access: Access,
+    ) -> Result<Self, Fault> {
+        let settings = &arrival.snapshot.config.settings;
+        let body = receive::read_body(session, settings, &shared.memory).await?;
+        let headers = &session.req_header().headers;
+        let head = RequestHead::read(&body.bytes).map_err(|error| unreadable(&error, headers))?;
+        let named = text(headers, "x-claude-code-session-id").map(str::to_owned);
+        Ok(Request {
+            id: arrival.id.clone(),
+            query: session.req_header().uri.query().map(str::to_owned),
+            headers: send::forwarded(headers),
+            credentials: access.rest,
+            debug: text(headers, "x-pointsman-debug") == Some("1"),
+            session: named.or_else(|| head.session.clone()),
+            deadline: arrival.started + Request::deadline(headers, settings.request_deadline),
+            head,
+            body,
+            started: arrival.started,
+            shed: None,
+        })
+    }
+
     /// The deadline of a request: ours, or a little before the client's own.
     pub fn deadline(headers: &HeaderMap, ours: Duration) -> Duration {
         // Some clients send a word in the first and the number in the second.
@@ -99,6 +159,21 @@ impl Request {
         self.credentials = Vec::new();
         self.query = None;
     }
+}
+
+/// Many a body that cannot be read was never meant to be JSON; what is JSON is served under any label.
+fn unreadable(error: &HeadError, headers: &HeaderMap) -> Fault {
+    let mut what = error.to_string();
+    let labelled = text(headers, "content-type").filter(|it| !it.contains("json"));
+    if let (true, Some(label)) = (error.is_about_the_form(), labelled) {
+        let label: String = label.chars().take(SHOWN_LABEL).collect();
+        what = format!("{what} (content-type is {label}; send application/json)");
+    }
+    Fault::new(FaultKind::InvalidRequest, what)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]
