@@ -7,7 +7,7 @@
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
 //! | route, order | `choose` | 404 | skips in the trail |
 //! | one try | `exchange`, `prepare`, `send`, `attempt` | every upstream fault | attempts in the trail |
-//! | its answer | `answer`, `relay`, `downstream` | stall, cut, client gone | time to first content |
+//! | its answer | `answer`, `relay`, `timers`, `downstream` | stall, cut, client gone | time to first content |
 //! | verdict | `judge` | – | circuit, keys, cooldowns |
 //! | nobody left | `patience` | – | – |
 //! | error | `trail`, `refuse` | – | – |
@@ -39,6 +39,7 @@ mod request_head;
 mod send;
 mod serve;
 mod service;
+mod timers;
 mod trail;
 
 pub use front::Cap;

@@ -1,66 +1,29 @@
-//! From a running attempt to the client: held back until the first content, then as it comes. Timers decide when an
-//! attempt has stalled; pings keep the client while one is alive.
+//! From a running attempt to the client: held back until the first content, then as it comes.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
-use pingora::prelude::sleep;
-use tokio::time::Instant as TimerInstant;
 
 use super::answer::Refused;
 use super::attempt::{Progress, Running};
 use super::choose::Candidate;
 use super::downstream::{Gone, Shown};
 use super::exchange::{End, Ending, Exchange, Outcome};
+use super::timers::{Alarm, Due, stalled_text};
 use super::{finish, refuse};
 use crate::config::Timeouts;
-use crate::error::{Fault, FaultKind, Timer};
-use crate::protocol::anthropic;
-
-/// What a timer means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
-    /// The client needs a sign of life.
-    Ping,
-    /// The attempt has stalled.
-    Stalled(Timer),
-}
-
-/// Longest sleep at a time. Pingora's sleeps are kept until they ring, even when nobody waits for them any more.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-
-/// Rings at a moment, or earlier when that is far away. Pingora's sleep is exact to 10 ms and,
-/// unlike the runtime's own, does not wake the runtime to be set.
-struct Alarm {
-    at: Instant,
-    rang: bool,
-    sleep: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-impl Alarm {
-    fn at(at: Instant) -> Self {
-        let now = Instant::now();
-        let wait = at.saturating_duration_since(now).min(LONGEST_SLEEP);
-        Alarm {
-            at: now + wait,
-            rang: false,
-            sleep: Box::pin(sleep(wait)),
-        }
-    }
-}
+use crate::error::{Fault, FaultKind};
 
 /// One attempt being relayed.
-struct Relay {
-    running: Running,
-    timeouts: Timeouts,
-    begun: Instant,
+pub(super) struct Relay {
+    pub(super) running: Running,
+    pub(super) timeouts: Timeouts,
+    pub(super) begun: Instant,
     head: Option<Box<ResponseHeader>>,
     /// Pieces of an answer that is not streamed; it is written at once.
     whole: Vec<Bytes>,
-    committed: bool,
+    pub(super) committed: bool,
 }
 
 impl Exchange<'_, '_> {
@@ -302,86 +265,6 @@ impl Exchange<'_, '_> {
             }
         }
     }
-
-    /// The next moment at which something is due, and what.
-    fn next_timer(&self, relay: &Relay) -> (Instant, Due) {
-        let incoming = relay.running.attempt().incoming();
-        let (head_at, last_byte_at) = (incoming.head_at, incoming.last_byte_at);
-        drop(incoming);
-        let (stream, timeouts) = (self.request.head.stream, &relay.timeouts);
-        let quiet = last_byte_at.map_or(relay.begun, |at| at) + timeouts.idle;
-        let mut next = match head_at {
-            None if stream => (
-                relay.begun + timeouts.first_byte,
-                Due::Stalled(Timer::FirstByte),
-            ),
-            None => (
-                relay.begun + timeouts.first_byte_whole,
-                Due::Stalled(Timer::FirstByte),
-            ),
-            Some(_) => (quiet, Due::Stalled(Timer::Idle)),
-        };
-        let mut earlier = |at: Instant, due: Due| {
-            if at < next.0 {
-                next = (at, due);
-            }
-        };
-        if stream && !relay.committed {
-            earlier(
-                relay.begun + timeouts.first_content,
-                Due::Stalled(Timer::FirstContent),
-            );
-        }
-        if !relay.committed || !stream {
-            earlier(self.request.deadline, Due::Stalled(Timer::Deadline));
-        }
-        if let Some(at) = self.next_ping() {
-            earlier(at, Due::Ping);
-        }
-        next
-    }
-
-    /// When a streaming client needs its next sign of life.
-    fn next_ping(&self) -> Option<Instant> {
-        if !self.request.head.stream {
-            return None;
-        }
-        let settings = &self.snapshot.config.settings;
-        match self.shown() {
-            Shown::Nothing => Some(self.request.started + settings.ping_after),
-            Shown::Waiting | Shown::Content => {
-                Some(self.client.last_write + settings.ping_interval)
-            }
-            Shown::Everything => None,
-        }
-    }
-
-    async fn ping(&mut self) -> Result<(), Gone> {
-        if self.shown() == Shown::Nothing {
-            self.client.open_early().await?;
-        }
-        self.client.ping(anthropic::PING).await
-    }
-
-    /// Waits between two tries, with signs of life for the client. False: the client left.
-    pub(super) async fn wait(&mut self, wait: Duration) -> bool {
-        let until = Instant::now() + wait;
-        loop {
-            let ping = self.next_ping().filter(|at| *at < until);
-            let at = TimerInstant::from_std(ping.unwrap_or(until));
-            tokio::select! { biased;
-                () = self.client.left() => return false,
-                () = tokio::time::sleep_until(at) => {
-                    if ping.is_none() {
-                        return true;
-                    }
-                    if self.ping().await.is_err() {
-                        return false;
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Credits an endpoint with a whole answer, before the client gets the end of it: its next request comes at once and
@@ -400,14 +283,4 @@ fn bad_answer(what: &'static str) -> Fault {
         "the provider's answer broke off",
     )
     .with_source(what)
-}
-
-fn stalled_text(timer: Timer) -> &'static str {
-    match timer {
-        Timer::Connect => "the provider could not be reached in time",
-        Timer::FirstByte => "the provider did not answer in time",
-        Timer::FirstContent => "the provider sent no content in time",
-        Timer::Idle => "the provider fell silent",
-        Timer::Deadline => "the request took too long",
-    }
 }
