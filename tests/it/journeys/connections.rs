@@ -291,12 +291,13 @@ async fn a_provider_that_speaks_http2_gets_it() {
     let provider = Provider::anthropic("a", &upstream.url()).with("http2: on");
     let proxy = Proxy::start(Setup::of([provider])).await;
     let body = ask_sized(3_000_000, true);
-    for _ in 0..2 {
+    for _ in 0..6 {
         let reply = proxy.ask(Request::messages(&body)).await;
         assert_eq!((reply.status, reply.text()), (200, stream("over HTTP/2")));
     }
     let seen = upstream.seen();
-    assert_eq!((seen.len(), upstream.connections()), (2, 1));
+    assert_eq!(seen.len(), 6);
+    assert!(upstream.connections() <= 3, "{}", upstream.connections());
     assert!(seen[0].body == body.as_bytes());
     assert_eq!(seen[0].target, "/v1/messages");
     assert_eq!(seen[0].headers["x-api-key"], key_of("a"));
