@@ -36,6 +36,8 @@ impl BackgroundService for Drain {
                 break;
             }
         }
+        // Before anybody can read that it drains: a signal that answers the line below must not be lost.
+        let insisted = second_signal();
         self.shared.draining.store(true, Ordering::Relaxed);
         let limit = self.shared.live.current().config.settings.drain_timeout;
         let (begun, under_way) = (
@@ -48,7 +50,7 @@ impl BackgroundService for Drain {
         );
         tokio::select! {
             () = self.last_request(begun, limit) => {}
-            () = second_signal() => {
+            () = insisted => {
                 log::warn!("stopping at once, as asked by a second signal");
                 tokio::time::sleep(LAST_BYTES).await;
             }
@@ -81,16 +83,19 @@ impl Drain {
     }
 }
 
-async fn second_signal() {
+/// Listens from the call on, not from the first poll.
+fn second_signal() -> impl Future<Output = ()> {
     let watched = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
     );
-    let (Ok(mut terminate), Ok(mut interrupt)) = watched else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = watched else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
