@@ -243,54 +243,46 @@ pub(super) const CANDIDATE: Table = &[
     .not_yet(LATER),
 ];
 
+const CONNECT: Field = row("connect", Duration, "2s", "TCP connection");
+const CONNECT_TOTAL: Field = row("connect_total", Duration, "5s", "TCP and TLS together");
+const FIRST_BYTE: Field = row("first_byte", Duration, "60s", "head of a streamed answer");
+const FIRST_BYTE_WHOLE: Field = row(
+    "first_byte_whole",
+    Duration,
+    "600s",
+    "an answer that is not streamed",
+);
+const FIRST_CONTENT: Field = row(
+    "first_content",
+    Duration,
+    "180s",
+    "first content of a streamed answer",
+);
+const IDLE: Field = row(
+    "idle",
+    Duration,
+    "90s",
+    "silence between two pieces of an answer",
+);
+
 /// Timers of an attempt.
 pub(super) const TIMERS: Table = &[
-    row("connect", Duration, "2s", "TCP connection"),
-    row("connect_total", Duration, "5s", "TCP and TLS together"),
-    row("first_byte", Duration, "60s", "head of a streamed answer"),
-    row(
-        "first_byte_whole",
-        Duration,
-        "600s",
-        "an answer that is not streamed",
-    ),
-    row(
-        "first_content",
-        Duration,
-        "180s",
-        "first content of a streamed answer",
-    ),
-    row(
-        "idle",
-        Duration,
-        "90s",
-        "silence between two pieces of an answer",
-    ),
+    CONNECT,
+    CONNECT_TOTAL,
+    FIRST_BYTE,
+    FIRST_BYTE_WHOLE,
+    FIRST_CONTENT,
+    IDLE,
 ];
 
 /// `settings.timeouts`: the timers, and the old system's two groups.
 pub(super) const TIMEOUTS: Table = &[
-    row("connect", Duration, "2s", "TCP connection"),
-    row("connect_total", Duration, "5s", "TCP and TLS together"),
-    row("first_byte", Duration, "60s", "head of a streamed answer"),
-    row(
-        "first_byte_whole",
-        Duration,
-        "600s",
-        "an answer that is not streamed",
-    ),
-    row(
-        "first_content",
-        Duration,
-        "180s",
-        "first content of a streamed answer",
-    ),
-    row(
-        "idle",
-        Duration,
-        "90s",
-        "silence between two pieces of an answer",
-    ),
+    CONNECT,
+    CONNECT_TOTAL,
+    FIRST_BYTE,
+    FIRST_BYTE_WHOLE,
+    FIRST_CONTENT,
+    IDLE,
     row(
         "streaming",
         One(STREAMING),
