@@ -152,13 +152,9 @@ impl Address {
             }
         };
         Target {
-            tls: self.tls(),
-            host: self.host.clone(),
-            port: self.effective_port(),
-            authority: self.authority(),
-            inference,
             count_tokens,
             models: Some(models),
+            ..self.target_at(inference)
         }
     }
 
@@ -173,6 +169,11 @@ impl Address {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
         };
+        self.target_at(inference)
+    }
+
+    /// Nothing but inference, at this path.
+    fn target_at(&self, inference: String) -> Target {
         Target {
             tls: self.tls(),
             host: self.host.clone(),
