@@ -118,6 +118,11 @@ impl KeyPool {
         self.keys.get(key.0)
     }
 
+    /// The key as it may be shown; empty where there is none.
+    pub fn masked(&self, key: KeyIndex) -> String {
+        self.secret(key).map(Secret::masked).unwrap_or_default()
+    }
+
     /// Rests `key` until then.
     pub fn cool(&self, key: KeyIndex, until: Instant, why: &'static str) {
         if let Some(state) = self.state.lock().keys.get_mut(key.0) {

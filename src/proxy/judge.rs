@@ -268,12 +268,7 @@ fn rest_key(case: &Case<'_>, until: Instant, why: &'static str, fault: &Fault) {
         return;
     };
     case.endpoint.keys.cool(key, until, why);
-    let masked = case
-        .endpoint
-        .keys
-        .secret(key)
-        .map(crate::types::Secret::masked)
-        .unwrap_or_default();
+    let masked = case.endpoint.keys.masked(key);
     log::warn!("key {masked} of provider {id} is {why} and rests for {rest:.0} s");
 }
 
@@ -283,12 +278,7 @@ fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
         case.endpoint
             .keys
             .bench(key, format!("refused with status {status}"));
-        let masked = case
-            .endpoint
-            .keys
-            .secret(key)
-            .map(crate::types::Secret::masked)
-            .unwrap_or_default();
+        let masked = case.endpoint.keys.masked(key);
         log::error!(
             "provider {id} refused key {masked} with status {status}: it is not used again until a reload; put a good key into the \
              configuration"
