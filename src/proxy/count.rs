@@ -162,21 +162,16 @@ async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<By
         .head
         .rewritten(&request.body.bytes, candidate.model.as_str());
     let origin = Origin::Client(&request.headers);
-    let mut headers = send::headers(&endpoint.provider, endpoint.dialect, origin);
-    let secret = key.and_then(|key| endpoint.keys.secret(key));
-    send::sign_in(
-        &mut headers,
+    let headers = send::signed_headers(
         &endpoint.provider,
         endpoint.dialect,
-        secret,
+        origin,
+        key.and_then(|key| endpoint.keys.secret(key)),
         &request.credentials,
     )
     .ok()?;
-    let mut path = endpoint.target.count_tokens.clone()?;
-    if let Some(query) = &request.query {
-        path.push('?');
-        path.push_str(query);
-    }
+    let path = endpoint.target.count_tokens.clone()?;
+    let path = send::with_query(path, request.query.as_deref());
     let outgoing = Outgoing {
         method: http::Method::POST,
         path,

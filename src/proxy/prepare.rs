@@ -36,20 +36,15 @@ impl Exchange<'_, '_> {
             (false, true) => Origin::OursForStream,
             (false, false) => Origin::OursForWhole,
         };
-        let mut headers = send::headers(&endpoint.provider, endpoint.dialect, origin);
-        let secret = key.and_then(|key| endpoint.keys.secret(key));
-        send::sign_in(
-            &mut headers,
+        let headers = send::signed_headers(
             &endpoint.provider,
             endpoint.dialect,
-            secret,
+            origin,
+            key.and_then(|key| endpoint.keys.secret(key)),
             &self.request.credentials,
         )?;
-        let mut path = endpoint.target.inference.clone();
-        if let (true, Some(query)) = (same, &self.request.query) {
-            path.push(if path.contains('?') { '&' } else { '?' });
-            path.push_str(query);
-        }
+        let query = self.request.query.as_deref().filter(|_| same);
+        let path = send::with_query(endpoint.target.inference.clone(), query);
         let outgoing = Outgoing {
             method: http::Method::POST,
             path,

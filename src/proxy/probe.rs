@@ -79,9 +79,9 @@ fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk, key: Option<KeyIndex>) -> Optio
         }
     };
     let origin = Origin::OursForWhole;
-    let mut headers = send::headers(&endpoint.provider, endpoint.dialect, origin);
     let key = key.and_then(|key| endpoint.keys.secret(key));
-    send::sign_in(&mut headers, &endpoint.provider, endpoint.dialect, key, &[]).ok()?;
+    let headers =
+        send::signed_headers(&endpoint.provider, endpoint.dialect, origin, key, &[]).ok()?;
     Some(Outgoing {
         method,
         path,

@@ -70,9 +70,34 @@ pub enum Origin<'a> {
     OursForWhole,
 }
 
-/// The headers of one attempt but for the credential: where they come from, what the dialect needs, and what the
-/// operator adds.
-pub fn headers(
+/// All headers of a call to `provider`, with its `key` or with what the client signs in with itself (`passthrough`).
+///
+/// # Errors
+///
+/// An internal fault where there is no key to sign in with, or none that fits into a header.
+pub fn signed_headers(
+    provider: &Provider,
+    upstream: Dialect,
+    origin: Origin<'_>,
+    key: Option<&Secret>,
+    passthrough: &[(HeaderName, HeaderValue)],
+) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {
+    let mut headers = headers(provider, upstream, origin);
+    sign_in(&mut headers, provider, upstream, key, passthrough)?;
+    Ok(headers)
+}
+
+/// `path` with the client's own query behind it.
+pub fn with_query(mut path: String, query: Option<&str>) -> String {
+    if let Some(query) = query {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.push_str(query);
+    }
+    path
+}
+
+/// The headers but for the credential: where they come from, what the dialect needs, and what the operator adds.
+fn headers(
     provider: &Provider,
     upstream: Dialect,
     origin: Origin<'_>,
@@ -110,7 +135,7 @@ pub fn headers(
 }
 
 /// Adds the credential. `passthrough` is what the client signs in with itself.
-pub fn sign_in(
+fn sign_in(
     headers: &mut Vec<(HeaderName, HeaderValue)>,
     provider: &Provider,
     upstream: Dialect,
