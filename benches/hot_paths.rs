@@ -14,6 +14,7 @@ use pointsman::protocol::frame::{FrameTooLarge, SseDecoder};
 use pointsman::protocol::openai_chat::{Profile, outbound};
 use pointsman::protocol::translate::{AnswerContext, StreamTranslator};
 use pointsman::routing::Table;
+use pointsman::types::Dialect;
 
 #[path = "overhead/answers.rs"]
 #[expect(dead_code, reason = "the other bench needs the rest")]
@@ -70,7 +71,10 @@ fn answers(criterion: &mut Criterion) {
     });
     group.bench_function("OpenAI to Anthropic", |b| {
         b.iter(|| {
-            let mut translator = StreamTranslator::new(AnswerContext::default());
+            let mut translator = StreamTranslator::new(AnswerContext::between(
+                Dialect::OpenAiChat,
+                Dialect::Anthropic,
+            ));
             let mut out = Vec::new();
             for event in &openai {
                 out.clear();

@@ -21,13 +21,37 @@ pub enum ReasoningKind {
     /// except that in a thinking block one of them may lack its `text` (type `reasoning.text`) or its `summary`
     /// (type `reasoning.summary`): that is then the block's own text.
     Details,
+    /// A reasoning item of OpenAI Responses. The payload is the item as JSON, without its summary where that is the
+    /// block's own text.
+    Responses,
+    /// `thoughtSignature` of Gemini: the payload is its base64. In a thinking block it belongs to that thought; in a
+    /// redacted one to the part that follows if that is a tool call, else to the part before.
+    Gemini,
+    /// Anthropic's own signature, inside a reasoning item for a client of an OpenAI dialect. Never seen in an
+    /// Anthropic body.
+    Anthropic,
+    /// Anthropic's redacted thinking, likewise.
+    AnthropicRedacted,
 }
 
 impl ReasoningKind {
+    const ALL: [ReasoningKind; 6] = [
+        ReasoningKind::Content,
+        ReasoningKind::Details,
+        ReasoningKind::Responses,
+        ReasoningKind::Gemini,
+        ReasoningKind::Anthropic,
+        ReasoningKind::AnthropicRedacted,
+    ];
+
     const fn letter(self) -> &'static str {
         match self {
             ReasoningKind::Content => "c",
             ReasoningKind::Details => "d",
+            ReasoningKind::Responses => "r",
+            ReasoningKind::Gemini => "g",
+            ReasoningKind::Anthropic => "a",
+            ReasoningKind::AnthropicRedacted => "x",
         }
     }
 }
@@ -54,7 +78,7 @@ pub fn seal_reasoning(kind: ReasoningKind, payload: &str) -> String {
 /// Opens an envelope; `None` when it is not ours or of a kind this version does not know.
 pub fn open(signature: &str) -> Option<Envelope<'_>> {
     let (letter, payload) = signature.strip_prefix(PREFIX)?.split_once('.')?;
-    let kind = [ReasoningKind::Content, ReasoningKind::Details]
+    let kind = ReasoningKind::ALL
         .into_iter()
         .find(|kind| kind.letter() == letter)?;
     Some(Envelope { kind, payload })
@@ -71,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_was_sealed_comes_out() {
-        for kind in [ReasoningKind::Content, ReasoningKind::Details] {
+        for kind in ReasoningKind::ALL {
             for payload in ["", "[{\"type\":\"reasoning.text\"}]", "a.b.c", "…"] {
                 let sealed = seal_reasoning(kind, payload);
                 assert!(is_ours(&sealed));

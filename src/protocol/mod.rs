@@ -9,7 +9,10 @@ pub mod scan;
 pub mod splice;
 
 pub mod anthropic;
+pub mod gemini;
 pub mod openai_chat;
+pub mod openai_responses;
+pub mod profile;
 
 pub mod answer;
 pub mod translate;

@@ -9,6 +9,10 @@ pub enum Dialect {
     Anthropic,
     /// OpenAI Chat Completions, `POST /v1/chat/completions`, and the many providers compatible with it.
     OpenAiChat,
+    /// OpenAI Responses, `POST /v1/responses`.
+    OpenAiResponses,
+    /// Gemini, `generateContent`; upstream only.
+    Gemini,
 }
 
 impl fmt::Display for Dialect {
@@ -16,6 +20,8 @@ impl fmt::Display for Dialect {
         f.write_str(match self {
             Dialect::Anthropic => "anthropic",
             Dialect::OpenAiChat => "openai",
+            Dialect::OpenAiResponses => "openai-responses",
+            Dialect::Gemini => "gemini",
         })
     }
 }

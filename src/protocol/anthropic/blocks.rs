@@ -4,8 +4,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::protocol::canonical::{
-    Block, DocumentSource, ImageSource, Losses, Problem, ToolResult, ToolResultPart, ToolUse,
-    TranslateError,
+    Block, DocumentSource, ImageSource, LossKind, Losses, Problem, ToolResult, ToolResultPart,
+    ToolUse, TranslateError,
 };
 
 use super::field::{self, Path};
@@ -191,7 +191,7 @@ fn document(
         return Err(at.error(Problem::TooDeep));
     }
     if wire.citations.is_some_and(wants_citations) {
-        losses.add(at.key("citations").bracketed(), "dropped");
+        losses.add(at.key("citations").bracketed(), LossKind::Dropped);
     }
     let at = at.key("source");
     let source: wire::Source<'_> = field::object(field::required(wire.source, at)?, at)?;
@@ -242,7 +242,7 @@ fn search_result(
     losses: &mut Losses,
 ) -> Result<Block, TranslateError> {
     if wire.citations.is_some_and(wants_citations) {
-        losses.add(at.key("citations").bracketed(), "dropped");
+        losses.add(at.key("citations").bracketed(), LossKind::Dropped);
     }
     let mut text = String::new();
     let content = at.key("content");

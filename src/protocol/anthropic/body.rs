@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 
 use crate::protocol::anthropic::encode::{
-    EncodeContext, OutputEstimate, push_message_head, push_redacted, push_stop, push_tool_use,
-    push_usage,
+    OutputEstimate, push_message_head, push_redacted, push_server_tool_result,
+    push_server_tool_use, push_stop, push_tool_use, push_usage,
 };
 use crate::protocol::anthropic::text::push_json_string;
-use crate::protocol::canonical::{BlockStart, Event, StopReason, Usage};
+use crate::protocol::canonical::{BlockStart, EncodeContext, Event, StopReason, Usage};
 use crate::protocol::frame::limit::MAX_MESSAGE_BYTES;
 use crate::protocol::upstream_error::StreamError;
 
@@ -40,6 +40,7 @@ enum Open {
 struct End {
     stop: StopReason,
     stop_sequence: Option<String>,
+    explanation: Option<String>,
     usage: Option<Usage>,
 }
 
@@ -67,15 +68,19 @@ impl Assemble {
                 self.text.push_str(text);
             }
             Event::Signature(signature) => signature.clone_into(&mut self.signature),
+            // A citation needs a seal of Anthropic's that others cannot give; the dialect has no log probabilities.
+            Event::Citation(_) | Event::Logprobs(_) => {}
             Event::BlockStop => self.block_stop(),
             Event::Finish {
                 stop,
                 stop_sequence,
+                explanation,
                 usage,
             } => {
                 self.end = Some(End {
                     stop: *stop,
                     stop_sequence: stop_sequence.clone(),
+                    explanation: explanation.clone(),
                     usage: *usage,
                 });
             }
@@ -96,7 +101,12 @@ impl Assemble {
         out.extend_from_slice(b",\"content\":[");
         out.extend_from_slice(&self.content);
         out.extend_from_slice(b"],");
-        push_stop(end.stop, end.stop_sequence.as_deref(), &mut out);
+        push_stop(
+            end.stop,
+            end.stop_sequence.as_deref(),
+            end.explanation.as_deref(),
+            &mut out,
+        );
         out.extend_from_slice(b",\"usage\":");
         let usage = end
             .usage
@@ -120,6 +130,20 @@ impl Assemble {
             BlockStart::RedactedThinking { data } => {
                 self.separate();
                 push_redacted(data, &mut self.content);
+                Open::Whole
+            }
+            BlockStart::ServerToolUse { id, name, input } => {
+                self.separate();
+                push_server_tool_use(id, name, input.get(), &mut self.content);
+                Open::Whole
+            }
+            BlockStart::ServerToolResult {
+                tool_use_id,
+                kind,
+                content,
+            } => {
+                self.separate();
+                push_server_tool_result(tool_use_id, kind, content, &mut self.content);
                 Open::Whole
             }
             BlockStart::Unknown(raw) => {

@@ -7,20 +7,11 @@
 //!
 //! Deltas are most of an answer, so their frame is written by hand: all but the text is prepared when a block opens.
 
-use crate::protocol::anthropic::text::{push_json_string, push_number, push_single_line};
-use crate::protocol::canonical::{BlockStart, Event, StopReason, Usage};
-use crate::protocol::frame::write_frame;
+use serde_json::value::RawValue;
 
-/// What the encoder must know of the request and of us.
-#[derive(Clone, Debug, Default)]
-pub struct EncodeContext {
-    /// The model as the client named it.
-    pub model: String,
-    /// The message's id, `msg_` and letters and digits.
-    pub message_id: String,
-    /// Our estimate of the prompt, in tokens: shown at the start, and at the end when the provider counted nothing.
-    pub input_estimate: u64,
-}
+use crate::protocol::anthropic::text::{push_json_string, push_number, push_single_line};
+use crate::protocol::canonical::{BlockStart, EncodeContext, Event, StopReason, Usage};
+use crate::protocol::frame::write_frame;
 
 /// The state of one message.
 #[derive(Debug)]
@@ -80,12 +71,26 @@ impl Encode {
                 push_json_string(signature, out);
                 out.extend_from_slice(b"}}\n\n");
             }
+            // A citation needs a seal of Anthropic's that others cannot give; the dialect has no log probabilities.
+            Event::Citation(_) | Event::Logprobs(_) => {}
             Event::BlockStop => self.block_stop(out),
             Event::Finish {
                 stop,
                 stop_sequence,
+                explanation,
                 usage,
-            } => self.finish(*stop, stop_sequence.as_deref(), *usage, out),
+            } => {
+                if self.next_index == 0 {
+                    // Some clients fail on a stream without any block.
+                    self.block_start(&BlockStart::Text, out);
+                    self.block_stop(out);
+                }
+                out.extend_from_slice(
+                    b"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{",
+                );
+                push_stop(*stop, stop_sequence.as_deref(), explanation.as_deref(), out);
+                self.finish(*usage, out);
+            }
         }
     }
 
@@ -119,12 +124,20 @@ impl Encode {
         out.extend_from_slice(b",\"content_block\":");
         push_block_start(block, out);
         out.extend_from_slice(b"}\n\n");
+        if let BlockStart::ServerToolUse { input, .. } = block {
+            push_delta_head(index, "input_json_delta", "partial_json", out);
+            push_json_string(input.get(), out);
+            out.extend_from_slice(b"}}\n\n");
+        }
         self.delta_head.clear();
         let (kind, field) = match block {
             BlockStart::Text => ("text_delta", "text"),
             BlockStart::Thinking => ("thinking_delta", "thinking"),
             BlockStart::ToolUse { .. } => ("input_json_delta", "partial_json"),
-            BlockStart::RedactedThinking { .. } | BlockStart::Unknown(_) => return,
+            BlockStart::RedactedThinking { .. }
+            | BlockStart::ServerToolUse { .. }
+            | BlockStart::ServerToolResult { .. }
+            | BlockStart::Unknown(_) => return,
         };
         push_delta_head(index, kind, field, &mut self.delta_head);
     }
@@ -139,25 +152,11 @@ impl Encode {
         out.extend_from_slice(b"}\n\n");
     }
 
-    fn finish(
-        &mut self,
-        stop: StopReason,
-        stop_sequence: Option<&str>,
-        usage: Option<Usage>,
-        out: &mut Vec<u8>,
-    ) {
+    /// Ends `message_delta` behind its stop reason, and the message.
+    fn finish(&mut self, usage: Option<Usage>, out: &mut Vec<u8>) {
         debug_assert_eq!(self.state, State::Between);
-        if self.next_index == 0 {
-            // Some clients fail on a stream without any block.
-            self.block_start(&BlockStart::Text, out);
-            self.block_stop(out);
-        }
         self.state = State::After;
         let usage = usage.unwrap_or_else(|| self.output.usage(self.ctx.input_estimate));
-        out.extend_from_slice(
-            b"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{",
-        );
-        push_stop(stop, stop_sequence, out);
         out.extend_from_slice(b"},\"usage\":");
         push_usage(&usage, out);
         out.extend_from_slice(b"}\n\n");
@@ -182,6 +181,8 @@ impl OutputEstimate {
             Event::BlockStart(BlockStart::ToolUse { name, .. }) => name,
             Event::Start { .. }
             | Event::BlockStart(_)
+            | Event::Citation(_)
+            | Event::Logprobs(_)
             | Event::Signature(_)
             | Event::BlockStop
             | Event::Finish { .. } => return,
@@ -220,6 +221,12 @@ fn push_block_start(block: &BlockStart, out: &mut Vec<u8>) {
         }
         BlockStart::RedactedThinking { data } => push_redacted(data, out),
         BlockStart::ToolUse { id, name } => push_tool_use(id, name, "{}", out),
+        BlockStart::ServerToolUse { id, name, .. } => push_server_tool_use(id, name, "{}", out),
+        BlockStart::ServerToolResult {
+            tool_use_id,
+            kind,
+            content,
+        } => push_server_tool_result(tool_use_id, kind, content, out),
         BlockStart::Unknown(raw) => push_single_line(raw.get(), out),
     }
 }
@@ -235,6 +242,32 @@ pub(crate) fn push_message_head(ctx: &EncodeContext, out: &mut Vec<u8>) {
 /// A whole `tool_use` block; `input` is JSON.
 pub(crate) fn push_tool_use(id: &str, name: &str, input: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"tool_use\",\"id\":");
+    push_call(id, name, input, out);
+}
+
+/// A whole `server_tool_use` block; `input` is JSON.
+pub(crate) fn push_server_tool_use(id: &str, name: &str, input: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":\"server_tool_use\",\"id\":");
+    push_call(id, name, input, out);
+}
+
+/// A whole result of a server tool.
+pub(crate) fn push_server_tool_result(
+    tool_use_id: &str,
+    kind: &str,
+    content: &RawValue,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"{\"type\":");
+    push_json_string(kind, out);
+    out.extend_from_slice(b",\"tool_use_id\":");
+    push_json_string(tool_use_id, out);
+    out.extend_from_slice(b",\"content\":");
+    push_single_line(content.get(), out);
+    out.push(b'}');
+}
+
+fn push_call(id: &str, name: &str, input: &str, out: &mut Vec<u8>) {
     push_json_string(id, out);
     out.extend_from_slice(b",\"name\":");
     push_json_string(name, out);
@@ -251,7 +284,12 @@ pub(crate) fn push_redacted(data: &str, out: &mut Vec<u8>) {
 }
 
 /// `stop_reason`, `stop_sequence` and `stop_details`, without braces.
-pub(crate) fn push_stop(stop: StopReason, stop_sequence: Option<&str>, out: &mut Vec<u8>) {
+pub(crate) fn push_stop(
+    stop: StopReason,
+    stop_sequence: Option<&str>,
+    explanation: Option<&str>,
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(b"\"stop_reason\":");
     push_json_string(stop.as_anthropic(), out);
     out.extend_from_slice(b",\"stop_sequence\":");
@@ -259,12 +297,18 @@ pub(crate) fn push_stop(stop: StopReason, stop_sequence: Option<&str>, out: &mut
         Some(text) => push_json_string(text, out),
         None => out.extend_from_slice(b"null"),
     }
-    out.extend_from_slice(match stop {
-        StopReason::Refusal => {
-            b",\"stop_details\":{\"type\":\"refusal\",\"category\":null,\"explanation\":null}"
-        }
-        _ => b",\"stop_details\":null".as_slice(),
-    });
+    if stop != StopReason::Refusal {
+        out.extend_from_slice(b",\"stop_details\":null");
+        return;
+    }
+    out.extend_from_slice(
+        b",\"stop_details\":{\"type\":\"refusal\",\"category\":null,\"explanation\":",
+    );
+    match explanation {
+        Some(text) => push_json_string(text, out),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
 }
 
 /// A `usage` object.

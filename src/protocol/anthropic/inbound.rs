@@ -6,8 +6,8 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::protocol::canonical::{
-    CacheAt, CacheBreakpoint, Effort, JsonFormat, Losses, Message, Problem, Request, Role,
-    Thinking, TranslateError,
+    CacheAt, CacheBreakpoint, Effort, JsonFormat, LossKind, Losses, Message, Problem, Request,
+    Role, Thinking, TranslateError,
 };
 
 use super::blocks;
@@ -73,6 +73,7 @@ fn read(body: &[u8], losses: &mut Losses) -> Result<Request, TranslateError> {
             .unwrap_or_default(),
         cache_breakpoints,
         rest: wire.rest,
+        ..Request::default()
     })
 }
 
@@ -121,7 +122,7 @@ fn conversation(
             (wire.output_config, "output_config"),
         ] {
             if beta.is_some() {
-                losses.add(at.key(key).bracketed(), "dropped");
+                losses.add(at.key(key).bracketed(), LossKind::Dropped);
             }
         }
         let role = role(wire.role, at.key("role"))?;
@@ -182,7 +183,7 @@ fn thinking(raw: wire::Raw<'_>, losses: &mut Losses) -> Result<Option<Thinking>,
         // "between_tools" leaves the amount to the model just the same.
         "adaptive" | "between_tools" => Ok(Some(Thinking::Adaptive)),
         _ => {
-            losses.add(at.bracketed(), "dropped: unknown type");
+            losses.add(at.bracketed(), LossKind::UnknownType);
             Ok(None)
         }
     }
@@ -199,7 +200,7 @@ fn output(
         return Ok((None, old));
     };
     if config.task_budget.is_some() {
-        losses.add(at.key("task_budget").bracketed(), "dropped");
+        losses.add(at.key("task_budget").bracketed(), LossKind::Dropped);
     }
     let effort = effort(config.effort, at.key("effort"), losses)?;
     let format = format(config.format, at.key("format"), losses)?;
@@ -222,7 +223,7 @@ fn effort(
         "xhigh" => Effort::XHigh,
         "max" => Effort::Max,
         _ => {
-            losses.add(at.bracketed(), "dropped: unknown effort");
+            losses.add(at.bracketed(), LossKind::UnknownWord);
             return Ok(None);
         }
     };
@@ -238,17 +239,18 @@ fn format(
         return Ok(None);
     };
     if field::string(wire.kind, at.key("type"))? != "json_schema" {
-        losses.add(at.bracketed(), "dropped: unknown type");
+        losses.add(at.bracketed(), LossKind::UnknownType);
         return Ok(None);
     }
     let schema = at.key("schema");
     Ok(Some(JsonFormat {
         name: field::optional_string(wire.name, at.key("name"))?,
-        schema: field::read::<Value>(
+        schema: Some(field::read::<Value>(
             field::required(wire.schema, schema)?,
             schema,
             "a JSON Schema",
-        )?,
+        )?),
+        strict: None,
     }))
 }
 

@@ -11,6 +11,10 @@ mod inbound;
 mod tools;
 mod typed_tools;
 mod wire_request;
+// Requests of other dialects on their way to an Anthropic-type provider, and its answers.
+mod decode;
+mod outbound;
+mod profile;
 // Answers: watched on their way through, or written from those of other dialects.
 mod body;
 mod encode;
@@ -23,13 +27,16 @@ mod reassemble;
 mod reshape;
 
 pub use body::Assemble;
-pub use encode::{Encode, EncodeContext, PING};
+pub use decode::Decode;
+pub use encode::{Encode, PING};
 pub use error::{
     coded_error_body, error_body, error_event, is_signature_refusal, parse_error, status_and_type,
     translate_error, type_for_status,
 };
 pub use head::{HeadError, RequestHead, Rewrite, Thinking};
 pub use inbound::{count_tokens, messages};
+pub use outbound::outbound;
+pub use profile::Profile;
 pub use reassemble::Reassemble;
 pub use reshape::stream_of;
 pub use tap::{BodyTap, StreamTap};

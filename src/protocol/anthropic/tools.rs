@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::protocol::canonical::{
-    CacheAt, CacheBreakpoint, Losses, ServerTool, Tool, ToolChoice, TranslateError,
+    CacheAt, CacheBreakpoint, LossKind, Losses, ServerTool, Tool, ToolChoice, TranslateError,
 };
 
 use super::field::{self, Path};
@@ -44,7 +44,7 @@ pub(super) fn tools(
             continue;
         };
         if wire.input_examples.is_some() {
-            losses.add(at.key("input_examples").bracketed(), "dropped");
+            losses.add(at.key("input_examples").bracketed(), LossKind::Dropped);
         }
         if let Some(control) = wire.cache_control {
             breakpoints.push(CacheBreakpoint {
@@ -71,6 +71,7 @@ fn client_tool(
             description: Some(known.description),
             input_schema: known.schema,
             strict: None,
+            freeform: None,
             typed: kind.map(str::to_owned),
         }));
     }
@@ -87,6 +88,7 @@ fn client_tool(
         description: field::optional_string(wire.description, at.key("description"))?,
         input_schema: schema,
         strict: field::optional(wire.strict, at.key("strict"), field::BOOLEAN)?,
+        freeform: None,
         typed: None,
     }))
 }

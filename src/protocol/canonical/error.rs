@@ -21,6 +21,22 @@ pub enum TranslateError {
     /// recognised by [`TranslateError::error_code`].
     #[error("thread: message threads are not supported by this endpoint; send the full history")]
     ThreadUnsupported,
+    /// The client refers to what its provider keeps (`previous_response_id`, `conversation`, `background`, a stored
+    /// prompt); no other provider has it. Names the field.
+    #[error("{0}: kept by the provider, and no other provider has it; send the full input instead")]
+    KeptElsewhere(&'static str),
+    /// The client asks for something that cannot be had here, in any lesser form (`n` above 1, audio). Names the
+    /// field and the reason.
+    #[error("{path}: {reason}")]
+    Unsupported {
+        /// The field, dotted.
+        path: String,
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
+    /// Nobody calls us in that dialect.
+    #[error("requests of this dialect are not taken")]
+    NotAClient,
 }
 
 /// What is wrong with a field.
@@ -48,7 +64,11 @@ impl TranslateError {
     pub fn error_code(&self) -> Option<&'static str> {
         match self {
             TranslateError::ThreadUnsupported => Some("thread_unsupported_request"),
-            TranslateError::Json(_) | TranslateError::Field { .. } => None,
+            TranslateError::Json(_)
+            | TranslateError::Field { .. }
+            | TranslateError::KeptElsewhere(_)
+            | TranslateError::Unsupported { .. }
+            | TranslateError::NotAClient => None,
         }
     }
 }

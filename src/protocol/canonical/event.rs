@@ -24,6 +24,11 @@ pub enum Event {
     Thinking(String),
     /// Signature of the open thinking block; at most one, last before its stop.
     Signature(String),
+    /// A source for the open text block.
+    Citation(Box<Citation>),
+    /// How likely each token of the open text block was, as far as shown: a JSON array in OpenAI's shape,
+    /// `[{token, logprob, bytes, top_logprobs}]`.
+    Logprobs(Box<RawValue>),
     /// A piece of the open tool call's arguments: raw JSON text, cut anywhere, numbers and key order untouched.
     ToolArguments(String),
     /// The open block closes.
@@ -34,6 +39,8 @@ pub enum Event {
         stop: StopReason,
         /// The stop sequence that was met, where the provider tells.
         stop_sequence: Option<String>,
+        /// Why the model, or a filter, declined, in the provider's words; with [`StopReason::Refusal`] only.
+        explanation: Option<String>,
         /// Tokens as the provider counted them; `None` when it did not.
         usage: Option<Usage>,
     },
@@ -58,8 +65,41 @@ pub enum BlockStart {
         /// The tool's name as the client declared it.
         name: String,
     },
+    /// A call of a tool that the provider runs itself; complete at once, no deltas follow.
+    ServerToolUse {
+        /// Unique within the conversation.
+        id: String,
+        /// Anthropic's name of the tool, such as `web_search`.
+        name: String,
+        /// Its arguments: a JSON object.
+        input: Box<RawValue>,
+    },
+    /// What such a tool gave; complete at once.
+    ServerToolResult {
+        /// Names the call it belongs to.
+        tool_use_id: String,
+        /// Anthropic's type of the block, such as `web_search_tool_result`.
+        kind: String,
+        /// Its `content` in Anthropic's shape, such as `[{"type":"web_search_result","url":…,"title":…}]`.
+        content: Box<RawValue>,
+    },
     /// A block this crate does not know; complete at once, passed along where the target allows it.
     Unknown(Box<RawValue>),
+}
+
+/// A source that the model names for its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Citation {
+    /// Its address on the web.
+    pub url: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// The passage that is cited.
+    pub cited_text: Option<String>,
+    /// The cited document among those of the request, from 0.
+    pub document: Option<u64>,
+    /// The part of the answer's text that rests on it, in characters of the open block, where the provider tells.
+    pub span: Option<(u64, u64)>,
 }
 
 /// Why an answer ended.

@@ -1,20 +1,165 @@
-//! What a translation could not express. Collected, never dropped in silence: one log line, one metric, and with
+//! What a translation could not express. Collected, never dropped in silence: one log line, one count, and with
 //! `x-pointsman-debug: 1` a response header.
 
 use std::fmt;
+
+/// What became of something that the target dialect has no word for. A closed set: counts are kept by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LossKind {
+    /// It is gone.
+    Dropped,
+    /// Its type is not known here.
+    UnknownType,
+    /// Its value is not known here.
+    UnknownWord,
+    /// The model would refuse it.
+    NotAccepted,
+    /// The provider's dialect has nothing like it.
+    NoPlace,
+    /// A picture for a model without eyes.
+    NoPictures,
+    /// A document for a model that reads none.
+    NoDocuments,
+    /// A file that only its vendor can open.
+    ForeignFile,
+    /// Reasoning or words that the model did not say.
+    ForeignReasoning,
+    /// A tool that its vendor runs, and this provider has none like it.
+    ServerToolElsewhere,
+    /// A choice among tools of which none is left.
+    NoToolsLeft,
+    /// A choice of a tool that is not there.
+    NoSuchTool,
+    /// Names must be unique.
+    SecondOfItsName,
+    /// Something in a turn of the model that only people may say.
+    SaidByTheModel,
+    /// Its words are there, what it was is not.
+    AsText,
+    /// Only its address is there.
+    AddressAsText,
+    /// Its words are there, as somebody else's.
+    ForeignAsText,
+    /// A tool's result without its call.
+    OrphanAsText,
+    /// The model is told so in words and may not comply.
+    AsInstruction,
+    /// The model may depart from the schema.
+    NotStrict,
+    /// Parts of a JSON Schema that the provider refuses are gone.
+    SchemaSimplified,
+    /// A call had no result; one was made up that says so.
+    ResultFilledIn,
+    /// A call had no result and was left out.
+    CallDropped,
+    /// Arguments that are no object were put into one.
+    Wrapped,
+    /// The value was below what the provider takes.
+    Raised,
+    /// The value was above what the provider takes.
+    Lowered,
+    /// The model may choose not to call a tool.
+    LoweredToAuto,
+    /// Only the first of them are there.
+    CutShort,
+    /// The model thinks although it should not.
+    NotDisabled,
+    /// Thinking and a forced tool exclude each other there.
+    DisabledByForcedTool,
+    /// Thinking is there for streams only.
+    OnlyStreamedThinks,
+    /// The model may begin its answer anew.
+    MayNotContinue,
+}
+
+impl LossKind {
+    /// All of them.
+    pub const ALL: [LossKind; 32] = [
+        LossKind::Dropped,
+        LossKind::UnknownType,
+        LossKind::UnknownWord,
+        LossKind::NotAccepted,
+        LossKind::NoPlace,
+        LossKind::NoPictures,
+        LossKind::NoDocuments,
+        LossKind::ForeignFile,
+        LossKind::ForeignReasoning,
+        LossKind::ServerToolElsewhere,
+        LossKind::NoToolsLeft,
+        LossKind::NoSuchTool,
+        LossKind::SecondOfItsName,
+        LossKind::SaidByTheModel,
+        LossKind::AsText,
+        LossKind::AddressAsText,
+        LossKind::ForeignAsText,
+        LossKind::OrphanAsText,
+        LossKind::AsInstruction,
+        LossKind::NotStrict,
+        LossKind::SchemaSimplified,
+        LossKind::ResultFilledIn,
+        LossKind::CallDropped,
+        LossKind::Wrapped,
+        LossKind::Raised,
+        LossKind::Lowered,
+        LossKind::LoweredToAuto,
+        LossKind::CutShort,
+        LossKind::NotDisabled,
+        LossKind::DisabledByForcedTool,
+        LossKind::OnlyStreamedThinks,
+        LossKind::MayNotContinue,
+    ];
+
+    /// What people read.
+    pub fn text(self) -> &'static str {
+        match self {
+            LossKind::Dropped => "dropped",
+            LossKind::UnknownType => "dropped: unknown type",
+            LossKind::UnknownWord => "dropped: unknown value",
+            LossKind::NotAccepted => "dropped: not accepted by the model",
+            LossKind::NoPlace => "dropped: the provider has no place for it",
+            LossKind::NoPictures => "dropped: the model takes no pictures",
+            LossKind::NoDocuments => "dropped: the model takes no documents",
+            LossKind::ForeignFile => "dropped: a file of another vendor",
+            LossKind::ForeignReasoning => "dropped: not the model's",
+            LossKind::ServerToolElsewhere => "dropped: runs at its own vendor only",
+            LossKind::NoToolsLeft => "dropped: no tools are left",
+            LossKind::NoSuchTool => "dropped: no such tool",
+            LossKind::SecondOfItsName => "dropped: a second of its name",
+            LossKind::SaidByTheModel => "dropped: said by the model",
+            LossKind::AsText => "sent as text",
+            LossKind::AddressAsText => "sent as text: the address only",
+            LossKind::ForeignAsText => "sent as text: not the model's",
+            LossKind::OrphanAsText => "sent as text: no such tool call before it",
+            LossKind::AsInstruction => "sent as an instruction",
+            LossKind::NotStrict => "sent without strict",
+            LossKind::SchemaSimplified => "schema simplified",
+            LossKind::ResultFilledIn => "missing tool result filled in",
+            LossKind::CallDropped => "dropped: a tool call without its result",
+            LossKind::Wrapped => "wrapped: not an object",
+            LossKind::Raised => "raised",
+            LossKind::Lowered => "lowered",
+            LossKind::LoweredToAuto => "lowered to auto",
+            LossKind::CutShort => "cut short",
+            LossKind::NotDisabled => "not disabled: the model cannot",
+            LossKind::DisabledByForcedTool => "disabled: a tool is forced",
+            LossKind::OnlyStreamedThinks => "dropped: only streamed answers think",
+            LossKind::MayNotContinue => "the answer begun may not be continued",
+        }
+    }
+}
 
 /// One thing that the target dialect has no word for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// Where it stood, as a path into the request: `messages[3].content[1]`, `top_k`.
     pub path: String,
-    /// What became of it: `dropped`, `sent as text`, `clamped to 4`.
-    pub what: &'static str,
+    /// What became of it.
+    pub kind: LossKind,
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.path, self.what)
+        write!(f, "{} {}", self.path, self.kind.text())
     }
 }
 
@@ -30,11 +175,11 @@ const MAX_KEPT: usize = 32;
 
 impl Losses {
     /// Records one loss.
-    pub fn add(&mut self, path: impl Into<String>, what: &'static str) {
+    pub fn add(&mut self, path: impl Into<String>, kind: LossKind) {
         if self.kept.len() < MAX_KEPT {
             self.kept.push(Loss {
                 path: path.into(),
-                what,
+                kind,
             });
         } else {
             self.more = self.more.saturating_add(1);

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
 /// One call of a model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The model as the client named it.
     pub model: String,
@@ -30,6 +30,18 @@ pub struct Request {
     pub top_p: Option<Number>,
     /// Sampling.
     pub top_k: Option<Number>,
+    /// Sampling that can be repeated.
+    pub seed: Option<Number>,
+    /// Sampling.
+    pub presence_penalty: Option<Number>,
+    /// Sampling.
+    pub frequency_penalty: Option<Number>,
+    /// `Some(n)`: tell how likely each token was, and its `n` most likely alternatives.
+    pub logprobs: Option<u64>,
+    /// How wordy the answer should be: `low`, `medium`, `high`.
+    pub verbosity: Option<String>,
+    /// What ties requests with a common beginning together for the provider's cache (`prompt_cache_key`).
+    pub cache_key: Option<String>,
     /// Whether and how much to think; `None` is the provider's default.
     pub thinking: Option<Thinking>,
     /// How hard to try.
@@ -42,8 +54,13 @@ pub struct Request {
     pub service_tier: Option<String>,
     /// Whether the client wants a stream.
     pub stream: bool,
+    /// Whether the client wants tokens counted at the end of its stream (`stream_options.include_usage` of OpenAI
+    /// Chat; other dialects always do).
+    pub stream_usage: bool,
     /// Where the client asked the provider to cache the prompt up to; at most four make sense.
     pub cache_breakpoints: Vec<CacheBreakpoint>,
+    /// Fields that the client's dialect repeats in its answers, as they stood.
+    pub echo: Map<String, Value>,
     /// Top-level fields without a place here, as they stood.
     pub rest: Map<String, Value>,
 }
@@ -235,8 +252,18 @@ pub struct Tool {
     pub input_schema: Value,
     /// Whether the model must keep to the schema.
     pub strict: Option<bool>,
+    /// Its argument is free text, not JSON (`custom` of OpenAI). `input_schema` is then an object with one string,
+    /// `input`, for providers that know functions only, and calls in the conversation carry it so.
+    pub freeform: Option<Freeform>,
     /// The vendor's type for a built-in client tool (`bash_20250124`); `None` for an ordinary one.
     pub typed: Option<String>,
+}
+
+/// What the free text of a tool's argument must look like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Freeform {
+    /// `format` of OpenAI's custom tools, as it stood: a grammar.
+    pub format: Option<Value>,
 }
 
 /// A tool that the provider would run (`web_search_20250305`).
@@ -296,6 +323,8 @@ pub enum Effort {
 pub struct JsonFormat {
     /// Its name, where the client gave one.
     pub name: Option<String>,
-    /// JSON Schema.
-    pub schema: Value,
+    /// JSON Schema; `None`: any JSON object.
+    pub schema: Option<Value>,
+    /// Whether the model must keep to the schema, where the client tells.
+    pub strict: Option<bool>,
 }

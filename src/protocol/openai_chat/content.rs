@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::protocol::canonical::{
-    Block, DocumentSource, ImageSource, Losses, ToolResult, ToolResultPart,
+    Block, DocumentSource, ImageSource, LossKind, Losses, ToolResult, ToolResultPart,
 };
 
 use super::profile::Profile;
@@ -104,17 +104,15 @@ impl Parts<'_> {
                 text,
             } => out.push(Part::text(format!("{title}\n{source}\n\n{text}"))),
             Block::Thinking { .. } | Block::RedactedThinking { .. } => {
-                self.losses.add(at.to_string(), "dropped: not the model's");
+                self.losses.add(at.to_string(), LossKind::ForeignReasoning);
             }
             Block::ToolUse(call) => {
-                self.losses
-                    .add(at.to_string(), "sent as text: not the model's");
+                self.losses.add(at.to_string(), LossKind::ForeignAsText);
                 let text = format!("Tool call: {} {}", call.name, call.input.get());
                 out.push(Part::text(text));
             }
             Block::ToolResult(result) => {
-                self.losses
-                    .add(at.to_string(), "sent as text: no such tool call before it");
+                self.losses.add(at.to_string(), LossKind::OrphanAsText);
                 let mut media = Vec::new();
                 let text = self.tool_result(result, at, &mut media);
                 out.push(Part::text(format!("Tool result: {text}")));
@@ -122,10 +120,10 @@ impl Parts<'_> {
             }
             Block::Unknown { kind, raw } => match vendor_blocks::text(kind, raw) {
                 Some(text) => {
-                    self.losses.add(at.to_string(), "sent as text");
+                    self.losses.add(at.to_string(), LossKind::AsText);
                     out.push(Part::text(text));
                 }
-                None => self.losses.add(at.to_string(), "dropped"),
+                None => self.losses.add(at.to_string(), LossKind::Dropped),
             },
         }
     }
@@ -166,9 +164,9 @@ impl Parts<'_> {
                     let text = vendor_blocks::text(kind, raw);
                     if !matches!(kind.as_str(), "tool_reference" | "search_result") {
                         let what = if text.is_some() {
-                            "sent as text"
+                            LossKind::AsText
                         } else {
-                            "dropped"
+                            LossKind::Dropped
                         };
                         self.losses.add(at.to_string(), what);
                     }
@@ -192,8 +190,7 @@ impl Parts<'_> {
     fn image<'a>(&mut self, source: &'a ImageSource, at: At) -> Part<'a> {
         let url = match source {
             _ if !self.profile.images => {
-                self.losses
-                    .add(at.to_string(), "dropped: the model takes no pictures");
+                self.losses.add(at.to_string(), LossKind::NoPictures);
                 return Part::text("(a picture, which this model cannot see)");
             }
             ImageSource::Base64 { media_type, data } => {
@@ -201,8 +198,7 @@ impl Parts<'_> {
             }
             ImageSource::Url(url) => Cow::Borrowed(url.as_str()),
             ImageSource::File(_) => {
-                self.losses
-                    .add(at.to_string(), "dropped: a file of another vendor");
+                self.losses.add(at.to_string(), LossKind::ForeignFile);
                 return Part::text("(a picture in a file that cannot be opened here)");
             }
         };
@@ -241,8 +237,7 @@ impl Parts<'_> {
                 if self.profile.files && readable {
                     out.push(file(format!("data:{media_type};base64,{data}").into()));
                 } else {
-                    self.losses
-                        .add(at.to_string(), "dropped: the model takes no documents");
+                    self.losses.add(at.to_string(), LossKind::NoDocuments);
                     out.push(Part::text("(a document, which this model cannot read)"));
                 }
             }
@@ -250,14 +245,12 @@ impl Parts<'_> {
                 if self.profile.files && self.profile.file_urls {
                     out.push(file(url.as_str().into()));
                 } else {
-                    self.losses
-                        .add(at.to_string(), "sent as text: the address only");
+                    self.losses.add(at.to_string(), LossKind::AddressAsText);
                     out.push(Part::text(format!("(a document at {url})")));
                 }
             }
             DocumentSource::File(_) => {
-                self.losses
-                    .add(at.to_string(), "dropped: a file of another vendor");
+                self.losses.add(at.to_string(), LossKind::ForeignFile);
                 out.push(Part::text("(a document that cannot be opened here)"));
             }
         }

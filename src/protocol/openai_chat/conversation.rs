@@ -15,7 +15,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::protocol::canonical::{Block, CacheAt, Losses, Message, Request, Role, ToolResult};
+use crate::protocol::canonical::{
+    Block, CacheAt, LossKind, Losses, Message, Request, Role, ToolResult,
+};
 
 use super::content::{At, Parts, plainest};
 use super::names::{Names, tool_call_id};
@@ -257,7 +259,7 @@ impl<'a> Writer<'a, '_> {
             } else {
                 self.losses.add(
                     format!("messages[{}]", call.message),
-                    "missing tool result filled in",
+                    LossKind::ResultFilledIn,
                 );
                 Content::Text(NO_RESULT.into())
             };
@@ -312,9 +314,7 @@ impl<'a> Writer<'a, '_> {
         let prefill = match self.out.last_mut() {
             Some(wire::Message::Assistant(last)) => {
                 match self.profile.prefill {
-                    Prefill::Plain => self
-                        .losses
-                        .add("messages", "the answer begun may not be continued"),
+                    Prefill::Plain => self.losses.add("messages", LossKind::MayNotContinue),
                     Prefill::Prefix => last.prefix = Some(true),
                     Prefill::Partial => last.partial = Some(true),
                     Prefill::ContinueFinal => {}

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::protocol::canonical::{Event, StopReason, ToolNames, Usage};
+use crate::protocol::canonical::{DecodeContext, Event, StopReason, Usage};
 use crate::protocol::frame::Frame;
 use crate::protocol::openai_chat::blocks::Blocks;
 use crate::protocol::openai_chat::calls::PieceHead;
@@ -21,17 +21,6 @@ use crate::protocol::openai_chat::think::{Piece, ThinkTag};
 use crate::protocol::openai_chat::usage::canonical_usage;
 use crate::protocol::openai_chat::wire_answer as wire;
 use crate::protocol::upstream_error::StreamError;
-
-/// What the decoder must know of the request.
-#[derive(Clone, Debug, Default)]
-pub struct DecodeContext {
-    /// Tool names to restore.
-    pub names: ToolNames,
-    /// Makes generated tool ids unique: the id of the answer's message.
-    pub seed: String,
-    /// The request's stop sequences, to tell one that was met from other words for an end.
-    pub stop_sequences: Vec<String>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -401,6 +390,7 @@ impl Decode {
                 StopReason::StopSequence => self.ending.stop_sequence.take(),
                 _ => None,
             },
+            explanation: None,
             usage: self.usage,
         });
         self.phase = Phase::Done;

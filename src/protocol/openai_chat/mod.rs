@@ -16,6 +16,10 @@ mod schema;
 mod tools;
 mod vendor_blocks;
 mod wire_request;
+// Requests of clients of this dialect, and their answers.
+mod assemble;
+mod encode;
+mod inbound;
 // Answers.
 mod blocks;
 mod calls;
@@ -29,10 +33,13 @@ mod think;
 mod usage;
 mod wire_answer;
 
-pub use decode::{Decode, DecodeContext};
+pub use assemble::Assemble;
+pub use decode::Decode;
+pub use encode::Encode;
 pub use error::{error_body, error_event, parse_error, status_and_type};
-pub use outbound::{Outbound, outbound};
+pub use inbound::inbound;
+pub use outbound::outbound;
 pub use profile::{
-    CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Overrides, Prefill, Profile,
-    Reasoning, Replay, UserField,
+    CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Prefill, Profile, Reasoning,
+    Replay, UserField,
 };

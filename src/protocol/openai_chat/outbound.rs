@@ -9,7 +9,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::protocol::canonical::{JsonFormat, Losses, Problem, Request, ToolNames, TranslateError};
+use crate::protocol::canonical::{
+    JsonFormat, LossKind, Losses, Outbound, Problem, Request, TranslateError,
+};
 
 use super::conversation;
 use super::names::{Names, hex, sent_model, shown};
@@ -18,18 +20,6 @@ use super::reasoning;
 use super::schema;
 use super::tools;
 use super::wire_request as wire;
-
-/// A request ready to be sent.
-#[derive(Clone, Debug)]
-pub struct Outbound {
-    /// The JSON body.
-    pub body: Vec<u8>,
-    /// The tool names that the answer uses in place of the client's.
-    pub names: ToolNames,
-    /// The client asked for no output at all (`max_tokens: 0`), to warm the prompt cache. The body asks for one
-    /// token, the least there is; the answer had better be given without a call.
-    pub prewarm: bool,
-}
 
 /// Most stop sequences that are accepted.
 const MAX_STOP: usize = 4;
@@ -104,6 +94,7 @@ pub fn outbound(
     Ok(Outbound {
         body: serde_json::to_vec(&body).map_err(TranslateError::Json)?,
         names: names.into_tool_names(),
+        headers: Vec::new(),
         prewarm: request.max_tokens == Some(0),
     })
 }
@@ -116,7 +107,7 @@ fn leftovers(request: &Request, losses: &mut Losses) -> Result<bool, TranslateEr
             "thread" => return Err(TranslateError::ThreadUnsupported),
             "cache_control" | "diagnostics" | "betas" => {}
             "speed" => fast = value == "fast",
-            _ => losses.add(shown(key), "dropped"),
+            _ => losses.add(shown(key), LossKind::Dropped),
         }
     }
     Ok(fast)
@@ -125,12 +116,12 @@ fn leftovers(request: &Request, losses: &mut Losses) -> Result<bool, TranslateEr
 fn max_tokens(request: &Request, profile: &Profile, losses: &mut Losses) -> Option<u64> {
     let wanted = request.max_tokens?;
     if wanted == 0 {
-        losses.add("max_tokens", "raised to 1");
+        losses.add("max_tokens", LossKind::Raised);
         return Some(1);
     }
     match profile.max_output {
         Some(most) if most < wanted => {
-            losses.add("max_tokens", "lowered to what the model can");
+            losses.add("max_tokens", LossKind::Lowered);
             Some(most)
         }
         Some(_) | None => Some(wanted),
@@ -145,7 +136,7 @@ struct Sampling<'b> {
 impl Sampling<'_> {
     fn keep<'a, T>(&mut self, path: &str, value: Option<&'a T>, accepted: bool) -> Option<&'a T> {
         if value.is_some() && !accepted {
-            self.losses.add(path, "dropped: not accepted by the model");
+            self.losses.add(path, LossKind::NotAccepted);
         }
         value.filter(|_| accepted)
     }
@@ -156,11 +147,11 @@ impl Sampling<'_> {
             return Vec::new();
         }
         if !self.profile.stop {
-            self.losses.add(path, "dropped: not accepted by the model");
+            self.losses.add(path, LossKind::NotAccepted);
             return Vec::new();
         }
         if MAX_STOP < sequences.len() {
-            self.losses.add(path, "cut to 4");
+            self.losses.add(path, LossKind::CutShort);
         }
         sequences
             .iter()
@@ -177,29 +168,27 @@ fn response_format(
     losses: &mut Losses,
 ) -> (Option<wire::ResponseFormat>, Option<String>) {
     let path = "output_config.format";
+    let Some(schema) = &format.schema else {
+        return (Some(wire::ResponseFormat::JsonObject), None);
+    };
     match profile.json {
         JsonAnswers::Object => {
-            losses.add(path, "sent as an instruction");
+            losses.add(path, LossKind::AsInstruction);
             let instruction = format!(
-                "Answer with a single JSON object that matches this JSON Schema, and with nothing else:\n{}",
-                format.schema
+                "Answer with a single JSON object that matches this JSON Schema, and with nothing else:\n{schema}"
             );
             (Some(wire::ResponseFormat::JsonObject), Some(instruction))
         }
         JsonAnswers::Schema => {
-            let mut closed = format.schema.clone();
+            let mut closed = schema.clone();
             schema::close_objects(&mut closed);
             let strict = schema::is_strict(&closed);
             if !strict {
-                losses.add(path, "sent without strict");
+                losses.add(path, LossKind::NotStrict);
             }
             let json_schema = wire::JsonSchema {
                 name: answer_name(format.name.as_deref()),
-                schema: if strict {
-                    closed
-                } else {
-                    format.schema.clone()
-                },
+                schema: if strict { closed } else { schema.clone() },
                 strict,
             };
             (Some(wire::ResponseFormat::JsonSchema { json_schema }), None)
@@ -272,10 +261,10 @@ fn service_tier(
     let wanted = request.service_tier.as_deref();
     if !profile.service_tier {
         if fast {
-            losses.add("speed", "dropped");
+            losses.add("speed", LossKind::Dropped);
         }
         if wanted.is_some_and(|tier| tier != "auto") {
-            losses.add("service_tier", "dropped");
+            losses.add("service_tier", LossKind::Dropped);
         }
         return None;
     }
@@ -284,7 +273,7 @@ fn service_tier(
         Some("auto") => Some("auto"),
         Some("standard_only") => Some("default"),
         Some(_) => {
-            losses.add("service_tier", "dropped: unknown");
+            losses.add("service_tier", LossKind::UnknownWord);
             None
         }
         None => None,

@@ -1,6 +1,8 @@
 //! What one upstream takes: where OpenAI-compatible providers differ. The guess from host and model is in `guess`; the
 //! configuration may override parts of it.
 
+use crate::protocol::profile::Overrides;
+
 /// What one model at one provider takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
@@ -187,29 +189,6 @@ pub enum Family {
     Grok,
     /// Anyone else's.
     Other,
-}
-
-/// What the configuration says about a model; `None` leaves the guess.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// Send `max_completion_tokens` instead of `max_tokens`.
-    pub max_completion_tokens: Option<bool>,
-    /// Accepts `temperature`, `top_p`, `stop`.
-    pub sampling: Option<bool>,
-    /// Accepts `reasoning_effort`.
-    pub reasoning_effort: Option<bool>,
-    /// Wants `reasoning_content` of earlier tool-calling turns back.
-    pub replay_reasoning: Option<bool>,
-    /// Accepts `stream_options.include_usage`.
-    pub stream_usage: Option<bool>,
-    /// Accepts `file` parts (PDF).
-    pub files: Option<bool>,
-    /// Takes pictures.
-    pub images: Option<bool>,
-    /// Can think; `false` asks for it in no way at all.
-    pub thinking: Option<bool>,
-    /// Largest number of output tokens.
-    pub max_output: Option<u64>,
 }
 
 impl Profile {

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::protocol::canonical::{Block, Effort, Losses, Request, Thinking};
+use crate::protocol::canonical::{Block, Effort, LossKind, Losses, Request, Thinking};
 use crate::protocol::envelope::{self, ReasoningKind};
 
 use super::profile::{EffortScale, Family, Profile, Reasoning, Replay};
@@ -46,17 +46,17 @@ pub(super) fn ask(
     match profile.reasoning {
         Reasoning::Unsupported => {
             if thinks {
-                losses.add("thinking", "dropped");
+                losses.add("thinking", LossKind::Dropped);
             }
             if request.effort.is_some() {
-                losses.add("output_config.effort", "dropped");
+                losses.add("output_config.effort", LossKind::Dropped);
             }
         }
         Reasoning::Effort(scale) => {
             if off && scale.none {
                 out.reasoning_effort = Some("none");
             } else if off {
-                losses.add("thinking", "not disabled: the model cannot");
+                losses.add("thinking", LossKind::NotDisabled);
             } else if thinks || request.effort.is_some() {
                 let effort = request.effort.or(budget.map(effort_of));
                 let effort = effort.unwrap_or(Effort::Medium);
@@ -75,7 +75,7 @@ pub(super) fn ask(
         }
         Reasoning::Switch => {
             if thinks && forced {
-                losses.add("thinking", "disabled: a tool is forced");
+                losses.add("thinking", LossKind::DisabledByForcedTool);
             }
             let kind = if off || forced { "disabled" } else { "enabled" };
             out.thinking = (off || forced || thinks).then_some(wire::Switch { kind });
@@ -83,7 +83,7 @@ pub(super) fn ask(
         Reasoning::EnableThinking => {
             // Open Qwen models refuse to think in an answer that is not streamed.
             if thinks && !request.stream {
-                losses.add("thinking", "dropped: only streamed answers think");
+                losses.add("thinking", LossKind::OnlyStreamedThinks);
             }
             let thinks = thinks && request.stream;
             out.enable_thinking = (off || thinks).then_some(thinks);
@@ -102,7 +102,7 @@ fn effort_of(budget: u64) -> Effort {
 
 fn word(effort: Effort, scale: EffortScale, losses: &mut Losses) -> &'static str {
     let lowered = |losses: &mut Losses, to| {
-        losses.add("output_config.effort", "lowered to what the model knows");
+        losses.add("output_config.effort", LossKind::Lowered);
         to
     };
     match effort {
@@ -140,13 +140,23 @@ impl<'a> Recall<'a> {
         };
         match (profile.replay, envelope::open(seal)) {
             (Replay::Nothing, _) => {}
-            (Replay::Content { .. }, Some(_)) => {
-                self.texts.extend(text.filter(|text| !text.is_empty()));
-            }
+            (Replay::Content { .. }, Some(opened)) => match opened.kind {
+                ReasoningKind::Content | ReasoningKind::Details => {
+                    self.texts.extend(text.filter(|text| !text.is_empty()));
+                }
+                ReasoningKind::Responses
+                | ReasoningKind::Gemini
+                | ReasoningKind::Anthropic
+                | ReasoningKind::AnthropicRedacted => {}
+            },
             (Replay::Content { .. }, None) => {}
             (Replay::Details, Some(opened)) => match opened.kind {
                 // OpenRouter always tells details; plain text came from elsewhere.
-                ReasoningKind::Content => {}
+                ReasoningKind::Content
+                | ReasoningKind::Responses
+                | ReasoningKind::Gemini
+                | ReasoningKind::Anthropic
+                | ReasoningKind::AnthropicRedacted => {}
                 ReasoningKind::Details => {
                     self.details
                         .extend(unsealed(opened.payload, text, profile.family));

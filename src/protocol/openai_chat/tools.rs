@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::protocol::canonical::{Losses, Request, ToolChoice};
+use crate::protocol::canonical::{LossKind, Losses, Request, ToolChoice};
 
 use super::names::{Names, shown};
 use super::profile::Profile;
@@ -18,7 +18,7 @@ pub(super) fn tools<'a>(
 ) -> Vec<wire::Tool<'a>> {
     for tool in &request.server_tools {
         let name = shown(tool.name.as_deref().unwrap_or(&tool.kind));
-        losses.add(format!("tools.{name}"), "dropped: runs at Anthropic only");
+        losses.add(format!("tools.{name}"), LossKind::ServerToolElsewhere);
     }
     let mut seen = HashSet::new();
     let mut tools = Vec::with_capacity(request.tools.len());
@@ -26,7 +26,7 @@ pub(super) fn tools<'a>(
         if !seen.insert(tool.name.as_str()) {
             losses.add(
                 format!("tools.{}", shown(&tool.name)),
-                "dropped: a second of its name",
+                LossKind::SecondOfItsName,
             );
             continue;
         }
@@ -34,7 +34,10 @@ pub(super) fn tools<'a>(
             && profile.strict_tools
             && schema::is_strict(&tool.input_schema);
         if tool.strict == Some(true) && !strict {
-            losses.add(format!("tools.{}.strict", shown(&tool.name)), "dropped");
+            losses.add(
+                format!("tools.{}.strict", shown(&tool.name)),
+                LossKind::Dropped,
+            );
         }
         tools.push(wire::Tool {
             kind: "function",
@@ -62,17 +65,17 @@ pub(super) fn choice<'a>(
         None => (None, false),
         Some(ToolChoice::Auto | ToolChoice::None) if request.tools.is_empty() => (None, false),
         Some(_) if request.tools.is_empty() => {
-            losses.add(path, "dropped: no tools are left");
+            losses.add(path, LossKind::NoToolsLeft);
             (None, false)
         }
         Some(ToolChoice::Auto) => word("auto"),
         Some(ToolChoice::None) => word("none"),
         Some(ToolChoice::Tool(name)) if !request.tools.iter().any(|tool| tool.name == *name) => {
-            losses.add(path, "dropped: no such tool");
+            losses.add(path, LossKind::NoSuchTool);
             (None, false)
         }
         Some(ToolChoice::Any | ToolChoice::Tool(_)) if !profile.forced_tool_choice => {
-            losses.add(path, "lowered to auto");
+            losses.add(path, LossKind::LoweredToAuto);
             word("auto")
         }
         Some(ToolChoice::Any) => (Some(wire::ToolChoice::Word("required")), true),
@@ -94,7 +97,7 @@ pub(super) fn parallel(request: &Request, profile: &Profile, losses: &mut Losses
         return None;
     }
     if !profile.parallel_tool_calls {
-        losses.add("tool_choice.disable_parallel_tool_use", "dropped");
+        losses.add("tool_choice.disable_parallel_tool_use", LossKind::Dropped);
         return None;
     }
     Some(false)

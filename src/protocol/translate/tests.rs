@@ -1,11 +1,10 @@
 use super::*;
 use crate::protocol::frame::limit::{MAX_HELD_BYTES, MAX_TOOL_CALLS};
+use crate::types::Dialect;
 
 fn translator() -> StreamTranslator {
-    StreamTranslator::new(AnswerContext {
-        message_id: "msg_1".to_owned(),
-        ..AnswerContext::default()
-    })
+    let ctx = AnswerContext::between(Dialect::OpenAiChat, Dialect::Anthropic);
+    StreamTranslator::new(ctx.named("", "msg_1", 0))
 }
 
 fn chunk(delta: &str) -> String {

@@ -6,6 +6,7 @@ use pointsman::protocol::translate::{
     AnswerContext, BodyTranslator, StreamTranslator, body_answer, stream_from_body,
 };
 use pointsman::protocol::upstream_error::StreamError;
+use pointsman::types::Dialect;
 use serde_json::{Value, json};
 
 use crate::corpus::recordings;
@@ -15,12 +16,11 @@ use crate::naive::openai::{Counted, Said};
 const ESTIMATE: u64 = 4321;
 
 fn ctx() -> AnswerContext {
-    AnswerContext {
-        client_model: "claude-test".to_owned(),
-        message_id: "msg_corpus".to_owned(),
-        input_estimate: ESTIMATE,
-        ..AnswerContext::default()
-    }
+    AnswerContext::between(Dialect::OpenAiChat, Dialect::Anthropic).named(
+        "claude-test",
+        "msg_corpus",
+        ESTIMATE,
+    )
 }
 
 /// The bytes a streaming client gets, and how it ended.

@@ -9,6 +9,7 @@ use pointsman::protocol::translate::{
     AnswerContext, BodyTranslator, StreamTranslator, body_answer, stream_from_body,
 };
 use pointsman::protocol::upstream_error::StreamError;
+use pointsman::types::Dialect;
 use serde_json::Value;
 
 use crate::naive::anthropic::read_stream;
@@ -19,13 +20,14 @@ fn ctx() -> AnswerContext {
         "mcp_long_name_1a2b3c4d".to_owned(),
         "mcp__a_server_with_a_very_long_name__and_a_tool".to_owned(),
     );
-    AnswerContext {
-        client_model: "claude-sonnet-4-5".to_owned(),
-        message_id: "msg_01fixture".to_owned(),
-        input_estimate: 1234,
-        names,
-        stop_sequences: vec!["END".to_owned()],
-    }
+    let mut ctx = AnswerContext::between(Dialect::OpenAiChat, Dialect::Anthropic).named(
+        "claude-sonnet-4-5",
+        "msg_01fixture",
+        1234,
+    );
+    ctx.decode.names = names;
+    ctx.decode.stop_sequences = vec!["END".to_owned()];
+    ctx
 }
 
 fn fixtures(kind: &str) -> Vec<(String, Vec<u8>)> {

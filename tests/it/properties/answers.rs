@@ -6,6 +6,7 @@ use std::fmt::Write;
 use pointsman::protocol::anthropic::StreamTap;
 use pointsman::protocol::translate::{AnswerContext, BodyTranslator, StreamTranslator};
 use pointsman::protocol::upstream_error::StreamError;
+use pointsman::types::Dialect;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -13,11 +14,11 @@ use serde_json::{Value, json};
 use crate::naive::anthropic::{blocks, facts, joined, read_stream};
 
 fn ctx() -> AnswerContext {
-    AnswerContext {
-        client_model: "claude-test".to_owned(),
-        message_id: "msg_any".to_owned(),
-        ..AnswerContext::default()
-    }
+    AnswerContext::between(Dialect::OpenAiChat, Dialect::Anthropic).named(
+        "claude-test",
+        "msg_any",
+        0,
+    )
 }
 
 /// The bytes, how it ended, and whether content was reported.

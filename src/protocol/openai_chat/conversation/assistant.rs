@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::protocol::canonical::{Block, Message, ToolUse};
+use crate::protocol::canonical::{Block, LossKind, Message, ToolUse};
 
 use super::{OpenCall, Writer};
 use crate::protocol::openai_chat::content::{At, Parts};
@@ -52,8 +52,7 @@ impl<'a> Writer<'a, '_> {
             Block::ToolUse(call) => {
                 draft.paragraph = true;
                 if !self.open_ids.insert(&call.id) {
-                    self.losses
-                        .add(at.to_string(), "dropped: a second of its id");
+                    self.losses.add(at.to_string(), LossKind::SecondOfItsName);
                     return;
                 }
                 self.open.push(OpenCall {
@@ -86,8 +85,7 @@ impl<'a> Writer<'a, '_> {
                     match part {
                         Part::Text { text, .. } => draft.say(&text),
                         Part::ImageUrl { .. } | Part::File { .. } => {
-                            self.losses
-                                .add(at.to_string(), "dropped: said by the model");
+                            self.losses.add(at.to_string(), LossKind::SaidByTheModel);
                         }
                     }
                 }
@@ -102,8 +100,7 @@ impl<'a> Writer<'a, '_> {
             Cow::Borrowed(input)
         } else {
             // Left behind by an upstream that answered with broken arguments; refusing it would end the conversation.
-            self.losses
-                .add(format!("{at}.input"), "wrapped: not an object");
+            self.losses.add(format!("{at}.input"), LossKind::Wrapped);
             Cow::Owned(format!("{{\"input\":{input}}}"))
         };
         wire::ToolCall {
