@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_configuration_has_the_last_word() {
-        use super::super::profile::Overrides;
+        use crate::protocol::profile::Overrides;
         let profile = Profile::guess("api.openai.com", "gpt-5").with(&Overrides {
             max_completion_tokens: Some(false),
             sampling: Some(true),

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::protocol::anthropic;
 use crate::protocol::canonical::{Losses, TranslateError};
 
-use super::{Outbound, Profile, outbound};
+use super::{Profile, outbound};
+use crate::protocol::canonical::Outbound;
 
 pub(super) struct Sent {
     pub body: Value,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::protocol::frame::limit::{MAX_HELD_BYTES, MAX_TOOL_CALLS};
+use crate::protocol::upstream_error::StreamError;
 use crate::types::Dialect;
 
 fn translator() -> StreamTranslator {

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::protocol::openai_chat::profile::{EffortScale, Overrides, Reasoning};
+use crate::protocol::openai_chat::profile::{EffortScale, Reasoning};
 use crate::protocol::openai_chat::sample::{send, try_send, with};
+use crate::protocol::profile::Overrides;
 
 fn generic() -> Profile {
     Profile::generic()
