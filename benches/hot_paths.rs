@@ -92,10 +92,13 @@ fn requests(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("1 MB request");
     group.throughput(Throughput::Bytes(MIB as u64));
     group.bench_function("head scan", |b| {
-        b.iter(|| RequestHead::read(black_box(&body)));
+        b.iter(|| RequestHead::read(Dialect::Anthropic, black_box(&body)));
     });
     group.bench_function("head scan and another model", |b| {
-        b.iter(|| RequestHead::read(black_box(&body)).map(|it| it.rewritten(&body, "other")));
+        b.iter(|| {
+            RequestHead::read(Dialect::Anthropic, black_box(&body))
+                .map(|it| it.rewritten(&body, "other"))
+        });
     });
     let profile = Profile::guess("gateway.example", "some-model");
     group.bench_function("Anthropic to OpenAI", |b| {

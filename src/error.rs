@@ -52,6 +52,9 @@ pub enum Timer {
 pub enum FaultKind {
     /// The request cannot be understood, or asks for what cannot be expressed.
     InvalidRequest,
+    /// The request cannot be said in this candidate's dialect, or not without a loss that its route forbids; another
+    /// candidate may take it.
+    Untranslatable,
     /// No gateway key, or a wrong one.
     Unauthenticated,
     /// A valid key that may not do this.
@@ -192,6 +195,7 @@ impl FaultKind {
         use FaultKind::*;
         match self {
             InvalidRequest
+            | Untranslatable
             | Unauthenticated
             | Forbidden
             | UnknownPath
@@ -238,7 +242,8 @@ impl FaultKind {
             | Internal => Retry::Never,
             UpstreamStaleConnection => Retry::SameEndpoint,
             UpstreamAuth { .. } | UpstreamCredit { .. } | UpstreamLimited { .. } => Retry::NextKey,
-            UpstreamModelNotFound
+            Untranslatable
+            | UpstreamModelNotFound
             | UpstreamContextTooLong
             | UpstreamStatus { .. }
             | UpstreamBadAnswer
@@ -253,6 +258,7 @@ impl FaultKind {
         use FaultKind::*;
         match self {
             InvalidRequest => "invalid_request",
+            Untranslatable => "untranslatable",
             Unauthenticated => "unauthenticated",
             Forbidden => "forbidden",
             UnknownPath => "unknown_path",

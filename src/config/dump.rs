@@ -42,7 +42,7 @@ pub fn dump(config: &Config) -> String {
 fn provider(it: &Provider) -> Value {
     let calls = it.target.as_ref().map(|target| {
         let scheme = if target.tls { "https" } else { "http" };
-        let path = target.inference.split('?').next().unwrap_or_default();
+        let path = target.inference.shown();
         format!("{scheme}://{}{path}", target.authority)
     });
     let headers: Map<String, Value> = it

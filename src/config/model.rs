@@ -117,12 +117,70 @@ pub struct Target {
     pub port: u16,
     /// The `host` header: with port unless it is the scheme's own, IPv6 in brackets.
     pub authority: String,
-    /// Path of the inference call, for example `/v1/messages` or `/api/v1/chat/completions`.
-    pub inference: String,
-    /// Path of `count_tokens`; `None` where the provider has none.
-    pub count_tokens: Option<String>,
+    /// The inference call.
+    pub inference: CallPath,
+    /// The call that counts tokens; `None` where the provider has none.
+    pub count_tokens: Option<CallPath>,
     /// Path of the list of models; `None` when `endpoint_url` replaced the whole URL.
     pub models: Option<String>,
+}
+
+/// Path of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallPath {
+    /// The same for all models, for example `/v1/messages` or `/api/v1/chat/completions`.
+    Fixed(String),
+    /// The model is part of it: `/v1beta/models/{model}:generateContent`.
+    PerModel {
+        /// What stands before the model.
+        before: String,
+        /// What follows it when a whole answer is asked for.
+        whole: &'static str,
+        /// What follows it when a stream is asked for.
+        stream: &'static str,
+    },
+}
+
+impl CallPath {
+    /// The path for `model`, with its query.
+    pub fn of(&self, model: &str, streamed: bool) -> String {
+        match self {
+            CallPath::Fixed(path) => path.clone(),
+            CallPath::PerModel {
+                before,
+                whole,
+                stream,
+            } => {
+                let mut path = before.clone();
+                push_segment(model, &mut path);
+                path.push_str(if streamed { stream } else { whole });
+                path
+            }
+        }
+    }
+
+    /// The path for people.
+    pub fn shown(&self) -> String {
+        match self {
+            CallPath::Fixed(path) => path.split('?').next().unwrap_or_default().to_owned(),
+            CallPath::PerModel { before, whole, .. } => format!("{before}{{model}}{whole}"),
+        }
+    }
+}
+
+/// A client names the model: nothing of it may end the path segment it stands in.
+fn push_segment(text: &str, out: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'@') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for nibble in [byte >> 4, byte & 15] {
+                out.extend(HEX.get(usize::from(nibble)).map(|it| char::from(*it)));
+            }
+        }
+    }
 }
 
 /// How we sign in at a provider.

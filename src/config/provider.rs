@@ -123,6 +123,8 @@ fn dialect(kind: &str) -> Option<Dialect> {
     match kind {
         "anthropic" => Some(Dialect::Anthropic),
         "openai" => Some(Dialect::OpenAiChat),
+        "openai-responses" => Some(Dialect::OpenAiResponses),
+        "gemini" => Some(Dialect::Gemini),
         _ => None,
     }
 }

@@ -195,7 +195,8 @@ fn own_names(providers: &[Provider], report: &mut Report) -> Vec<Route> {
         let patterns: &[&str] = match (vendor, provider.dialect) {
             (Some(vendor), _) => vendor.patterns,
             (None, Some(Dialect::Anthropic)) => &["claude*"],
-            (None, Some(Dialect::OpenAiChat) | None) => &[],
+            (None, Some(Dialect::Gemini)) => &["gemini-*"],
+            (None, Some(Dialect::OpenAiChat | Dialect::OpenAiResponses) | None) => &[],
         };
         for pattern in patterns {
             if !routes.iter().any(|it| it.pattern == *pattern) {

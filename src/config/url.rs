@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::config::model::Target;
+use crate::config::model::{CallPath, Target};
 use crate::types::Dialect;
 
 /// A parsed address.
@@ -137,16 +137,33 @@ impl Address {
             Dialect::Anthropic => {
                 let root = path.strip_suffix("/v1").unwrap_or(path);
                 (
-                    format!("{root}/v1/messages"),
-                    Some(format!("{root}/v1/messages/count_tokens")),
+                    CallPath::Fixed(format!("{root}/v1/messages")),
+                    Some(CallPath::Fixed(format!("{root}/v1/messages/count_tokens"))),
                     format!("{root}/v1/models"),
                 )
             }
-            Dialect::OpenAiChat => {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
                 let root = if path.is_empty() { "/v1" } else { path };
+                let call = match dialect {
+                    Dialect::OpenAiResponses => "responses",
+                    _ => "chat/completions",
+                };
                 (
-                    format!("{root}/chat/completions"),
+                    CallPath::Fixed(format!("{root}/{call}")),
                     None,
+                    format!("{root}/models"),
+                )
+            }
+            Dialect::Gemini => {
+                let root = if path.is_empty() { "/v1beta" } else { path };
+                let call = |whole, stream| CallPath::PerModel {
+                    before: format!("{root}/models/"),
+                    whole,
+                    stream,
+                };
+                (
+                    call(":generateContent", ":streamGenerateContent?alt=sse"),
+                    Some(call(":countTokens", ":countTokens")),
                     format!("{root}/models"),
                 )
             }
@@ -169,11 +186,11 @@ impl Address {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
         };
-        self.target_at(inference)
+        self.target_at(CallPath::Fixed(inference))
     }
 
     /// Nothing but inference, at this path.
-    fn target_at(&self, inference: String) -> Target {
+    fn target_at(&self, inference: CallPath) -> Target {
         Target {
             tls: self.tls(),
             host: self.host.clone(),
@@ -359,7 +376,7 @@ mod tests {
         ];
         for (text, dialect, expected) in table {
             let target = Address::parse_base(text).unwrap().target(dialect);
-            assert_eq!(target.inference, expected, "{text}");
+            assert_eq!(target.inference.of("m", false), expected, "{text}");
         }
     }
 
@@ -380,7 +397,7 @@ mod tests {
     fn a_whole_url_may_have_a_query_but_no_credential() {
         let address = Address::parse_endpoint("https://a.b/x/v1/messages?api-version=1").unwrap();
         assert_eq!(
-            address.whole_target().inference,
+            address.whole_target().inference.of("m", false),
             "/x/v1/messages?api-version=1"
         );
         assert!(Address::parse_endpoint("https://a.b/x?api_key=1").is_err());

@@ -92,7 +92,7 @@ fn introduction(asked: &str, dialect: Dialect) -> String {
              No key was used and nothing left this machine. Ask again: every third call to me fails on purpose, \
              and the other provider answers before you notice."
         ),
-        Dialect::OpenAiChat => format!(
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => format!(
             "Hello from simulated-openai, the second provider inside Pointsman. {asked}\n\n\
              The first one has just failed or is resting, so Pointsman asked me, in the OpenAI format, and \
              translated where it had to. `/providers` shows how both are doing."

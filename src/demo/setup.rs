@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::config::{
-    Config, Http2, KeyStrategy, Provider, ProviderAuth, Route, RouteCandidate, Target, Timeouts,
+    CallPath, Config, Http2, KeyStrategy, Provider, ProviderAuth, Route, RouteCandidate, Target,
+    Timeouts,
 };
 use crate::demo::openai;
 use crate::demo::providers::Addresses;
@@ -42,7 +43,9 @@ fn candidate(provider: usize, model: Option<&str>) -> RouteCandidate {
 fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
     let (inference, count_tokens) = match dialect {
         Dialect::Anthropic => ("/v1/messages", Some("/v1/messages/count_tokens")),
-        Dialect::OpenAiChat => ("/v1/chat/completions", None),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => {
+            ("/v1/chat/completions", None)
+        }
     };
     let name = format!("simulated-{dialect}");
     Provider {
@@ -57,8 +60,8 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
             host: address.ip().to_string(),
             port: address.port(),
             authority: address.to_string(),
-            inference: inference.to_owned(),
-            count_tokens: count_tokens.map(str::to_owned),
+            inference: CallPath::Fixed(inference.to_owned()),
+            count_tokens: count_tokens.map(|it: &str| CallPath::Fixed(it.to_owned())),
             models: Some("/v1/models".to_owned()),
         }),
         auth: ProviderAuth::None,

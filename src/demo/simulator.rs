@@ -139,7 +139,9 @@ impl Simulator {
     fn refuse(&self, status: u16, kind: &str, message: &str, id: &str) -> Answer {
         let body = match self.dialect {
             Dialect::Anthropic => anthropic::error(kind, message, id),
-            Dialect::OpenAiChat => openai::error(kind, message),
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => {
+                openai::error(kind, message)
+            }
         };
         self.whole(status, id, body)
     }
@@ -162,7 +164,7 @@ impl Simulator {
     fn request_id(&self, id: &str) -> (&'static str, String) {
         let name = match self.dialect {
             Dialect::Anthropic => "request-id",
-            Dialect::OpenAiChat => "x-request-id",
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => "x-request-id",
         };
         (name, format!("req_{id}"))
     }

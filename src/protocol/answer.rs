@@ -6,10 +6,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::protocol::anthropic::{BodyTap, Reassemble, StreamTap, stream_of};
+use crate::protocol::anthropic::{Reassemble, stream_of};
 use crate::protocol::canonical::{StopReason, Usage};
+use crate::protocol::tap::{self, Tap};
 use crate::protocol::translate::{AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator};
 use crate::protocol::upstream_error::{StreamError, UpstreamError};
+use crate::types::Dialect;
 
 /// Bytes of a streamed answer that may be held back before its first content.
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
@@ -18,13 +20,13 @@ const MAX_WHOLE_BYTES: usize = 32 * 1024 * 1024;
 
 /// How an answer has to be read.
 pub enum Reading {
-    /// Anthropic events, relayed untouched.
-    PassStream,
-    /// An Anthropic message, relayed untouched.
-    PassWhole,
-    /// Whatever an OpenAI-type provider sends, for a client that wants Anthropic events.
+    /// Events of the client's own dialect, relayed untouched.
+    PassStream(Dialect),
+    /// A whole answer of the client's own dialect, relayed untouched.
+    PassWhole(Dialect),
+    /// Whatever the provider sends, for a client of another dialect that wants a stream.
     ToStream(Box<AnswerContext>),
-    /// Whatever an OpenAI-type provider sends, for a client that wants an Anthropic message.
+    /// Whatever the provider sends, for a client of another dialect that wants a whole answer.
     ToWhole(Box<AnswerContext>),
     /// An Anthropic message, for a client that wants its events.
     StreamFromWhole,
@@ -44,7 +46,7 @@ pub struct Told {
 }
 
 impl Told {
-    fn facts(facts: AnswerFacts) -> Self {
+    pub(super) fn facts(facts: AnswerFacts) -> Self {
         let stop_reason = facts.stop.map(|stop| stop.as_anthropic().to_owned());
         Told {
             usage: facts.usage,
@@ -63,8 +65,8 @@ pub struct AnswerReader {
 }
 
 enum Machine {
-    PassStream(StreamTap),
-    PassWhole,
+    PassStream(Box<Tap>),
+    PassWhole(Dialect),
     ToStream(Box<StreamTranslator>),
     ToWhole(Box<BodyTranslator>),
     StreamFromWhole,
@@ -77,8 +79,8 @@ impl AnswerReader {
     /// A reader of that kind, nothing read.
     pub fn new(reading: Reading) -> Self {
         let machine = match reading {
-            Reading::PassStream => Machine::PassStream(StreamTap::new()),
-            Reading::PassWhole => Machine::PassWhole,
+            Reading::PassStream(dialect) => Machine::PassStream(Box::new(Tap::new(dialect))),
+            Reading::PassWhole(dialect) => Machine::PassWhole(dialect),
             Reading::ToStream(context) => {
                 Machine::ToStream(Box::new(StreamTranslator::new(*context)))
             }
@@ -103,7 +105,7 @@ impl AnswerReader {
                 tap.push(&piece)?;
                 let committed = tap.has_content();
                 if !self.committed && !committed {
-                    check_unseen(tap)?;
+                    tap.check_unseen()?;
                 }
                 self.release_events(piece, committed)
             }
@@ -123,13 +125,13 @@ impl AnswerReader {
                 translator.push(&piece)?;
                 self.finish_if_complete()
             }
-            Machine::PassWhole | Machine::StreamFromWhole
+            Machine::PassWhole(_) | Machine::StreamFromWhole
                 if self.held.len() + piece.len() <= MAX_WHOLE_BYTES =>
             {
                 self.held.extend_from_slice(&piece);
                 Ok(None)
             }
-            Machine::PassWhole | Machine::StreamFromWhole => {
+            Machine::PassWhole(_) | Machine::StreamFromWhole => {
                 Err(StreamError::TooMuch("the whole message"))
             }
             Machine::WholeFromStream(gathered) => {
@@ -158,14 +160,8 @@ impl AnswerReader {
     pub fn finish(&mut self) -> Result<Option<Bytes>, StreamError> {
         match std::mem::replace(&mut self.machine, Machine::Over) {
             Machine::PassStream(mut tap) => {
-                let ended = tap
-                    .finish()
-                    .map_err(StreamError::from)
-                    .and_then(|()| whole(&tap));
-                self.told = Told {
-                    usage: tap.usage(),
-                    stop_reason: tap.stop_reason().map(str::to_owned),
-                };
+                let ended = tap.finish();
+                self.told = tap.told();
                 if let Err(error) = ended {
                     self.machine = Machine::PassStream(tap);
                     return Err(error);
@@ -179,19 +175,19 @@ impl AnswerReader {
                 self.held.extend_from_slice(&out);
                 Ok(self.rest())
             }
-            Machine::PassWhole => {
-                self.told = message_told(&self.held)?;
+            Machine::PassWhole(dialect) => {
+                self.told = tap::whole_told(dialect, &self.held)?;
                 Ok(self.rest())
             }
             Machine::StreamFromWhole => {
-                self.told = message_told(&self.held)?;
+                self.told = tap::whole_told(Dialect::Anthropic, &self.held)?;
                 let events = stream_of(&self.held.split())?;
                 self.committed = true;
                 Ok(Some(Bytes::from(events)))
             }
             Machine::WholeFromStream(gathered) => {
                 let message = gathered.finish()?;
-                self.told = message_told(&message)?;
+                self.told = tap::whole_told(Dialect::Anthropic, &message)?;
                 self.committed = true;
                 Ok(Some(Bytes::from(message)))
             }
@@ -222,7 +218,7 @@ impl AnswerReader {
             Machine::ToStream(translator) => translator.is_complete(),
             Machine::ToWhole(translator) => translator.is_complete(),
             Machine::WholeFromStream(gathered) => gathered.is_complete(),
-            Machine::PassWhole | Machine::StreamFromWhole | Machine::PassRaw => false,
+            Machine::PassWhole(_) | Machine::StreamFromWhole | Machine::PassRaw => false,
             Machine::Over => true,
         }
     }
@@ -238,13 +234,10 @@ impl AnswerReader {
     /// What the answer has told so far.
     pub fn told(&self) -> Told {
         match &self.machine {
-            Machine::PassStream(tap) => Told {
-                usage: tap.usage(),
-                stop_reason: tap.stop_reason().map(str::to_owned),
-            },
+            Machine::PassStream(tap) => tap.told(),
             Machine::ToStream(translator) => stream_told(translator),
             Machine::ToWhole(_)
-            | Machine::PassWhole
+            | Machine::PassWhole(_)
             | Machine::StreamFromWhole
             | Machine::WholeFromStream(_)
             | Machine::PassRaw
@@ -333,37 +326,11 @@ fn last_blank_line(before: &[u8], piece: &[u8]) -> Option<usize> {
     }
 }
 
-/// What a whole message told, or why it is none.
-fn message_told(message: &[u8]) -> Result<Told, StreamError> {
-    match BodyTap::read(message) {
-        BodyTap::Message { usage, stop_reason } => Ok(Told { usage, stop_reason }),
-        BodyTap::Error(error) => Err(StreamError::Upstream(error)),
-        BodyTap::NotMessage => Err(StreamError::Malformed("the body is no message")),
-    }
-}
-
 fn stream_told(translator: &StreamTranslator) -> Told {
     let stop_reason: Option<StopReason> = translator.stop_reason();
     Told {
         usage: translator.usage(),
         stop_reason: stop_reason.map(|stop| stop.as_anthropic().to_owned()),
-    }
-}
-
-/// Before the first content, an error inside the stream or an unreadable event means: ask another provider.
-fn check_unseen(tap: &StreamTap) -> Result<(), StreamError> {
-    match tap.error() {
-        Some(error) => Err(StreamError::Upstream(Box::new(error.clone()))),
-        None if tap.is_malformed() => Err(StreamError::Malformed("an event of the stream")),
-        None => Ok(()),
-    }
-}
-
-fn whole(tap: &StreamTap) -> Result<(), StreamError> {
-    match tap.error() {
-        Some(error) => Err(StreamError::Upstream(Box::new(error.clone()))),
-        None if !tap.is_complete() => Err(StreamError::Truncated),
-        None => Ok(()),
     }
 }
 
@@ -403,8 +370,11 @@ mod tests {
     );
 
     fn relayed(cuts: &[usize]) -> Vec<Bytes> {
-        let (mut reader, mut out, mut from) =
-            (AnswerReader::new(Reading::PassStream), Vec::new(), 0);
+        let (mut reader, mut out, mut from) = (
+            AnswerReader::new(Reading::PassStream(Dialect::Anthropic)),
+            Vec::new(),
+            0,
+        );
         for cut in cuts.iter().copied().chain([STREAM.len()]) {
             out.extend(reader.push(Bytes::from(&STREAM[from..cut])).unwrap());
             from = cut;
@@ -427,7 +397,7 @@ mod tests {
 
     #[test]
     fn nothing_is_shown_before_the_first_content() {
-        let mut reader = AnswerReader::new(Reading::PassStream);
+        let mut reader = AnswerReader::new(Reading::PassStream(Dialect::Anthropic));
         let (before, content) = STREAM.split_at(STREAM.find("event: content_block_delta").unwrap());
         assert_eq!(reader.push(Bytes::from(before)).unwrap(), None);
         assert!(
@@ -441,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_whole_message_is_bounded() {
-        let mut reader = AnswerReader::new(Reading::PassWhole);
+        let mut reader = AnswerReader::new(Reading::PassWhole(Dialect::Anthropic));
         let piece = Bytes::from(vec![b' '; MAX_WHOLE_BYTES]);
         assert_eq!(reader.push(piece).unwrap(), None);
         assert!(reader.push(Bytes::from_static(b" ")).is_err());
@@ -449,12 +419,12 @@ mod tests {
 
     #[test]
     fn an_answer_without_its_end_is_an_error() {
-        let mut reader = AnswerReader::new(Reading::PassStream);
+        let mut reader = AnswerReader::new(Reading::PassStream(Dialect::Anthropic));
         reader
             .push(Bytes::from(&STREAM[..STREAM.len() - 60]))
             .unwrap();
         assert_eq!(reader.finish().unwrap_err(), StreamError::Truncated);
-        let mut reader = AnswerReader::new(Reading::PassWhole);
+        let mut reader = AnswerReader::new(Reading::PassWhole(Dialect::Anthropic));
         reader
             .push(Bytes::from_static(b"{\"type\":\"message\""))
             .unwrap();

@@ -6,7 +6,9 @@ pub mod canonical;
 pub mod envelope;
 pub mod frame;
 pub mod scan;
+pub mod sealed;
 pub mod splice;
+pub mod tap;
 
 pub mod anthropic;
 pub mod gemini;
@@ -15,5 +17,6 @@ pub mod openai_responses;
 pub mod profile;
 
 pub mod answer;
+pub mod errors;
 pub mod translate;
 pub mod upstream_error;

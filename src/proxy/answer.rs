@@ -12,6 +12,7 @@ use crate::error::{Fault, FaultKind};
 use crate::protocol::answer::{AnswerReader, Reading, Told};
 use crate::protocol::translate::AnswerContext;
 use crate::protocol::upstream_error::StreamError;
+use crate::types::Dialect;
 
 /// Longest body of an error answer that is kept and relayed, bytes.
 const MAX_ERROR_BYTES: usize = 1024 * 1024;
@@ -47,6 +48,8 @@ pub struct Expect {
 pub enum Shape {
     /// The same dialect: the client's own words come back untouched.
     Same {
+        /// Which.
+        dialect: Dialect,
         /// Whether the client asked for a stream.
         stream: bool,
     },
@@ -309,13 +312,18 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
     let json = content_type.starts_with("application/json");
     let (stream, reading) = match expect.shape {
         Shape::Raw => return Ok(Some(Reading::PassRaw)),
-        Shape::Same { stream: true } if events => return Ok(Some(Reading::PassStream)),
+        Shape::Same {
+            dialect,
+            stream: true,
+        } if events => return Ok(Some(Reading::PassStream(dialect))),
         // Some gateways forget the content type of a whole message; its text is checked anyway.
-        Shape::Same { stream: false } if !events && !content_type.contains("html") => {
-            return Ok(Some(Reading::PassWhole));
+        Shape::Same {
+            dialect,
+            stream: false,
+        } if !events && !content_type.contains("html") => {
+            return Ok(Some(Reading::PassWhole(dialect)));
         }
-        Shape::Same { stream: true } if json => (true, Reading::StreamFromWhole),
-        Shape::Same { stream: false } if events => (false, Reading::WholeFromStream),
+        Shape::Same { dialect, stream } if events || json => (stream, reshaped(dialect, stream)),
         Shape::Translated { stream, context } if events || json => {
             if stream {
                 (true, Reading::ToStream(context))
@@ -332,6 +340,16 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
     };
     head.insert_header("content-type", ours)?;
     Ok(Some(reading))
+}
+
+/// The same dialect in the other form than asked for.
+fn reshaped(dialect: Dialect, stream: bool) -> Reading {
+    match (dialect, stream) {
+        (Dialect::Anthropic, true) => Reading::StreamFromWhole,
+        (Dialect::Anthropic, false) => Reading::WholeFromStream,
+        (_, true) => Reading::ToStream(Box::new(AnswerContext::between(dialect, dialect))),
+        (_, false) => Reading::ToWhole(Box::new(AnswerContext::between(dialect, dialect))),
+    }
 }
 
 /// Removes the headers that stop here, and those that `connection` names.

@@ -42,6 +42,7 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
     };
     let needs = Needs {
         body,
+        dialect: head.dialect,
         thinking: head.thinks,
     };
     let mut choice = Choice {
@@ -186,6 +187,7 @@ fn inactive_reason(snapshot: &Snapshot, provider: usize) -> String {
 /// declared facts to hold it against: bodies are large.
 struct Needs<'b> {
     body: &'b [u8],
+    dialect: Dialect,
     thinking: bool,
 }
 
@@ -195,19 +197,34 @@ impl Needs<'_> {
     }
 
     fn has_images(&self) -> bool {
-        self.mentions("\"image\"") && self.mentions("\"source\"")
+        match self.dialect {
+            Dialect::Anthropic | Dialect::Gemini => {
+                self.mentions("\"image\"") && self.mentions("\"source\"")
+            }
+            Dialect::OpenAiChat => self.mentions("\"image_url\""),
+            Dialect::OpenAiResponses => self.mentions("\"input_image\""),
+        }
+    }
+
+    fn has_tools(&self) -> bool {
+        match self.dialect {
+            Dialect::Anthropic | Dialect::Gemini => self.mentions("\"input_schema\""),
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+                self.mentions("\"tools\"") && self.mentions("\"parameters\"")
+            }
+        }
     }
 
     fn missing(&self, candidate: &Candidate) -> Option<&'static str> {
         let facts = candidate.endpoint.facts(candidate.model.as_str())?;
-        if facts.tools == Some(false) && self.mentions("\"input_schema\"") {
+        if facts.tools == Some(false) && self.has_tools() {
             return Some("the model takes no tools");
         }
         if facts.images == Some(false) && self.has_images() {
             return Some("the model takes no images");
         }
         // Only a translation can leave the wish out.
-        let verbatim = candidate.endpoint.dialect == Dialect::Anthropic;
+        let verbatim = candidate.endpoint.dialect == self.dialect;
         if facts.thinking == Some(false) && self.thinking && verbatim {
             return Some("the model does not think");
         }

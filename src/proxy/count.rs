@@ -45,7 +45,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access:
     let _ = head.insert_header("x-pointsman-provider", super::answer::visible(by));
     let written = client.whole(head, answer).await;
     AccessLine {
-        dialect: Some(Dialect::Anthropic),
+        dialect: Some(request.dialect),
         model_asked: Some(&request.head.model),
         provider: Some(by),
         attempts: u32::from(provider.is_some()),
@@ -170,7 +170,8 @@ async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<By
         &request.credentials,
     )
     .ok()?;
-    let path = endpoint.target.count_tokens.clone()?;
+    let path = endpoint.target.count_tokens.as_ref()?;
+    let path = path.of(candidate.model.as_str(), false);
     let path = send::with_query(path, request.query.as_deref());
     let outgoing = Outgoing {
         method: http::Method::POST,

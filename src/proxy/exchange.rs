@@ -311,10 +311,21 @@ impl<'e, 's> Exchange<'e, 's> {
             return false;
         }
         let error = anthropic::parse_error(Some(refused.status.as_u16()), &refused.body);
+        anthropic::is_signature_refusal(&error.message) && self.sends_thinking(candidate)
+    }
+
+    /// Whether there is less to send without the thinking of earlier turns.
+    fn sends_thinking(&self, candidate: &Candidate) -> bool {
         let (head, body) = (&self.request.head, &self.request.body.bytes);
         let model = candidate.model.as_str();
-        anthropic::is_signature_refusal(&error.message)
-            && head.without_thinking(body, model).len() < head.rewritten(body, model).len()
+        if self.request.dialect == Dialect::Anthropic {
+            return head.without_thinking(body, model).len() < head.rewritten(body, model).len();
+        }
+        let length = |thinking| {
+            let translation = self.translation(candidate, thinking);
+            translation.map_or(0, |it| it.body.len())
+        };
+        length(Thinking::Cut) < length(Thinking::Kept)
     }
 
     /// One try.

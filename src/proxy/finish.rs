@@ -9,7 +9,7 @@ use super::exchange::{End, Exchange};
 use super::judge;
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
-use crate::types::{Dialect, EndpointId};
+use crate::types::EndpointId;
 
 /// Longest trace put into a header, bytes.
 const MAX_TRACE: usize = 2048;
@@ -124,7 +124,7 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         request_id: &exchange.request.id,
         method: "POST",
         path,
-        dialect: Some(Dialect::Anthropic),
+        dialect: Some(exchange.request.dialect),
         model_asked: Some(&exchange.request.head.model),
         model_sent: exchange
             .served_by

@@ -11,7 +11,7 @@ use super::attempt::retry_after;
 use super::choose::is_passthrough;
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind, Retry, Timer};
-use crate::protocol::anthropic;
+use crate::protocol::errors;
 use crate::protocol::upstream_error::UpstreamError;
 use crate::snapshot::{Endpoint, Snapshot};
 use crate::types::RequestId;
@@ -54,7 +54,7 @@ pub fn fault_of(case: &Case<'_>, refused: &Refused) -> Fault {
         );
         return fault.with_source(format!("status {status}"));
     }
-    let mut error = anthropic::parse_error(Some(status), &refused.body);
+    let mut error = errors::parse(case.endpoint.dialect, Some(status), &refused.body);
     error.message = without_keys(case.endpoint, &error.message);
     let kind = kind_of(case, status, &error, refused);
     let source = format!("status {status}: {}", error.message);
@@ -199,6 +199,7 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
         | FaultKind::UpstreamTimeout(_) => count(case, now, fault),
         FaultKind::UpstreamRejected { .. } | FaultKind::UpstreamContextTooLong => {}
         FaultKind::InvalidRequest
+        | FaultKind::Untranslatable
         | FaultKind::Unauthenticated
         | FaultKind::Forbidden
         | FaultKind::UnknownPath

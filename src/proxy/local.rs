@@ -103,7 +103,7 @@ fn answer(edge: &Edge, snapshot: &Snapshot, call: Call, path: &str, query: &str)
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query)),
         Call::Model => model(snapshot, path),
-        Call::Messages | Call::CountTokens => {
+        Call::Messages | Call::ChatCompletions | Call::Responses | Call::CountTokens => {
             Err(Fault::internal("a call for a provider was answered here"))
         }
     }

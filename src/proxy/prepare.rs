@@ -1,7 +1,10 @@
 //! What an attempt sends and what it expects back: the client's own bytes where the dialect is the same, a translation
 //! where it is not.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
 
 use super::answer::{Expect, Shape};
 use super::attempt::Outgoing;
@@ -12,9 +15,16 @@ use super::{profile, send};
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{Rewrite, Thinking};
-use crate::protocol::translate::{self, RequestContext};
+use crate::protocol::translate::{self, RequestContext, Translation};
 use crate::tokens::quick_estimate;
-use crate::types::Dialect;
+
+/// A body to send, and what its answer becomes.
+struct Prepared {
+    body: Bytes,
+    shape: Shape,
+    /// Headers that the body needs.
+    headers: Vec<(&'static str, String)>,
+}
 
 impl Exchange<'_, '_> {
     /// What is sent, and what is expected back.
@@ -26,31 +36,46 @@ impl Exchange<'_, '_> {
     ) -> Result<(Outgoing, Expect), Fault> {
         let endpoint = &candidate.endpoint;
         let stream = self.request.head.stream;
-        let same = endpoint.dialect == Dialect::Anthropic;
-        let (body, shape) = match endpoint.dialect {
-            Dialect::Anthropic => (self.rewritten(candidate, thinking), Shape::Same { stream }),
-            Dialect::OpenAiChat => self.translated(candidate)?,
+        let streamed = stream || endpoint.provider.stream_only;
+        let same = endpoint.dialect == self.request.dialect;
+        let prepared = if same {
+            let dialect = endpoint.dialect;
+            Prepared {
+                body: self.rewritten(candidate, thinking),
+                shape: Shape::Same { dialect, stream },
+                headers: Vec::new(),
+            }
+        } else {
+            self.translated(candidate, thinking)?
         };
-        let origin = match (same, stream || endpoint.provider.stream_only) {
+        let origin = match (same, streamed) {
             (true, _) => Origin::Client(&self.request.headers),
             (false, true) => Origin::OursForStream,
             (false, false) => Origin::OursForWhole,
         };
-        let headers = send::signed_headers(
+        let mut headers = send::signed_headers(
             &endpoint.provider,
             endpoint.dialect,
             origin,
             key.and_then(|key| endpoint.keys.secret(key)),
             &self.request.credentials,
         )?;
+        for (name, value) in prepared.headers {
+            let value = HeaderValue::from_str(&value).map_err(Fault::internal)?;
+            headers.push((HeaderName::from_static(name), value));
+        }
         let query = self.request.query.as_deref().filter(|_| same);
-        let path = send::with_query(endpoint.target.inference.clone(), query);
+        let path = endpoint
+            .target
+            .inference
+            .of(candidate.model.as_str(), streamed);
         let outgoing = Outgoing {
             method: http::Method::POST,
-            path,
+            path: send::with_query(path, query),
             headers,
-            body,
+            body: prepared.body,
         };
+        let shape = prepared.shape;
         Ok((outgoing, Expect { shape }))
     }
 
@@ -64,27 +89,41 @@ impl Exchange<'_, '_> {
         head.rewrite(body, &rewrite)
     }
 
-    fn translated(&mut self, candidate: &Candidate) -> Result<(Bytes, Shape), Fault> {
+    fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
+        let translation = self.translation(candidate, thinking)?;
+        self.losses = translation.losses;
+        let (stream, context) = (self.request.head.stream, Box::new(translation.context));
+        Ok(Prepared {
+            body: Bytes::from(translation.body),
+            shape: Shape::Translated { stream, context },
+            headers: translation.headers,
+        })
+    }
+
+    /// The request in the candidate's dialect.
+    pub(super) fn translation(
+        &self,
+        candidate: &Candidate,
+        thinking: Thinking,
+    ) -> Result<Translation, Fault> {
         let endpoint = &candidate.endpoint;
         let model = candidate.model.as_str();
         let profile = profile::of(endpoint, model);
+        let created = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let context = RequestContext {
+            client: self.request.dialect,
             model,
             profile: &profile,
             message_id: self.request.id.as_str().replacen("req_", "msg_", 1),
             input_estimate: quick_estimate(self.request.body.bytes.len()),
+            created: created.as_secs(),
             always_stream: endpoint.provider.stream_only,
+            thinking,
         };
-        let translation =
-            translate::request(&self.request.body.bytes, context).map_err(|error| {
-                Fault::new(FaultKind::InvalidRequest, error.to_string())
-                    .with_code(error.error_code())
-            })?;
-        self.losses = translation.losses;
-        let (stream, context) = (self.request.head.stream, Box::new(translation.context));
-        Ok((
-            Bytes::from(translation.body),
-            Shape::Translated { stream, context },
-        ))
+        translate::request(&self.request.body.bytes, context).map_err(|error| {
+            Fault::new(FaultKind::Untranslatable, error.to_string()).with_code(error.error_code())
+        })
     }
 }

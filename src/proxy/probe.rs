@@ -8,11 +8,15 @@ use http::Method;
 
 use super::answer::{Expect, Shape};
 use super::attempt::{Attempt, Outgoing, Progress, Running};
+use super::profile;
 use super::send::{self, Origin};
 use super::service::Shared;
 use crate::config::ProbeAsk;
 use crate::credential::KeyIndex;
+use crate::protocol::anthropic::Thinking;
+use crate::protocol::translate::{self, RequestContext};
 use crate::snapshot::Endpoint;
+use crate::types::Dialect;
 
 /// Longest wait for a probe's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,16 +69,36 @@ async fn status_of(
     }
 }
 
+/// An Anthropic request in the endpoint's dialect.
+fn spoken(endpoint: &Endpoint, model: &str, body: String) -> Option<Bytes> {
+    if endpoint.dialect == Dialect::Anthropic {
+        return Some(Bytes::from(body));
+    }
+    let context = RequestContext {
+        client: Dialect::Anthropic,
+        model,
+        profile: &profile::of(endpoint, model),
+        message_id: String::new(),
+        input_estimate: 0,
+        created: 0,
+        always_stream: false,
+        thinking: Thinking::Kept,
+    };
+    let translation = translate::request(body.as_bytes(), context).ok()?;
+    Some(Bytes::from(translation.body))
+}
+
 fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk, key: Option<KeyIndex>) -> Option<Outgoing> {
     let (method, path, body) = match ask {
         ProbeAsk::Path(path) => (Method::GET, path.clone(), Bytes::new()),
         ProbeAsk::Model(model) => {
             let messages = serde_json::json!([{"role": "user", "content": "ping"}]);
             let body = serde_json::json!({"model": model, "max_tokens": 1, "messages": messages});
+            let path = endpoint.target.inference.of(model, false);
             (
                 Method::POST,
-                endpoint.target.inference.clone(),
-                Bytes::from(body.to_string()),
+                path,
+                spoken(endpoint, model, body.to_string())?,
             )
         }
     };

@@ -27,6 +27,10 @@ const BAD_CHUNK: &str = "InvalidChunk";
 pub enum Call {
     /// `POST /v1/messages`.
     Messages,
+    /// `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// `POST /v1/responses`.
+    Responses,
     /// `POST /v1/messages/count_tokens`.
     CountTokens,
     /// `GET /v1/models`.
@@ -58,6 +62,8 @@ impl Call {
         const POST: &str = "POST";
         let (call, allow) = match path {
             "/v1/messages" => (Call::Messages, POST),
+            "/v1/chat/completions" => (Call::ChatCompletions, POST),
+            "/v1/responses" => (Call::Responses, POST),
             "/v1/messages/count_tokens" => (Call::CountTokens, POST),
             "/v1/models" => (Call::Models, GET),
             "/" => (Call::Root, GET),
@@ -100,7 +106,12 @@ impl Call {
     pub fn needs_key(self) -> bool {
         matches!(
             self,
-            Call::Messages | Call::CountTokens | Call::Models | Call::Model
+            Call::Messages
+                | Call::ChatCompletions
+                | Call::Responses
+                | Call::CountTokens
+                | Call::Models
+                | Call::Model
         )
     }
 }
@@ -115,9 +126,9 @@ fn is_one_below(prefix: &str, path: &str) -> bool {
 /// The dialect whose error shape a path's caller understands.
 pub fn dialect_of(path: &str) -> Dialect {
     match path {
-        "/v1/chat/completions" | "/v1/responses" | "/v1/completions" | "/v1/embeddings" => {
-            Dialect::OpenAiChat
-        }
+        "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings" => Dialect::OpenAiChat,
+        "/v1/responses" => Dialect::OpenAiResponses,
+        _ if path.starts_with("/v1/responses/") => Dialect::OpenAiResponses,
         _ => Dialect::Anthropic,
     }
 }

@@ -16,7 +16,7 @@ use super::request::Arrival;
 use super::trail::{Failed, Verdict};
 use super::{finish, judge};
 use crate::error::{Fault, FaultKind};
-use crate::protocol::{anthropic, openai_chat};
+use crate::protocol::{anthropic, errors};
 use crate::telemetry::{AccessLine, End as LineEnd};
 use crate::types::{Dialect, RequestId};
 
@@ -71,11 +71,12 @@ pub async fn with_fault(
         }
         Shown::Nothing | Shown::Everything => {
             let id = exchange.request.id.clone();
+            let dialect = exchange.request.dialect;
             let extra = finish::marks(exchange, Words::Ours);
             plain(
                 &mut exchange.client,
                 &id,
-                Dialect::Anthropic,
+                dialect,
                 &fault,
                 retry_after,
                 &extra,
@@ -129,36 +130,33 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
     let Some(mut head) = exchange.client.head(refused.status) else {
         return End::Left;
     };
-    let body = match failed.dialect {
-        Dialect::Anthropic => {
-            for (name, value) in refused
-                .headers
-                .iter()
-                .filter(|(_, value)| !quotes_a_key(exchange, &failed, value.as_bytes()))
-            {
-                if name == "request-id" {
-                    head.remove_header("request-id");
-                }
-                let _ = head.append_header(name, value.clone());
+    let client = exchange.request.dialect;
+    let body = if failed.dialect == client {
+        for (name, value) in refused
+            .headers
+            .iter()
+            .filter(|(_, value)| !quotes_a_key(exchange, &failed, value.as_bytes()))
+        {
+            if name == "request-id" {
+                head.remove_header("request-id");
             }
-            without_our_keys(exchange, &failed, refused.body.clone())
+            let _ = head.append_header(name, value.clone());
         }
-        Dialect::OpenAiChat => {
-            let error = openai_chat::parse_error(Some(refused.status.as_u16()), &refused.body);
-            let (status, error_type, message) = anthropic::translate_error(&error);
-            head.set_status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
-                .ok();
-            for name in TRANSLATED {
-                if let Some(value) = refused.headers.get(name) {
-                    let _ = head.insert_header(name, value.clone());
-                }
+        refused.body.clone()
+    } else {
+        let error = errors::parse(failed.dialect, Some(refused.status.as_u16()), &refused.body);
+        let (status, body) = errors::translated(client, &error, exchange.request.id.as_str());
+        head.set_status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
+            .ok();
+        for name in TRANSLATED {
+            if let Some(value) = refused.headers.get(name) {
+                let _ = head.insert_header(name, value.clone());
             }
-            let _ = head.insert_header("content-type", "application/json");
-            let body =
-                anthropic::error_body(error_type, &message, Some(exchange.request.id.as_str()));
-            without_our_keys(exchange, &failed, Bytes::from(body))
         }
+        let _ = head.insert_header("content-type", "application/json");
+        Bytes::from(body)
     };
+    let body = without_our_keys(exchange, &failed, body);
     for (name, value) in finish::marks(exchange, Words::Refusal(&failed.endpoint)) {
         let _ = head.insert_header(name, value);
     }
@@ -179,12 +177,9 @@ fn without_our_keys(exchange: &Exchange<'_, '_>, failed: &Failed, body: Bytes) -
         .map_or(502, |refused| refused.status.as_u16());
     let text =
         "the provider refused the request; its message is withheld because it quotes a credential";
-    let error_type = anthropic::type_for_status(status);
-    Bytes::from(anthropic::error_body(
-        error_type,
-        text,
-        Some(exchange.request.id.as_str()),
-    ))
+    let client = exchange.request.dialect;
+    let body = errors::status_body(client, status, text, exchange.request.id.as_str());
+    Bytes::from(body)
 }
 
 fn quotes_a_key(exchange: &Exchange<'_, '_>, failed: &Failed, text: &[u8]) -> bool {
@@ -196,7 +191,6 @@ fn quotes_a_key(exchange: &Exchange<'_, '_>, failed: &Failed, text: &[u8]) -> bo
 /// The error event with which an open stream ends. Before any content only `overloaded_error` makes the client
 /// repeat the stream (measured with Claude Code).
 pub fn stream_event(exchange: &Exchange<'_, '_>, fault: &Fault) -> Bytes {
-    let mut event = Vec::new();
     let (_, by_kind) = anthropic::status_and_type(&fault.kind);
     let error_type = match (exchange.shown(), &fault.kind) {
         (Shown::Waiting, kind) if !matches!(kind, FaultKind::UpstreamRejected { .. }) => {
@@ -206,13 +200,12 @@ pub fn stream_event(exchange: &Exchange<'_, '_>, fault: &Fault) -> Bytes {
         (Shown::Waiting, _) => by_kind,
         _ => "api_error",
     };
-    anthropic::error_event(
+    Bytes::from(errors::stream_end(
+        exchange.request.dialect,
         error_type,
         &fault.public,
-        Some(exchange.request.id.as_str()),
-        &mut event,
-    );
-    Bytes::from(event)
+        exchange.request.id.as_str(),
+    ))
 }
 
 /// Writes a fault of ours as a plain answer in a dialect.
@@ -224,24 +217,7 @@ pub async fn plain(
     retry_after: Option<Duration>,
     extra: &[(HeaderName, http::HeaderValue)],
 ) -> Result<(), Gone> {
-    let (status, body) = match dialect {
-        Dialect::Anthropic => {
-            let (status, error_type) = anthropic::status_and_type(&fault.kind);
-            let (text, id) = (&fault.public, Some(id.as_str()));
-            let body = match fault.code {
-                Some(code) => anthropic::coded_error_body(error_type, text, id, code),
-                None => anthropic::error_body(error_type, text, id),
-            };
-            (status, body)
-        }
-        Dialect::OpenAiChat => {
-            let (status, error_type, code) = openai_chat::status_and_type(&fault.kind);
-            (
-                status,
-                openai_chat::error_body(error_type, &fault.public, None, code),
-            )
-        }
-    };
+    let (status, body) = errors::fault_body(dialect, fault, id.as_str());
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut head = client.head(status).ok_or(Gone)?;
     let mut put = |name: &'static str, value: &str| {

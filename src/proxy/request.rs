@@ -14,13 +14,20 @@ use crate::access::Access;
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{HeadError, RequestHead};
 use crate::snapshot::Snapshot;
-use crate::types::RequestId;
+use crate::types::{Dialect, RequestId};
 
 /// Time before the client's own deadline at which we give up, so that it hears of it.
 const BEFORE_CLIENTS_DEADLINE: Duration = Duration::from_secs(5);
 /// Shortest deadline, whatever the client says.
 const MIN_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Where clients name their session: Claude Code, and Codex in its older and newer spelling.
+const SESSION_HEADERS: [&str; 4] = [
+    "x-claude-code-session-id",
+    "session_id",
+    "session-id",
+    "conversation_id",
+];
 /// Longest piece of a content type that an error quotes, in characters.
 const SHOWN_LABEL: usize = 60;
 /// Pieces of a body that its fingerprint looks at.
@@ -56,6 +63,8 @@ impl Arrival {
 pub struct Request {
     /// Its id.
     pub id: RequestId,
+    /// The client's dialect.
+    pub dialect: Dialect,
     /// What decides where it goes.
     pub head: RequestHead,
     /// Its body, whole.
@@ -95,9 +104,15 @@ impl Request {
         let settings = &arrival.snapshot.config.settings;
         let body = receive::read_body(session, settings, &shared.memory).await?;
         let headers = &session.req_header().headers;
-        let head = RequestHead::read(&body.bytes).map_err(|error| unreadable(&error, headers))?;
-        let named = text(headers, "x-claude-code-session-id").map(str::to_owned);
+        let dialect = receive::dialect_of(&arrival.path);
+        let head =
+            RequestHead::read(dialect, &body.bytes).map_err(|error| unreadable(&error, headers))?;
+        let named = SESSION_HEADERS
+            .iter()
+            .find_map(|name| text(headers, name))
+            .map(str::to_owned);
         Ok(Request {
+            dialect,
             id: arrival.id.clone(),
             query: session.req_header().uri.query().map(str::to_owned),
             headers: send::forwarded(headers),

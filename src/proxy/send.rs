@@ -142,31 +142,27 @@ fn sign_in(
     key: Option<&Secret>,
     passthrough: &[(HeaderName, HeaderValue)],
 ) -> Result<(), Fault> {
-    let bearer = match (provider.auth, upstream) {
+    let place = match (provider.auth, upstream) {
         (ProviderAuth::None, _) => return Ok(()),
         (ProviderAuth::Passthrough, _) => {
             headers.extend_from_slice(passthrough);
             return Ok(());
         }
-        (ProviderAuth::ApiKey, Dialect::Anthropic) => false,
-        (ProviderAuth::ApiKey, Dialect::OpenAiChat)
-        | (ProviderAuth::AuthToken | ProviderAuth::OAuth, _) => true,
+        (ProviderAuth::ApiKey, Dialect::Anthropic) => Some("x-api-key"),
+        (ProviderAuth::ApiKey, Dialect::Gemini) => Some("x-goog-api-key"),
+        (ProviderAuth::ApiKey, Dialect::OpenAiChat | Dialect::OpenAiResponses)
+        | (ProviderAuth::AuthToken | ProviderAuth::OAuth, _) => None,
     };
     let key =
         key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;
-    let text = if bearer {
-        format!("Bearer {}", key.expose())
-    } else {
-        key.expose().to_owned()
+    let text = match place {
+        None => format!("Bearer {}", key.expose()),
+        Some(_) => key.expose().to_owned(),
     };
     let mut value = HeaderValue::from_str(&text)
         .map_err(|_| Fault::internal("a key that is no header value"))?;
     value.set_sensitive(true);
-    let name = if bearer {
-        http::header::AUTHORIZATION
-    } else {
-        HeaderName::from_static("x-api-key")
-    };
+    let name = place.map_or(http::header::AUTHORIZATION, HeaderName::from_static);
     headers.push((name, value));
     Ok(())
 }

@@ -55,7 +55,9 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) {
         Err(fault) => return refuse::early(session, &arrival, fault).await,
     };
     match call {
-        Call::Messages => messages(edge, session, arrival, access).await,
+        Call::Messages | Call::ChatCompletions | Call::Responses => {
+            inference(edge, session, arrival, access).await;
+        }
         Call::CountTokens => count::serve(edge, session, arrival, access).await,
         _ => local::serve(edge, session, &arrival, call).await,
     }
@@ -88,8 +90,8 @@ fn admit(edge: &Edge, arrival: &Arrival, session: &Session) -> Result<(Call, Acc
     Ok((call, access))
 }
 
-/// `POST /v1/messages`.
-async fn messages(edge: &Edge, session: &mut Session, arrival: Arrival, access: Access) {
+/// A call of a model, in whichever dialect.
+async fn inference(edge: &Edge, session: &mut Session, arrival: Arrival, access: Access) {
     edge.shared.count_request(arrival.started);
     let request = match Request::receive(&edge.shared, session, &arrival, access).await {
         Ok(request) => request,

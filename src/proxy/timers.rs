@@ -11,7 +11,7 @@ use super::downstream::{Gone, Shown};
 use super::exchange::Exchange;
 use super::relay::Relay;
 use crate::error::Timer;
-use crate::protocol::anthropic;
+use crate::protocol::errors;
 
 /// What a timer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Exchange<'_, '_> {
         if self.shown() == Shown::Nothing {
             self.client.open_early().await?;
         }
-        self.client.ping(anthropic::PING).await
+        self.client.ping(errors::ping(self.request.dialect)).await
     }
 
     /// Waits between two tries, with signs of life for the client. False: the client left.

@@ -111,6 +111,11 @@ impl Trail {
             let text = "every provider refused this gateway's own credentials; an operator must look at them";
             return Verdict::Ours(Fault::new(FaultKind::CredentialsDead, text), None);
         }
+        if let Some(last) = self.failed.last()
+            && every(|kind| *kind == FaultKind::Untranslatable)
+        {
+            return Verdict::Ours(last.fault.clone(), None);
+        }
         if candidates == 1
             && let Some(only) = answers().next_back()
         {

@@ -201,10 +201,7 @@ impl AccessLine<'_> {
 
     /// The line for machines.
     pub(super) fn fields(&self) -> Vec<(&'static str, Value<'_>)> {
-        let dialect = self.dialect.map(|dialect| match dialect {
-            Dialect::Anthropic => Value::from("anthropic"),
-            Dialect::OpenAiChat => Value::from("openai"),
-        });
+        let dialect = self.dialect.map(|dialect| Value::from(dialect.name()));
         let why = match &self.end {
             End::Rejected(why) => Some(Value::from(*why)),
             End::Ok | End::ClientGone | End::UpstreamBroke | End::Timeout => None,

@@ -15,13 +15,20 @@ pub enum Dialect {
     Gemini,
 }
 
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Dialect {
+    /// Its name, which is also the `type` of a provider that speaks it.
+    pub fn name(self) -> &'static str {
+        match self {
             Dialect::Anthropic => "anthropic",
             Dialect::OpenAiChat => "openai",
             Dialect::OpenAiResponses => "openai-responses",
             Dialect::Gemini => "gemini",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -158,7 +158,7 @@ fn every_vendor_has_a_good_address() {
     assert!(found.iter().all(Provider::is_active));
     let gemini = found.iter().find(|it| it.name == "gemini").unwrap();
     let path = &gemini.target.as_ref().unwrap().inference;
-    assert_eq!(path, "/v1beta/openai/chat/completions");
+    assert_eq!(path.shown(), "/v1beta/openai/chat/completions");
 }
 
 #[test]

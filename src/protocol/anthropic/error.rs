@@ -13,7 +13,7 @@ use crate::protocol::upstream_error::{ErrorKind, ErrorParts, UpstreamError};
 pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str) {
     use FaultKind::*;
     match kind {
-        InvalidRequest => (400, "invalid_request_error"),
+        InvalidRequest | Untranslatable => (400, "invalid_request_error"),
         Unauthenticated => (401, "authentication_error"),
         Forbidden => (403, "permission_error"),
         UnknownPath | ModelNotFound | UpstreamModelNotFound => (404, "not_found_error"),

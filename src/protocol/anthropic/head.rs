@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use crate::protocol::envelope;
 use crate::protocol::scan::{self, Member, ScanError, Watch};
+use crate::protocol::sealed;
 use crate::protocol::splice::{Splice, with_comma};
+use crate::types::Dialect;
 
 /// Longest model name accepted, bytes.
 const MAX_MODEL_BYTES: usize = 256;
@@ -55,6 +57,8 @@ impl HeadError {
 /// The parts of a request that decide where it goes. Ranges are into the body.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
+    /// The client's dialect.
+    pub dialect: Dialect,
     /// The model asked for.
     pub model: String,
     /// Whether the client wants a stream.
@@ -74,8 +78,8 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// Reads the head of a `/v1/messages` or `count_tokens` body.
-    pub fn read(body: &[u8]) -> Result<Self, HeadError> {
+    /// Reads the head of the body of a client of that dialect.
+    pub fn read(dialect: Dialect, body: &[u8]) -> Result<Self, HeadError> {
         if let Err(error) = simdutf8::compat::from_utf8(body) {
             return Err(HeadError::Utf8(error.valid_up_to()));
         }
@@ -90,10 +94,7 @@ impl RequestHead {
             return Err(HeadError::Trailing(end));
         }
         let model = one(body, &members, "model")?.ok_or(HeadError::Missing("model"))?;
-        let messages = one(body, &members, "messages")?.ok_or(HeadError::Missing("messages"))?;
-        if body.get(messages.value.start) != Some(&b'[') {
-            return Err(HeadError::Wrong("messages", "must be an array"));
-        }
+        let messages = conversation(dialect, body, &members)?;
         let stream_at = one(body, &members, "stream")?.map(|m| m.value.clone());
         let stream = match stream_at.as_ref().map(|at| text(body, at)) {
             None | Some(b"false" | b"null") => false,
@@ -101,13 +102,19 @@ impl RequestHead {
             Some(_) => return Err(HeadError::Wrong("stream", "must be true or false")),
         };
         let pin = one(body, &members, "provider")?.and_then(|m| Some((string(body, &m.value)?, m)));
-        let session =
-            one(body, &members, "metadata")?.and_then(|m| session_of(text(body, &m.value)));
+        let session = match dialect {
+            Dialect::Anthropic | Dialect::Gemini => {
+                one(body, &members, "metadata")?.and_then(|m| session_of(text(body, &m.value)))
+            }
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+                one(body, &members, "prompt_cache_key")?.and_then(|m| string(body, &m.value))
+            }
+        };
         let thinks = members
             .iter()
-            .filter(|m| text(body, &m.key) == b"thinking")
-            .any(|m| asks_to_think(text(body, &m.value)));
+            .any(|m| asks_to_think(text(body, &m.key), text(body, &m.value)));
         Ok(RequestHead {
+            dialect,
             model: model_name(body, &model.value)?,
             stream,
             thinks,
@@ -116,7 +123,7 @@ impl RequestHead {
             stream_at,
             pin_at: pin.as_ref().map(|(_, m)| m.key.start - 1..m.value.end),
             pin: pin.map(|(name, _)| name),
-            messages_at: Some(messages.value.clone()),
+            messages_at: messages.map(|m| m.value.clone()),
             has_envelopes: watch.seen,
         })
     }
@@ -165,7 +172,13 @@ impl RequestHead {
             Thinking::Cut => true,
         };
         if let (true, Some(messages)) = (may_cut, &self.messages_at) {
-            cut_thinking(body, messages.start, rewrite.thinking, &mut splice);
+            match self.dialect {
+                Dialect::Anthropic | Dialect::Gemini => {
+                    cut_thinking(body, messages.start, rewrite.thinking, &mut splice);
+                }
+                Dialect::OpenAiChat => sealed::cut_details(body, messages.start, &mut splice),
+                Dialect::OpenAiResponses => sealed::cut_items(body, messages.start, &mut splice),
+            }
         }
         splice.apply(body)
     }
@@ -215,13 +228,51 @@ fn string(body: &[u8], range: &Range<usize>) -> Option<String> {
     serde_json::from_slice(text(body, range)).ok()
 }
 
-/// Whether a `thinking` value asks for it; only `disabled` and null do not.
-fn asks_to_think(value: &[u8]) -> bool {
+/// The turns so far. Responses may be given a text instead, which holds nothing to be cut.
+fn conversation<'a>(
+    dialect: Dialect,
+    body: &[u8],
+    members: &'a [Member],
+) -> Result<Option<&'a Member>, HeadError> {
+    let key = match dialect {
+        Dialect::Anthropic | Dialect::OpenAiChat | Dialect::Gemini => "messages",
+        Dialect::OpenAiResponses => "input",
+    };
+    let found = one(body, members, key)?;
+    let first = found.and_then(|m| body.get(m.value.start));
+    match (found, first, dialect) {
+        (Some(found), Some(b'['), _) => Ok(Some(found)),
+        (Some(_), Some(b'"'), Dialect::OpenAiResponses) => Ok(None),
+        (Some(_), _, Dialect::OpenAiResponses) => {
+            Err(HeadError::Wrong(key, "must be a string or an array"))
+        }
+        (Some(_), ..) => Err(HeadError::Wrong(key, "must be an array")),
+        // A stored prompt or an earlier answer may stand in for it; the provider knows.
+        (None, _, Dialect::OpenAiResponses) => Ok(None),
+        (None, ..) => Err(HeadError::Missing(key)),
+    }
+}
+
+/// Whether a field asks for thinking: `thinking` of Anthropic unless it is disabled, `reasoning_effort` and
+/// `reasoning` of OpenAI unless the effort is `none`.
+fn asks_to_think(key: &[u8], value: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Switch {
         r#type: String,
     }
-    serde_json::from_slice(value).is_ok_and(|switch: Switch| switch.r#type != "disabled")
+    #[derive(Deserialize)]
+    struct Reasoning {
+        effort: Option<String>,
+    }
+    let is_on = |effort: Option<String>| effort.is_some_and(|effort| effort != "none");
+    match key {
+        b"thinking" => {
+            serde_json::from_slice(value).is_ok_and(|switch: Switch| switch.r#type != "disabled")
+        }
+        b"reasoning_effort" => serde_json::from_slice(value).is_ok_and(is_on),
+        b"reasoning" => serde_json::from_slice(value).is_ok_and(|it: Reasoning| is_on(it.effort)),
+        _ => false,
+    }
 }
 
 fn model_name(body: &[u8], range: &Range<usize>) -> Result<String, HeadError> {
@@ -303,7 +354,7 @@ fn content_blocks(
 
 /// Cuts the elements of a list that are marked: each with the comma after it, or before it when none that stays
 /// follows.
-fn cut_elements(body: &[u8], all: &[Range<usize>], cut: &[bool], splice: &mut Splice) {
+pub(crate) fn cut_elements(body: &[u8], all: &[Range<usize>], cut: &[bool], splice: &mut Splice) {
     let last_kept = cut.iter().rposition(|cut| !cut);
     let mut end_before = None;
     for (at, (element, cut)) in all.iter().zip(cut).enumerate() {
@@ -357,7 +408,7 @@ mod tests {
 
     fn rewritten(body: &str, model: &str) -> String {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let head = RequestHead::read(&body).unwrap();
+        let head = RequestHead::read(Dialect::Anthropic, &body).unwrap();
         String::from_utf8(head.rewritten(&body, model).to_vec()).unwrap()
     }
 
@@ -366,13 +417,13 @@ mod tests {
         let user = json!({"device_id": "d", "session_id": "s-1"}).to_string();
         let body =
             json!({"model": "m", "stream": true, "messages": [], "metadata": {"user_id": user}});
-        let head = RequestHead::read(body.to_string().as_bytes()).unwrap();
+        let head = RequestHead::read(Dialect::Anthropic, body.to_string().as_bytes()).unwrap();
         assert_eq!(
             (head.model.as_str(), head.stream, head.session.as_deref()),
             ("m", true, Some("s-1"))
         );
         let older = json!({"model": "m", "messages": [], "metadata": {"user_id": "user_a_account_b_session_c"}});
-        let head = RequestHead::read(older.to_string().as_bytes()).unwrap();
+        let head = RequestHead::read(Dialect::Anthropic, older.to_string().as_bytes()).unwrap();
         assert_eq!((head.stream, head.session.as_deref()), (false, Some("c")));
     }
 
@@ -386,13 +437,13 @@ mod tests {
             (json!("enabled"), false),
         ] {
             let body = json!({"model": "m", "messages": [], "thinking": thinking});
-            let head = RequestHead::read(body.to_string().as_bytes()).unwrap();
+            let head = RequestHead::read(Dialect::Anthropic, body.to_string().as_bytes()).unwrap();
             assert_eq!(head.thinks, asked, "{thinking}");
         }
         let earlier = json!([{"role": "assistant", "content": [{"type": "thinking"}]}]);
         let body = json!({"model": "m", "messages": earlier});
         assert!(
-            !RequestHead::read(body.to_string().as_bytes())
+            !RequestHead::read(Dialect::Anthropic, body.to_string().as_bytes())
                 .unwrap()
                 .thinks
         );
@@ -497,7 +548,7 @@ mod tests {
                 format!(r#"{{"model":"m","thinking":{{"type":"adaptive"}},"messages":{messages}}}"#)
             };
             let bytes = Bytes::from(body(before));
-            let head = RequestHead::read(&bytes).unwrap();
+            let head = RequestHead::read(Dialect::Anthropic, &bytes).unwrap();
             assert_eq!(head.without_thinking(&bytes, "m"), body(after));
             assert_eq!(head.rewritten(&bytes, "m"), bytes);
             let renamed = body(after).replace(r#""m""#, r#""n""#);
@@ -531,7 +582,7 @@ mod tests {
                 thinking: Thinking::Kept,
                 always_stream: true,
             };
-            let head = RequestHead::read(&body).unwrap();
+            let head = RequestHead::read(Dialect::Anthropic, &body).unwrap();
             assert_eq!(head.rewrite(&body, &rewrite), after);
         }
     }
@@ -569,13 +620,15 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                RequestHead::read(body.as_bytes()).unwrap_err().to_string(),
+                RequestHead::read(Dialect::Anthropic, body.as_bytes())
+                    .unwrap_err()
+                    .to_string(),
                 message,
                 "{body}"
             );
         }
         assert_eq!(
-            RequestHead::read(b"{\"a\":\"\xff\"}").unwrap_err(),
+            RequestHead::read(Dialect::Anthropic, b"{\"a\":\"\xff\"}").unwrap_err(),
             HeadError::Utf8(6)
         );
     }

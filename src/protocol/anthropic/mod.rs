@@ -33,6 +33,7 @@ pub use error::{
     coded_error_body, error_body, error_event, is_signature_refusal, parse_error, status_and_type,
     translate_error, type_for_status,
 };
+pub(crate) use head::cut_elements;
 pub use head::{HeadError, RequestHead, Rewrite, Thinking};
 pub use inbound::{count_tokens, messages};
 pub use outbound::outbound;

@@ -65,6 +65,20 @@ pub struct Request {
     pub rest: Map<String, Value>,
 }
 
+impl Request {
+    /// Drops all reasoning of earlier turns, whoever signed it: for a provider that refuses to take it back.
+    pub fn forget_thinking(&mut self) {
+        for message in &mut self.messages {
+            message.blocks.retain(|block| {
+                !matches!(
+                    block,
+                    Block::Thinking { .. } | Block::RedactedThinking { .. }
+                )
+            });
+        }
+    }
+}
+
 /// A wish to cache the prompt up to and including one piece of it.
 #[derive(Clone, Debug)]
 pub struct CacheBreakpoint {

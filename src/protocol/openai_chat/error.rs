@@ -142,7 +142,7 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
     use FaultKind::*;
     let bad = "invalid_request_error";
     match kind {
-        InvalidRequest => (400, bad, None),
+        InvalidRequest | Untranslatable => (400, bad, None),
         Unauthenticated => (401, bad, Some("invalid_api_key")),
         Forbidden => (403, "insufficient_permissions", None),
         UnknownPath => (404, bad, None),

@@ -42,7 +42,16 @@ impl Observer {
             self.broken = self.reader.finish().err();
             self.observe();
         }
-        self.broken.clone().map_or(Ok(()), Err)
+        match &self.broken {
+            // The client has the very bytes and judges them itself; that we could not follow says nothing.
+            Some(StreamError::Malformed(_) | StreamError::TooMuch(_) | StreamError::Frame(_))
+                if self.facts.has_content =>
+            {
+                Ok(())
+            }
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
     }
 
     fn observe(&mut self) {

@@ -1,5 +1,6 @@
 //! A client's request in a provider's dialect.
 
+use crate::protocol::anthropic::Thinking;
 use crate::protocol::canonical::{
     DecodeContext, EncodeContext, Losses, Outbound, Request, TranslateError,
 };
@@ -38,6 +39,8 @@ pub struct RequestContext<'a> {
     pub created: u64,
     /// The provider only streams: ask for a stream whatever the client wants.
     pub always_stream: bool,
+    /// What becomes of the thinking of earlier turns.
+    pub thinking: Thinking,
 }
 
 /// Reads a request of `client`'s dialect. A Gemini request is never one: nobody calls us in that dialect.
@@ -59,6 +62,9 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
     let mut losses = Losses::default();
     let mut request = canonical(ctx.client, body, &mut losses)?;
     request.stream |= ctx.always_stream;
+    if ctx.thinking == Thinking::Cut {
+        request.forget_thinking();
+    }
     let outbound = outbound(&request, ctx.model, ctx.profile, &mut losses)?;
     let decode = DecodeContext {
         names: outbound.names,

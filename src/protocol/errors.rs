@@ -1,0 +1,92 @@
+//! Errors in whichever dialect: a provider's read, and a provider's or our own written for the client.
+
+use crate::error::Fault;
+use crate::protocol::upstream_error::UpstreamError;
+use crate::protocol::{anthropic, openai_chat};
+use crate::types::Dialect;
+
+/// Reads the error answer of a provider of that dialect. Whatever it is, there is an error in the end.
+pub fn parse(provider: Dialect, status: Option<u16>, body: &[u8]) -> UpstreamError {
+    match provider {
+        Dialect::Anthropic => anthropic::parse_error(status, body),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => {
+            openai_chat::parse_error(status, body)
+        }
+    }
+}
+
+/// A provider's error for a client of another dialect: status and body.
+pub fn translated(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Vec<u8>) {
+    match client {
+        Dialect::Anthropic | Dialect::Gemini => {
+            let (status, error_type, message) = anthropic::translate_error(error);
+            let body = anthropic::error_body(error_type, &message, Some(request_id));
+            (status, body)
+        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            let (status, error_type, code) = openai_chat::status_and_type(&error.fault_kind(None));
+            (
+                status,
+                openai_chat::error_body(error_type, &error.message, None, code),
+            )
+        }
+    }
+}
+
+/// A fault of ours for a client: status and body.
+pub fn fault_body(client: Dialect, fault: &Fault, request_id: &str) -> (u16, Vec<u8>) {
+    match client {
+        Dialect::Anthropic | Dialect::Gemini => {
+            let (status, error_type) = anthropic::status_and_type(&fault.kind);
+            let (text, id) = (&fault.public, Some(request_id));
+            let body = match fault.code {
+                Some(code) => anthropic::coded_error_body(error_type, text, id, code),
+                None => anthropic::error_body(error_type, text, id),
+            };
+            (status, body)
+        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            let (status, error_type, code) = openai_chat::status_and_type(&fault.kind);
+            (
+                status,
+                openai_chat::error_body(error_type, &fault.public, None, code),
+            )
+        }
+    }
+}
+
+/// A plain error of ours with that status.
+pub fn status_body(client: Dialect, status: u16, text: &str, request_id: &str) -> Vec<u8> {
+    let error_type = anthropic::type_for_status(status);
+    match client {
+        Dialect::Anthropic | Dialect::Gemini => {
+            anthropic::error_body(error_type, text, Some(request_id))
+        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            openai_chat::error_body(error_type, text, None, None)
+        }
+    }
+}
+
+/// The events with which an open stream ends in an error. `overloaded`: the client had better repeat it.
+pub fn stream_end(client: Dialect, error_type: &str, text: &str, request_id: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    match client {
+        Dialect::Anthropic | Dialect::Gemini => {
+            anthropic::error_event(error_type, text, Some(request_id), &mut out);
+        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            openai_chat::error_event("server_error", text, Some(error_type), &mut out);
+        }
+    }
+    out
+}
+
+/// A sign of life in a stream that says nothing.
+pub fn ping(client: Dialect) -> &'static [u8] {
+    match client {
+        Dialect::Anthropic | Dialect::Gemini => anthropic::PING,
+        // Neither dialect has an event for it; all clients skip comments.
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => b": ping\n\n",
+    }
+}
