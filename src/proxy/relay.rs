@@ -223,7 +223,7 @@ impl Exchange<'_, '_> {
         if let Some(session) = &self.request.session {
             let endpoint = relay.running.attempt().endpoint.id();
             let steering = &self.edge.shared.steering;
-            steering.broke(session, endpoint, Instant::now());
+            steering.remember(session, endpoint, (), Instant::now());
         }
     }
 
