@@ -17,6 +17,13 @@ pub fn parse(provider: Dialect, status: Option<u16>, body: &[u8]) -> UpstreamErr
 
 /// A provider's error for a client of another dialect: status and body.
 pub fn translated(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Vec<u8>) {
+    let (status, body) = written(client, error, request_id);
+    // Some gateways make up statuses that no client knows.
+    let known = (400..600).contains(&status);
+    (if known { status } else { 502 }, body)
+}
+
+fn written(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Vec<u8>) {
     match client {
         Dialect::Anthropic | Dialect::Gemini => {
             let (status, error_type, message) = anthropic::translate_error(error);
