@@ -10,6 +10,7 @@ mod items;
 mod options;
 mod parts;
 mod reasoning;
+mod server_tools;
 mod tools;
 mod wire;
 

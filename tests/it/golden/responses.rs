@@ -9,6 +9,8 @@ use pointsman::protocol::canonical::{
 };
 use pointsman::protocol::envelope::{ReasoningKind, seal_reasoning};
 use pointsman::protocol::openai_responses::{Assemble, Encode, inbound};
+use pointsman::protocol::translate::{AnswerContext, BodyTranslator, StreamTranslator};
+use pointsman::types::Dialect;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -34,6 +36,15 @@ fn requests_are_read_as_recorded() {
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/openai_responses/request");
     let page = include_str!("../../fixtures/openai_responses/README.md");
+    let on_disk = std::fs::read_dir(&folder).unwrap().filter(|entry| {
+        let path = entry.as_ref().unwrap().path();
+        path.extension().is_some_and(|ending| ending == "json")
+    });
+    assert_eq!(
+        on_disk.count(),
+        REQUESTS.len(),
+        "a fixture is missing from the table"
+    );
     for name in REQUESTS {
         assert!(
             page.contains(&format!("`request/{name}`")),
@@ -130,8 +141,11 @@ impl Answer {
     }
 }
 
-/// Every trap of an answer, named after it.
-fn traps() -> Vec<(&'static str, Vec<Event>)> {
+/// An answer and the trap it shows.
+type Trap = (&'static str, Vec<Event>);
+
+/// Text with what belongs to it.
+fn texts() -> Vec<Trap> {
     let citation = |url: Option<&str>, span| {
         Event::Citation(Box::new(Citation {
             url: url.map(str::to_owned),
@@ -153,27 +167,7 @@ fn traps() -> Vec<(&'static str, Vec<Event>)> {
         Event::Text("yes".to_owned()),
         Event::Logprobs(raw(&logprobs)),
     ];
-    let openai = json!({"id": "rs_openai", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA"});
-    let results =
-        json!([{"type": "web_search_result", "url": "https://a.example", "title": "A page"}]);
-    let printed =
-        json!({"type": "code_execution_result", "stdout": "2\n", "stderr": "", "return_code": 0});
-    let mut uncounted = Answer::new()
-        .text(&["eight characters"])
-        .finish(StopReason::EndTurn, None);
-    if let Some(Event::Finish { usage, .. }) = uncounted.last_mut() {
-        *usage = None;
-    }
     vec![
-        (
-            "a_codex_turn_with_signed_thinking",
-            Answer::new()
-                .thinking(&["Let me ", "look."], "EqQB")
-                .text(&["I will ", "look.\n"])
-                .call("exec_command", &["{\"cmd\": ", "\"ls\", \"n\": 1.50}"])
-                .call("update_plan", &[])
-                .finish(StopReason::ToolUse, None),
-        ),
         (
             "text_cut_by_citations_is_one_message",
             Answer::new()
@@ -188,6 +182,17 @@ fn traps() -> Vec<(&'static str, Vec<Event>)> {
                 .block(BlockStart::Text, told)
                 .finish(StopReason::EndTurn, None),
         ),
+    ]
+}
+
+/// Reasoning, and what the provider did itself.
+fn reasoning_and_searches() -> Vec<Trap> {
+    let openai = json!({"id": "rs_openai", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA"});
+    let results =
+        json!([{"type": "web_search_result", "url": "https://a.example", "title": "A page"}]);
+    let printed =
+        json!({"type": "code_execution_result", "stdout": "2\n", "stderr": "", "return_code": 0});
+    vec![
         (
             "reasoning_of_every_origin",
             Answer::new()
@@ -201,6 +206,46 @@ fn traps() -> Vec<(&'static str, Vec<Event>)> {
                 .thinking(&[], "EqQB")
                 .thinking(&["unsigned"], "")
                 .finish(StopReason::EndTurn, None),
+        ),
+        (
+            "searches_and_code_of_the_provider",
+            Answer::new()
+                .server(
+                    "web_search",
+                    &json!({"query": "q"}),
+                    "web_search_tool_result",
+                    &results,
+                )
+                .server(
+                    "web_fetch",
+                    &json!({"url": "https://a.example"}),
+                    "web_fetch_tool_result",
+                    &json!({}),
+                )
+                .server(
+                    "code_execution",
+                    &json!({"code": "print(1+1)"}),
+                    "code_execution_tool_result",
+                    &printed,
+                )
+                .server("mcp", &json!({}), "mcp_tool_result", &json!([]))
+                .text(&["done"])
+                .finish(StopReason::EndTurn, None),
+        ),
+    ]
+}
+
+/// Calls of the client's tools.
+fn calls() -> Vec<Trap> {
+    vec![
+        (
+            "a_codex_turn_with_signed_thinking",
+            Answer::new()
+                .thinking(&["Let me ", "look."], "EqQB")
+                .text(&["I will ", "look.\n"])
+                .call("exec_command", &["{\"cmd\": ", "\"ls\", \"n\": 1.50}"])
+                .call("update_plan", &[])
+                .finish(StopReason::ToolUse, None),
         ),
         (
             "free_text_is_unescaped_while_it_comes",
@@ -238,37 +283,24 @@ fn traps() -> Vec<(&'static str, Vec<Event>)> {
                 .finish(StopReason::ToolUse, None),
         ),
         (
-            "searches_and_code_of_the_provider",
-            Answer::new()
-                .server(
-                    "web_search",
-                    &json!({"query": "q"}),
-                    "web_search_tool_result",
-                    &results,
-                )
-                .server(
-                    "web_fetch",
-                    &json!({"url": "https://a.example"}),
-                    "web_fetch_tool_result",
-                    &json!({}),
-                )
-                .server(
-                    "code_execution",
-                    &json!({"code": "print(1+1)"}),
-                    "code_execution_tool_result",
-                    &printed,
-                )
-                .server("mcp", &json!({}), "mcp_tool_result", &json!([]))
-                .text(&["done"])
-                .finish(StopReason::EndTurn, None),
-        ),
-        (
             "cut_inside_a_call",
             Answer::new()
                 .text(&["writing"])
                 .call("exec_command", &["{\"cmd\": \"rm -r"])
                 .finish(StopReason::MaxTokens, None),
         ),
+    ]
+}
+
+/// Ends that are not the usual one.
+fn ends() -> Vec<Trap> {
+    let mut uncounted = Answer::new()
+        .text(&["eight characters"])
+        .finish(StopReason::EndTurn, None);
+    if let Some(Event::Finish { usage, .. }) = uncounted.last_mut() {
+        *usage = None;
+    }
+    vec![
         (
             "a_refusal_is_a_part_of_its_own",
             Answer::new().finish(StopReason::Refusal, Some("This cannot be answered.")),
@@ -317,7 +349,8 @@ fn ctx() -> EncodeContext {
 
 #[test]
 fn answers() {
-    for (name, events) in traps() {
+    let traps = [texts(), reasoning_and_searches(), calls(), ends()];
+    for (name, events) in traps.into_iter().flatten() {
         let (mut encode, mut assemble) = (Encode::new(ctx()), Assemble::new(ctx()));
         let mut stream = Vec::new();
         for event in &events {
@@ -340,4 +373,49 @@ fn answers() {
         .unwrap();
         snapshot("answer", name, &text);
     }
+}
+
+/// The streams of another dialect, all the way to such a client.
+#[test]
+fn streams_of_chat_providers_reach_the_client() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/openai_chat/stream");
+    let mut whole = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.display().to_string();
+        if path.extension().is_none_or(|it| it != "sse") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let ctx = || AnswerContext {
+            encode: ctx(),
+            ..AnswerContext::between(Dialect::OpenAiChat, Dialect::OpenAiResponses)
+        };
+        let stream = |pieces: &[&[u8]]| {
+            let (mut translator, mut out) = (StreamTranslator::new(ctx()), Vec::new());
+            let mut pushed = pieces.iter().map(|piece| translator.push(piece, &mut out));
+            let ended = pushed.find(Result::is_err).unwrap_or(Ok(()));
+            drop(pushed);
+            (ended.and_then(|()| translator.finish(&mut out)), out)
+        };
+        let (ended, out) = stream(&[&bytes]);
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(stream(&single), (ended.clone(), out.clone()), "{name}");
+        if ended.is_err() {
+            assert!(
+                !String::from_utf8(out)
+                    .unwrap()
+                    .contains("event: response.completed"),
+                "{name}"
+            );
+            continue;
+        }
+        whole += 1;
+        let mut body = BodyTranslator::new(ctx());
+        body.push(&bytes).unwrap();
+        let body = body.finish().unwrap().body;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(read_stream(&name, &out), body, "{name}");
+    }
+    assert!(30 < whole, "{whole}");
 }

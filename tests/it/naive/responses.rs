@@ -133,7 +133,7 @@ fn check_item(what: &str, item: &Value, said: &HashMap<(String, u64), String>) {
             "{what}"
         ),
         "custom_tool_call" => {
-            assert_eq!(item["input"], said("custom_tool_call_input", 0), "{what}")
+            assert_eq!(item["input"], said("custom_tool_call_input", 0), "{what}");
         }
         _ => {}
     }

@@ -7,17 +7,17 @@ use crate::protocol::canonical::{
 };
 use crate::protocol::envelope;
 
-fn read(body: Value) -> (Request, Losses) {
+fn read(body: &Value) -> (Request, Losses) {
     let mut losses = Losses::default();
     let request = inbound(body.to_string().as_bytes(), &mut losses).unwrap();
     (request, losses)
 }
 
-fn input(items: Value) -> (Request, Losses) {
-    read(json!({"model": "m", "input": items}))
+fn input(items: &Value) -> (Request, Losses) {
+    read(&json!({"model": "m", "input": items}))
 }
 
-fn refused(body: Value) -> String {
+fn refused(body: &Value) -> String {
     let mut losses = Losses::default();
     let error = inbound(body.to_string().as_bytes(), &mut losses).unwrap_err();
     error.to_string()
@@ -81,7 +81,7 @@ fn output(id: &str) -> Value {
 
 #[test]
 fn a_string_is_what_the_person_says() {
-    let (request, losses) = read(json!({"model": "m", "instructions": "be kind", "input": "hi"}));
+    let (request, losses) = read(&json!({"model": "m", "instructions": "be kind", "input": "hi"}));
     assert_eq!(request.system, ["be kind"]);
     assert_eq!(short(&request), ["u: t(hi)"]);
     assert!(losses.is_empty());
@@ -89,7 +89,7 @@ fn a_string_is_what_the_person_says() {
 
 #[test]
 fn leading_instructions_are_the_system_prompt_and_later_ones_stay_in_place() {
-    let (request, _) = input(json!([
+    let (request, _) = input(&json!([
         message("developer", "one"),
         {"role": "system", "content": "two"},
         message("user", "hi"),
@@ -102,23 +102,23 @@ fn leading_instructions_are_the_system_prompt_and_later_ones_stay_in_place() {
 
 #[test]
 fn instructions_alone_are_what_is_to_be_answered() {
-    let (request, _) = read(json!({"model": "m", "instructions": "be kind", "input": [
+    let (request, _) = read(&json!({"model": "m", "instructions": "be kind", "input": [
         message("developer", "one"), message("system", "two")]}));
     assert_eq!(request.system, ["be kind", "one"]);
     assert_eq!(short(&request), ["u: t(two)"]);
     for empty in [json!([]), json!(""), json!([message("user", "")])] {
         let body = json!({"model": "m", "instructions": "be kind", "input": empty});
         assert_eq!(
-            refused(body),
+            refused(&body),
             "input: at least one item with content is required"
         );
     }
-    assert_eq!(refused(json!({"model": "m"})), "input: field required");
+    assert_eq!(refused(&json!({"model": "m"})), "input: field required");
 }
 
 #[test]
 fn items_of_the_model_are_one_turn_and_results_stand_first_in_the_next() {
-    let (request, _) = input(json!([
+    let (request, _) = input(&json!([
         message("user", "go"),
         {"type": "message", "role": "assistant", "id": "msg_1", "status": "completed", "phase": "commentary",
          "content": [{"type": "output_text", "text": "looking", "annotations": [], "logprobs": []}]},
@@ -142,7 +142,7 @@ fn items_of_the_model_are_one_turn_and_results_stand_first_in_the_next() {
 
 #[test]
 fn messages_of_the_person_stay_apart() {
-    let (request, _) = input(json!([
+    let (request, _) = input(&json!([
         message("user", "context"),
         message("user", "question")
     ]));
@@ -153,7 +153,7 @@ fn messages_of_the_person_stay_apart() {
 fn arguments_keep_their_text_and_become_objects() {
     let arguments = |text: &str| {
         let (request, losses) = input(
-            json!([{"type": "function_call", "call_id": "a", "name": "f",
+            &json!([{"type": "function_call", "call_id": "a", "name": "f",
             "arguments": text}, output("a")]),
         );
         let Block::ToolUse(call) = &request.messages[0].blocks[0] else {
@@ -181,7 +181,7 @@ fn arguments_keep_their_text_and_become_objects() {
 #[test]
 fn outputs_may_hold_pictures_and_files() {
     let (request, _) = input(
-        json!([call("a"), {"type": "function_call_output", "call_id": "a", "output": [
+        &json!([call("a"), {"type": "function_call_output", "call_id": "a", "output": [
             {"type": "input_text", "text": "see"},
             {"type": "input_image", "image_url": "data:image/jpg;base64,AAAA", "detail": "high"},
             {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,BBBB"},
@@ -205,7 +205,7 @@ fn outputs_may_hold_pictures_and_files() {
 
 #[test]
 fn media_of_every_source() {
-    let (request, _) = input(json!([{"role": "user", "content": [
+    let (request, _) = input(&json!([{"role": "user", "content": [
         {"type": "input_image", "image_url": "https://a.example/b.png"},
         {"type": "input_image", "file_id": "file_1"},
         {"type": "input_file", "file_url": "https://a.example/b.pdf"},
@@ -228,11 +228,11 @@ fn media_of_every_source() {
     );
     let audio = json!({"model": "m", "input": [{"role": "user", "content": [
         {"type": "input_audio", "input_audio": {"data": "AA", "format": "mp3"}}]}]});
-    assert!(refused(audio).starts_with("input.0.content.0: audio cannot be sent"));
+    assert!(refused(&audio).starts_with("input.0.content.0: audio cannot be sent"));
 }
 
-fn reasoning(item: Value) -> (Vec<String>, Vec<String>) {
-    let (request, losses) = input(json!([message("user", "hi"), item]));
+fn reasoning(item: &Value) -> (Vec<String>, Vec<String>) {
+    let (request, losses) = input(&json!([message("user", "hi"), item]));
     (short(&request).split_off(1), lost(&losses))
 }
 
@@ -255,7 +255,7 @@ fn sealed_reasoning_comes_back_as_what_it_was() {
         ("hm", "pm1.z.later", "a: think(hm|pm1.z.later)"),
     ] {
         assert_eq!(
-            reasoning(item(text, seal)),
+            reasoning(&item(text, seal)),
             (vec![block.to_owned()], vec![]),
             "{seal}"
         );
@@ -266,7 +266,7 @@ fn sealed_reasoning_comes_back_as_what_it_was() {
 fn openais_own_reasoning_is_sealed_whole() {
     let item = json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}],
         "encrypted_content": "gAAAA"});
-    let (request, _) = input(json!([message("user", "hi"), item.clone()]));
+    let (request, _) = input(&json!([message("user", "hi"), item.clone()]));
     let Block::RedactedThinking { data } = &request.messages[1].blocks[0] else {
         panic!("not sealed");
     };
@@ -280,18 +280,18 @@ fn reasoning_without_a_seal() {
     let summary = json!([{"type": "summary_text", "text": "hm"}]);
     let gone = vec!["input[1] dropped: not the model's".to_owned()];
     assert_eq!(
-        reasoning(json!({"type": "reasoning", "summary": summary})),
+        reasoning(&json!({"type": "reasoning", "summary": summary})),
         (vec![], gone)
     );
     // An empty one is no loss.
     assert_eq!(
-        reasoning(json!({"type": "reasoning", "summary": []})),
+        reasoning(&json!({"type": "reasoning", "summary": []})),
         (vec![], vec![])
     );
     let content = json!([{"type": "reasoning_text", "text": "in full"}]);
     assert_eq!(
         reasoning(
-            json!({"type": "reasoning", "summary": summary, "content": content, "encrypted_content": null})
+            &json!({"type": "reasoning", "summary": summary, "content": content, "encrypted_content": null})
         ),
         (vec!["a: think(in full|pm1.c.)".to_owned()], vec![])
     );
@@ -308,28 +308,28 @@ fn what_only_the_provider_keeps_is_refused() {
         let mut body = json!({"model": "m", "input": "hi"});
         body[field] = value;
         assert!(
-            refused(body).starts_with(&format!("{field}: kept by the provider")),
+            refused(&body).starts_with(&format!("{field}: kept by the provider")),
             "{field}"
         );
     }
     let kept =
         json!({"model": "m", "input": "hi", "previous_response_id": null, "background": false});
-    assert!(read(kept).1.is_empty());
+    assert!(read(&kept).1.is_empty());
     for item in [
         json!({"type": "item_reference", "id": "msg_1"}),
         json!({"id": "msg_1"}),
     ] {
-        let refused = refused(json!({"model": "m", "input": [item]}));
+        let refused = refused(&json!({"model": "m", "input": [item]}));
         assert!(refused.starts_with("item_reference: kept"), "{refused}");
     }
     let compacted =
         json!([{"type": "compaction", "encrypted_content": "gAAAA"}, message("user", "go on")]);
-    assert!(refused(json!({"model": "m", "input": compacted})).starts_with("compaction: kept"));
+    assert!(refused(&json!({"model": "m", "input": compacted})).starts_with("compaction: kept"));
 }
 
 #[test]
 fn free_text_travels_in_one_string() {
-    let (request, losses) = read(json!({"model": "m", "tools": [
+    let (request, losses) = read(&json!({"model": "m", "tools": [
         {"type": "custom", "name": "apply_patch", "description": "edit", "format":
             {"type": "grammar", "syntax": "lark", "definition": "start: \"x\""}},
         {"type": "custom", "name": "plain"},
@@ -362,7 +362,7 @@ fn free_text_travels_in_one_string() {
 
 #[test]
 fn built_in_tools_are_functions_and_so_are_their_calls() {
-    let (request, losses) = read(json!({"model": "m", "tools": [
+    let (request, losses) = read(&json!({"model": "m", "tools": [
         {"type": "local_shell"}, {"type": "shell", "environment": {"type": "local"}}, {"type": "apply_patch"}
     ], "input": [
         {"type": "local_shell_call", "id": "lsh_1", "call_id": "a", "status": "completed", "action":
@@ -391,7 +391,7 @@ fn built_in_tools_are_functions_and_so_are_their_calls() {
 
 #[test]
 fn tools_of_namespaces_are_called_by_both_names() {
-    let (request, losses) = read(json!({"model": "m", "tools": [
+    let (request, losses) = read(&json!({"model": "m", "tools": [
         {"type": "function", "name": "mail__send", "parameters": null},
         {"type": "namespace", "name": "mail", "description": "Mail.", "tools": [
             {"type": "function", "name": "send", "parameters": {"type": "object", "properties": {}}},
@@ -437,7 +437,7 @@ fn tools_of_namespaces_are_called_by_both_names() {
 fn tools_that_a_search_found_can_be_called() {
     let found = json!({"type": "tool_search_output", "call_id": "a", "execution": "client", "tools": [
         {"type": "function", "name": "weather", "defer_loading": true, "parameters": {"type": "object"}}]});
-    let (request, losses) = read(json!({"model": "m", "tools": [
+    let (request, losses) = read(&json!({"model": "m", "tools": [
         {"type": "tool_search", "execution": "client", "description": "Finds.", "parameters": {"type": "object"}},
     ], "input": [
         message("user", "hi"),
@@ -460,7 +460,7 @@ fn tools_that_a_search_found_can_be_called() {
 
 #[test]
 fn tools_of_the_vendor() {
-    let (request, losses) = read(json!({"model": "m", "input": "hi", "tools": [
+    let (request, losses) = read(&json!({"model": "m", "input": "hi", "tools": [
         {"type": "web_search", "external_web_access": false, "search_context_size": "high",
          "filters": {"allowed_domains": ["a.example"]}, "user_location": {"city": "Bern", "region": null}},
         {"type": "web_search_preview_2025_03_11", "filters": null},
@@ -502,7 +502,7 @@ fn every_choice_of_tools() {
         let tools = json!([{"type": "function", "name": "f"}, {"type": "custom", "name": "g"},
             {"type": "apply_patch"}, {"type": "web_search"}, {"type": "file_search"}]);
         let (request, losses) =
-            read(json!({"model": "m", "input": "hi", "tools": tools, "tool_choice": choice}));
+            read(&json!({"model": "m", "input": "hi", "tools": tools, "tool_choice": choice}));
         let mut names: Vec<String> = request.tools.into_iter().map(|it| it.name).collect();
         names.extend(request.server_tools.into_iter().map(|it| it.kind));
         (request.tool_choice, names.join(" "), lost(&losses))
@@ -549,7 +549,7 @@ fn settings_are_read_and_repeated() {
         "stream": true, "stream_options": {"include_obfuscation": false}, "truncation": "disabled",
         "prompt_cache_retention": "24h", "new_field": 1
     });
-    let (request, losses) = read(body.clone());
+    let (request, losses) = read(&body);
     assert_eq!(request.max_tokens, Some(9));
     assert_eq!(request.temperature.unwrap().to_string(), "0.5");
     assert_eq!(request.top_p.unwrap().to_string(), "1");
@@ -589,7 +589,7 @@ fn settings_are_read_and_repeated() {
 
 #[test]
 fn settings_without_a_word_elsewhere() {
-    let (request, losses) = read(json!({
+    let (request, losses) = read(&json!({
         "model": "m", "input": "hi", "reasoning": {"effort": "none"}, "truncation": "auto", "max_tool_calls": 2,
         "text": {"verbosity": "chatty", "format": {"type": "json_object"}}, "include": ["reasoning.encrypted_content"]
     }));
@@ -609,7 +609,7 @@ fn settings_without_a_word_elsewhere() {
 
 #[test]
 fn history_of_the_vendors_tools() {
-    let (request, losses) = input(json!([
+    let (request, losses) = input(&json!([
         message("user", "hi"),
         {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
         {"type": "mcp_call", "id": "mcp_1", "server_label": "x", "name": "get", "arguments": "{}", "output": "42"},
@@ -661,7 +661,7 @@ fn errors_name_their_field() {
             "stream: input should be a valid boolean",
         ),
     ] {
-        assert_eq!(refused(body), error);
+        assert_eq!(refused(&body), error);
     }
     let mut losses = Losses::default();
     for body in ["", "[]", "{\"model\":", "{\"model\":\"m\",\"model\":\"m\"}"] {

@@ -6,15 +6,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::protocol::anthropic::field::{self, Path};
 use crate::protocol::canonical::{
-    Freeform, LossKind, Losses, NativeTool, Problem, ServerTool, Tool, ToolChoice, TranslateError,
+    Freeform, LossKind, Losses, NativeTool, ServerTool, Tool, ToolChoice, TranslateError,
 };
 use crate::protocol::openai_responses::items::native;
 
+use super::server_tools::server_tool;
 use super::wire;
 
 /// The tools of one request, by who runs them.
@@ -318,72 +319,4 @@ fn runs_at_the_vendor(wire: &wire::Tool<'_>, at: Path<'_>) -> Result<bool, Trans
         return Ok(false);
     };
     Ok(field::string(environment.kind, at.key("type"))? != "local")
-}
-
-/// Searches and code in the shape of Anthropic's, which all targets read; the rest only OpenAI has.
-fn server_tool(
-    raw: &RawValue,
-    wire: &wire::Tool<'_>,
-    kind: String,
-    at: Path<'_>,
-    losses: &mut Losses,
-) -> Result<ServerTool, TranslateError> {
-    let (kind, name, value) = match kind.as_str() {
-        "code_interpreter" => {
-            let (kind, name) = ("code_execution_20250522", "code_execution");
-            (kind, name, json!({"type": kind, "name": name}))
-        }
-        _ if kind.starts_with("web_search") => {
-            let (kind, name) = ("web_search_20250305", "web_search");
-            (kind, name, web_search(wire, at, losses)?)
-        }
-        _ => {
-            return Ok(ServerTool {
-                kind,
-                name: None,
-                raw: raw.to_owned(),
-            });
-        }
-    };
-    Ok(ServerTool {
-        kind: kind.to_owned(),
-        name: Some(name.to_owned()),
-        raw: to_raw_value(&value).map_err(|error| at.error(Problem::Json(error)))?,
-    })
-}
-
-fn web_search(
-    wire: &wire::Tool<'_>,
-    at: Path<'_>,
-    losses: &mut Losses,
-) -> Result<Value, TranslateError> {
-    let mut tool = json!({"type": "web_search_20250305", "name": "web_search"});
-    let filters = at.key("filters");
-    if let Some(wire) = field::optional_object::<wire::Filters<'_>>(wire.filters, filters)? {
-        for (raw, key) in [
-            (wire.allowed_domains, "allowed_domains"),
-            (wire.blocked_domains, "blocked_domains"),
-        ] {
-            let domains: Option<Vec<String>> =
-                field::optional(raw, filters.key(key), "a valid list of strings")?;
-            if let Some(domains) = domains.filter(|it| !it.is_empty()) {
-                tool[key] = json!(domains);
-            }
-        }
-    }
-    let location = at.key("user_location");
-    let location: Option<Map<String, Value>> =
-        field::optional_object(wire.user_location, location)?;
-    if let Some(mut location) = location {
-        location.retain(|_, value| !value.is_null());
-        location
-            .entry("type")
-            .or_insert_with(|| json!("approximate"));
-        tool["user_location"] = Value::Object(location);
-    }
-    let live = at.key("external_web_access");
-    if field::optional(wire.external_web_access, live, field::BOOLEAN)? == Some(false) {
-        losses.add(live.bracketed(), LossKind::NoPlace);
-    }
-    Ok(tool)
 }

@@ -14,7 +14,7 @@ use super::{Place, Sink, Status, added};
 pub(super) struct Call {
     place: Place,
     /// Names the call.
-    call_id: String,
+    tool_use_id: String,
     namespace: Option<String>,
     name: String,
     form: Form,
@@ -47,7 +47,7 @@ struct NativeItem {
 impl Call {
     /// A call of the tool that the conversation calls `name`.
     pub fn new(
-        call_id: &str,
+        tool_use_id: &str,
         name: &str,
         ctx: &EncodeContext,
         output_index: u64,
@@ -81,7 +81,7 @@ impl Call {
         };
         let call = Call {
             place: Place::new(prefix, ctx, output_index),
-            call_id: call_id.to_owned(),
+            tool_use_id: tool_use_id.to_owned(),
             namespace: namespace.cloned(),
             name: own_name.to_owned(),
             form,
@@ -152,7 +152,7 @@ impl Call {
                             format!("{}_{suffix}_{}", call.prefix, self.place.output_index);
                         self.native_told(call, sink);
                     }
-                    None => self.function_told(arguments, sink),
+                    None => self.function_told(&arguments, sink),
                 }
             }
             Form::Told(_) => {}
@@ -178,10 +178,10 @@ impl Call {
     }
 
     /// The arguments do not fit the item: the call is shown as what the model made it.
-    fn function_told(&mut self, arguments: String, sink: &mut impl Sink) {
+    fn function_told(&mut self, arguments: &str, sink: &mut impl Sink) {
         self.form = Form::Function(String::new());
         added(&self.place, &self.item("in_progress", ""), sink);
-        self.arguments(arguments_or_none(&arguments), sink);
+        self.arguments(arguments_or_none(arguments), sink);
         self.function_done(sink);
     }
 
@@ -219,7 +219,7 @@ impl Call {
                 Form::Custom(_) => out.text("input", content),
                 Form::Told(item) => out.json(item.field, item.value.to_string().as_bytes()),
             }
-            out.text("call_id", &self.call_id);
+            out.text("call_id", &self.tool_use_id);
             match &self.form {
                 Form::Function(_) | Form::Native { .. } | Form::Custom(_) => {
                     out.text("name", &self.name);

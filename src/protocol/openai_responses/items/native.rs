@@ -153,14 +153,16 @@ fn local_shell_action(arguments: &mut Map<String, Value>) -> Option<Value> {
     };
     texts(&command)?;
     let env = arguments.remove("env").filter(Value::is_object);
-    let mut action =
-        json!({"type": "exec", "command": command, "env": env.unwrap_or_else(|| json!({}))});
+    let mut action = Map::new();
+    action.insert("type".to_owned(), json!("exec"));
+    action.insert("command".to_owned(), command);
+    action.insert("env".to_owned(), env.unwrap_or_else(|| json!({})));
     for key in ["timeout_ms", "user", "working_directory"] {
         if let Some(value) = arguments.remove(key).filter(|it| !it.is_null()) {
-            action[key] = value;
+            action.insert(key.to_owned(), value);
         }
     }
-    Some(action)
+    Some(Value::Object(action))
 }
 
 fn shell_action(arguments: &mut Map<String, Value>) -> Option<Value> {

@@ -141,8 +141,8 @@ impl ServerCall {
                 out.text("type", "web_search_call");
                 out.text("status", status);
                 let mut action = self.asked.clone();
-                if let Some(sources) = &self.given {
-                    action["sources"] = sources.clone();
+                if let (Some(sources), Some(action)) = (&self.given, action.as_object_mut()) {
+                    action.insert("sources".to_owned(), sources.clone());
                 }
                 json_member(out, "action", &action);
             }
