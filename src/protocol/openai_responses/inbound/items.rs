@@ -20,6 +20,8 @@ pub(super) struct Conversation {
     pub system: Vec<String>,
     /// The turns.
     pub messages: Vec<Message>,
+    /// What the person says besides the results of tools that the last turn holds.
+    behind_results: Vec<Block>,
     /// Calls by the id of their item, for outputs that name that.
     pub calls_by_item: calls::ByItem,
 }
@@ -47,6 +49,7 @@ pub(super) fn conversation(
             conversation.item(raw, at.index(index), tools, losses)?;
         }
     }
+    conversation.end_turn();
     if conversation.messages.is_empty() {
         // Instructions alone: the last of them is what is to be answered.
         let last = conversation.system.len().checked_sub(1);
@@ -141,34 +144,40 @@ impl Conversation {
         if blocks.is_empty() {
             return;
         }
-        let joins = |last: &&mut Message| {
-            last.role == role
-                && match role {
-                    Role::Assistant => true,
-                    Role::User => matches!(last.blocks.first(), Some(Block::ToolResult(_))),
-                    Role::System => false,
-                }
-        };
-        match self.messages.last_mut().filter(joins) {
-            Some(last) => last.blocks.extend(blocks),
-            None => self.messages.push(Message { role, blocks }),
+        match self.messages.last_mut().filter(|last| last.role == role) {
+            Some(last) if role == Role::Assistant => last.blocks.extend(blocks),
+            Some(last) if role == Role::User && holds_results(last) => {
+                self.behind_results.extend(blocks);
+            }
+            _ => self.begin(role, blocks),
         }
     }
 
-    /// Adds a result to the person's turn, behind the results that are there and before anything else.
+    /// Adds a result to the person's turn, before anything else that is said in it.
     pub fn result(&mut self, result: ToolResult) {
         let result = Block::ToolResult(result);
         match self.messages.last_mut().filter(|it| it.role == Role::User) {
+            Some(last) if holds_results(last) => last.blocks.push(result),
             Some(last) => {
-                let others = |it: &Block| !matches!(it, Block::ToolResult(_));
-                let behind = last.blocks.iter().position(others);
-                let behind = behind.unwrap_or(last.blocks.len());
-                last.blocks.insert(behind, result);
+                self.behind_results = std::mem::replace(&mut last.blocks, vec![result]);
             }
-            None => self.messages.push(Message {
-                role: Role::User,
-                blocks: vec![result],
-            }),
+            None => self.begin(Role::User, vec![result]),
         }
     }
+
+    fn begin(&mut self, role: Role, blocks: Vec<Block>) {
+        self.end_turn();
+        self.messages.push(Message { role, blocks });
+    }
+
+    /// Nothing more is added to the last turn.
+    fn end_turn(&mut self) {
+        if let Some(last) = self.messages.last_mut() {
+            last.blocks.append(&mut self.behind_results);
+        }
+    }
+}
+
+fn holds_results(message: &Message) -> bool {
+    matches!(message.blocks.first(), Some(Block::ToolResult(_)))
 }

@@ -141,6 +141,27 @@ fn items_of_the_model_are_one_turn_and_results_stand_first_in_the_next() {
 }
 
 #[test]
+fn a_result_that_comes_late_stands_before_what_was_said() {
+    let (request, _) = input(&json!([
+        call("a"),
+        message("user", "wait"),
+        output("a"),
+        message("user", "and"),
+        call("b"),
+        output("b"),
+    ]));
+    assert_eq!(
+        short(&request),
+        [
+            "a: call(a f {})",
+            "u: r(a: out) t(wait) t(and)",
+            "a: call(b f {})",
+            "u: r(b: out)"
+        ]
+    );
+}
+
+#[test]
 fn messages_of_the_person_stay_apart() {
     let (request, _) = input(&json!([
         message("user", "context"),
