@@ -80,6 +80,7 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
         created: ctx.created,
         stream_usage: request.stream_usage,
         freeform: freeform.map(|tool| tool.name.clone()).collect(),
+        native: request.native,
         echo: request.echo,
     };
     Ok(Translation {

@@ -3,3 +3,4 @@
 mod answers;
 mod random;
 mod requests;
+mod responses;
