@@ -2,7 +2,7 @@
 
 use crate::error::Fault;
 use crate::protocol::upstream_error::UpstreamError;
-use crate::protocol::{anthropic, openai_chat};
+use crate::protocol::{anthropic, openai_chat, openai_responses};
 use crate::types::Dialect;
 
 /// Reads the error answer of a provider of that dialect. Whatever it is, there is an error in the end.
@@ -82,8 +82,11 @@ pub fn stream_end(client: Dialect, error_type: &str, text: &str, request_id: &st
         Dialect::Anthropic | Dialect::Gemini => {
             anthropic::error_event(error_type, text, Some(request_id), &mut out);
         }
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+        Dialect::OpenAiChat => {
             openai_chat::error_event("server_error", text, Some(error_type), &mut out);
+        }
+        Dialect::OpenAiResponses => {
+            openai_responses::error_event("server_error", text, Some("server_error"), &mut out);
         }
     }
     out
@@ -93,7 +96,7 @@ pub fn stream_end(client: Dialect, error_type: &str, text: &str, request_id: &st
 pub fn ping(client: Dialect) -> &'static [u8] {
     match client {
         Dialect::Anthropic | Dialect::Gemini => anthropic::PING,
-        // Neither dialect has an event for it; all clients skip comments.
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => b": ping\n\n",
+        Dialect::OpenAiChat => b": ping\n\n",
+        Dialect::OpenAiResponses => openai_responses::PING,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use super::answer::Refused;
@@ -39,7 +40,7 @@ pub enum End {
 /// How a stream that broke off is to be ended.
 pub(super) enum Ending {
     /// With an error event of ours.
-    ErrorEvent,
+    ErrorEvent(Bytes),
     /// Without another word: the provider's own error event has gone out.
     Silence,
 }
