@@ -6,6 +6,7 @@ mod encode;
 mod inbound;
 mod outbound;
 mod profile;
+mod wire_answer;
 mod wire_request;
 
 pub use assemble::Assemble;
