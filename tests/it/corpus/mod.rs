@@ -5,3 +5,4 @@ pub mod order;
 mod recordings;
 mod requests;
 mod reshape;
+mod responses;
