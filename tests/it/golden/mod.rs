@@ -3,3 +3,5 @@
 mod answers;
 mod random;
 mod requests;
+mod responses;
+mod responses_requests;
