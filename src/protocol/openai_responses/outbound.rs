@@ -16,6 +16,8 @@ mod tools;
 
 use std::borrow::Cow;
 
+use serde_json::Number;
+
 use crate::protocol::canonical::{
     LossKind, Losses, Outbound, Problem, Request, Thinking, TranslateError,
 };
@@ -62,26 +64,9 @@ pub fn outbound(
     if let Some(chat_wire::ResponseFormat::JsonObject) = format {
         written.input.insert(0, developer(JSON_PLEASE));
     }
-    let mut include = tools.include;
-    let reasoning = thought(request, profile, forced, !tools.hosted.is_empty(), losses);
-    if profile.sealed_reasoning && thinks(request) {
-        include.insert(0, "reasoning.encrypted_content");
-    }
-    let mut keep = |path: &str, accepted: bool| {
-        if !accepted {
-            losses.add(path, LossKind::NotAccepted);
-        }
-        accepted
-    };
-    let sampling = profile.base.sampling;
-    let temperature = request.temperature.as_ref();
-    let temperature = temperature.filter(|_| keep("temperature", sampling));
-    let top_p = request.top_p.as_ref();
-    let top_p = top_p.filter(|_| keep("top_p", sampling));
-    let top_logprobs = request.logprobs.filter(|_| keep("logprobs", sampling));
-    if top_logprobs.is_some() {
-        include.push("message.output_text.logprobs");
-    }
+    let hosted = !tools.hosted.is_empty();
+    let reasoning = thought(request, profile, forced, hosted, losses);
+    let sampling = Sampling::of(request, profile, losses);
     let user = chat::user(request, &profile.base);
     let body = wire::Request {
         model: sent_model(model),
@@ -89,12 +74,12 @@ pub fn outbound(
         input: written.input,
         max_output_tokens: max_tokens(request, profile, losses),
         max_tool_calls: tools.max_calls.filter(|_| tools.hosted.len() == 1),
-        temperature,
-        top_p,
-        top_logprobs: top_logprobs.map(|wanted| wanted.min(MAX_LOGPROBS)),
+        temperature: sampling.temperature,
+        top_p: sampling.top_p,
+        top_logprobs: sampling.logprobs,
         stream: request.stream,
         store: false,
-        include,
+        include: include(request, profile, &tools, &sampling),
         tools: tools.list,
         tool_choice,
         parallel_tool_calls: parallel(request, &profile.base, losses),
@@ -114,6 +99,53 @@ pub fn outbound(
         names: names.into_tool_names(),
         prewarm: request.max_tokens == Some(0),
     })
+}
+
+/// How tokens are chosen and told, as far as the model lets itself be told.
+struct Sampling<'a> {
+    temperature: Option<&'a Number>,
+    top_p: Option<&'a Number>,
+    logprobs: Option<u64>,
+}
+
+impl<'a> Sampling<'a> {
+    fn of(request: &'a Request, profile: &Profile, losses: &mut Losses) -> Self {
+        let accepted = profile.base.sampling;
+        let mut keep = |path: &str| {
+            if !accepted {
+                losses.add(path, LossKind::NotAccepted);
+            }
+            accepted
+        };
+        let temperature = request.temperature.as_ref();
+        let top_p = request.top_p.as_ref();
+        Sampling {
+            temperature: temperature.filter(|_| keep("temperature")),
+            top_p: top_p.filter(|_| keep("top_p")),
+            logprobs: request
+                .logprobs
+                .filter(|_| keep("logprobs"))
+                .map(|wanted| wanted.min(MAX_LOGPROBS)),
+        }
+    }
+}
+
+/// What the answer tells only when it is asked for.
+fn include(
+    request: &Request,
+    profile: &Profile,
+    tools: &tools::Tools<'_>,
+    sampling: &Sampling<'_>,
+) -> Vec<&'static str> {
+    let mut include = Vec::new();
+    if profile.sealed_reasoning && thinks(request) {
+        include.push("reasoning.encrypted_content");
+    }
+    include.extend(&tools.include);
+    if sampling.logprobs.is_some() {
+        include.push("message.output_text.logprobs");
+    }
+    include
 }
 
 /// What this dialect has no field for.

@@ -26,7 +26,7 @@ pub(super) fn error(data: &[u8]) -> StreamError {
     if fields.get("type").is_some_and(|it| it == "error") && !fields.contains_key("error") {
         fields.shift_remove("type");
     }
-    told(Value::Object(fields))
+    told(&Value::Object(fields))
 }
 
 /// A failed response.
@@ -44,9 +44,9 @@ pub(super) fn failed(response: &wire::Response<'_>) -> StreamError {
     if !error.contains_key("message") {
         error.insert("message".to_owned(), Value::from("the response failed"));
     }
-    told(serde_json::json!({ "error": error }))
+    told(&serde_json::json!({ "error": error }))
 }
 
-fn told(body: Value) -> StreamError {
+fn told(body: &Value) -> StreamError {
     Box::new(parse_error(None, body.to_string().as_bytes())).into()
 }

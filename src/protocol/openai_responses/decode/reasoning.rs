@@ -24,6 +24,22 @@ pub(super) enum Source {
     Raw,
 }
 
+/// How much of an item was shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Nothing.
+    #[default]
+    Quiet,
+    /// Its block is open and holds all of its text.
+    Open,
+    /// Its block had to be closed without its seal.
+    Cut,
+    /// It went on after that, in another block.
+    OpenAgain,
+    /// Its seal was given.
+    Sealed,
+}
+
 /// One reasoning item.
 #[derive(Debug, Default)]
 pub(super) struct Reasoning {
@@ -31,12 +47,7 @@ pub(super) struct Reasoning {
     source: Option<Source>,
     /// The part under way.
     part: u64,
-    /// A block is open.
-    open: bool,
-    /// Text was shown in a block that is closed.
-    cut: bool,
-    /// A seal was given.
-    sealed: bool,
+    state: State,
     /// A seal will come.
     pub promised: bool,
     shown: Shown,
@@ -53,7 +64,7 @@ impl Reasoning {
         repaired: bool,
         out: &mut Vec<Event>,
     ) {
-        if *self.source.get_or_insert(source) != source || self.sealed {
+        if *self.source.get_or_insert(source) != source || self.state == State::Sealed {
             return;
         }
         let text = self.joiner.join(text, repaired).into_owned();
@@ -71,8 +82,13 @@ impl Reasoning {
 
     fn show(&mut self, text: String, out: &mut Vec<Event>) {
         self.shown.add(&text);
-        if !self.open {
-            self.open = true;
+        let open = match self.state {
+            State::Quiet => State::Open,
+            State::Cut => State::OpenAgain,
+            State::Open | State::OpenAgain | State::Sealed => self.state,
+        };
+        if open != self.state {
+            self.state = open;
             out.push(Event::BlockStart(BlockStart::Thinking));
         }
         out.push(Event::Thinking(text));
@@ -86,7 +102,7 @@ impl Reasoning {
         repaired: bool,
         out: &mut Vec<Event>,
     ) {
-        if self.sealed {
+        if self.state == State::Sealed {
             return;
         }
         let summary = paragraphs(item.summary);
@@ -106,7 +122,7 @@ impl Reasoning {
         if !missing.is_empty() {
             self.show(missing, out);
         }
-        let own_text = source == Source::Summary && self.open && !self.cut;
+        let own_text = source == Source::Summary && self.state == State::Open;
         let sealed = item
             .encrypted_content
             .get()
@@ -115,23 +131,21 @@ impl Reasoning {
             self.close(out);
             return;
         };
-        self.sealed = true;
         let seal = seal_reasoning(ReasoningKind::Responses, &payload);
-        if self.open {
-            self.open = false;
-            out.push(Event::Signature(seal));
-        } else {
-            out.push(Event::BlockStart(BlockStart::RedactedThinking {
-                data: seal,
-            }));
-        }
+        out.push(match self.state {
+            State::Open | State::OpenAgain => Event::Signature(seal),
+            State::Quiet | State::Cut | State::Sealed => {
+                Event::BlockStart(BlockStart::RedactedThinking { data: seal })
+            }
+        });
+        self.state = State::Sealed;
         out.push(Event::BlockStop);
     }
 
     /// Closes the open block without the provider's seal.
     pub fn close(&mut self, out: &mut Vec<Event>) {
-        if std::mem::replace(&mut self.open, false) {
-            self.cut = true;
+        if matches!(self.state, State::Open | State::OpenAgain) {
+            self.state = State::Cut;
             out.push(Event::Signature(seal_reasoning(ReasoningKind::Content, "")));
             out.push(Event::BlockStop);
         }

@@ -225,18 +225,13 @@ impl<'a> Writer<'a, '_> {
     /// Answers all calls that wait.
     pub(super) fn settle(&mut self, results: &mut Results<'a>) {
         for call in std::mem::take(&mut self.open) {
-            let output = match results.remove(call.id) {
-                Some((result, at)) => {
-                    self.told.insert((at.message, at.block));
-                    self.output(result, at)
-                }
-                None => {
-                    self.losses.add(
-                        format!("messages[{}]", call.message),
-                        LossKind::ResultFilledIn,
-                    );
-                    Output::Text(NO_RESULT.into())
-                }
+            let output = if let Some((result, at)) = results.remove(call.id) {
+                self.told.insert((at.message, at.block));
+                self.output(result, at)
+            } else {
+                let path = format!("messages[{}]", call.message);
+                self.losses.add(path, LossKind::ResultFilledIn);
+                Output::Text(NO_RESULT.into())
             };
             let call_id = tool_call_id(call.id, self.profile.base.ids);
             self.out.push(if call.custom {

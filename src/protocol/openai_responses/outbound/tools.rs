@@ -115,7 +115,7 @@ fn hosted(tool: &ServerTool, profile: &Profile, tools: &mut Tools<'_>, losses: &
     let fields: Map<String, Value> = serde_json::from_str(tool.raw.get()).unwrap_or_default();
     if profile.hosted_details {
         tools.include.push("web_search_call.action.sources");
-        // The limit counts all of the provider's tools together; a second one lifts it below.
+        // Sent only where it is the one hosted tool: the limit counts all of them together.
         tools.max_calls = fields.get("max_uses").and_then(Value::as_u64);
     }
     let search = search(&fields, profile, &path, losses);
@@ -187,13 +187,14 @@ pub(super) fn choice<'a>(
             word("auto")
         }
         Some(ToolChoice::Any) => (Some(wire::ToolChoice::Word("required")), true),
-        Some(ToolChoice::Tool(name)) => match named(request, profile, tools, names, name) {
-            Some(choice) => (Some(choice), true),
-            None => {
+        Some(ToolChoice::Tool(name)) => {
+            let choice = named(request, profile, tools, names, name);
+            if choice.is_none() {
                 losses.add(path, LossKind::NoSuchTool);
-                (None, false)
             }
-        },
+            let forced = choice.is_some();
+            (choice, forced)
+        }
     }
 }
 
