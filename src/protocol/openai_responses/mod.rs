@@ -1,9 +1,13 @@
 //! OpenAI Responses, `POST /v1/responses`.
+//!
+//! Reference: <https://platform.openai.com/docs/api-reference/responses>, seen November 2026.
 
+// Requests of clients of this dialect, and their answers.
 mod assemble;
-mod decode;
 mod encode;
 mod inbound;
+// Requests to providers of this dialect, and their answers.
+mod decode;
 mod outbound;
 mod profile;
 mod wire_answer;
@@ -14,4 +18,4 @@ pub use decode::Decode;
 pub use encode::Encode;
 pub use inbound::inbound;
 pub use outbound::outbound;
-pub use profile::Profile;
+pub use profile::{Profile, WebSearch};
