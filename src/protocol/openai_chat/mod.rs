@@ -3,35 +3,35 @@
 //! Reference: <https://platform.openai.com/docs/api-reference/chat>, seen November 2026.
 
 // Requests.
-mod content;
-mod conversation;
-mod guess;
-mod names;
-mod outbound;
+pub(crate) mod content;
+pub(crate) mod conversation;
+pub(crate) mod guess;
+pub(crate) mod names;
+pub(crate) mod outbound;
 mod profile;
-mod reasoning;
+pub(crate) mod reasoning;
 #[cfg(test)]
 mod sample;
-mod schema;
-mod tools;
-mod vendor_blocks;
-mod wire_request;
+pub(crate) mod schema;
+pub(crate) mod tools;
+pub(crate) mod vendor_blocks;
+pub(crate) mod wire_request;
 // Requests of clients of this dialect, and their answers.
 mod assemble;
 mod encode;
 mod inbound;
 // Answers.
 mod blocks;
-mod calls;
-mod decode;
+pub(crate) mod calls;
+pub(crate) mod decode;
 mod details;
 mod error;
 mod finish;
-mod surrogate;
+pub(crate) mod surrogate;
 mod template;
 mod think;
-mod usage;
-mod wire_answer;
+pub(crate) mod usage;
+pub(crate) mod wire_answer;
 
 pub use assemble::Assemble;
 pub use decode::Decode;

@@ -4,3 +4,5 @@ mod answers;
 mod random;
 mod requests;
 mod responses;
+mod responses_client;
+mod responses_requests;

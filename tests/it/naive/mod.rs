@@ -4,3 +4,4 @@ pub mod anthropic;
 pub mod assembly;
 pub mod openai;
 pub mod responses;
+pub mod responses_client;

@@ -1,140 +1,184 @@
-//! A naive reader of OpenAI Responses: checks that what a stream tells in pieces, in whole items and at its end is the
-//! same, and gives the last.
+//! A naive reader of OpenAI Responses answers: takes whole items where a body or a stream gives them, and no state
+//! machine.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// Reads a stream to its end and gives the response it ends with. Panics where pieces, items and end disagree, where
-/// numbers have gaps, or where an event is out of place.
-pub fn read_stream(what: &str, bytes: &[u8]) -> Value {
-    let mut reader = Reader::default();
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
-    assert!(text.ends_with("\n\n"), "{what}");
-    for event in text.split_terminator("\n\n") {
-        let (name, data) = event.split_once('\n').unwrap();
-        let name = name.strip_prefix("event: ").unwrap();
-        let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
-        assert_eq!(data["type"], name, "{what}");
-        assert_eq!(data["sequence_number"], reader.events, "{what}: {name}");
-        reader.events += 1;
-        reader.read(what, name, &data);
-    }
-    reader.end.unwrap_or_else(|| panic!("{what}: no end"))
+use crate::naive::openai::Counted;
+
+/// What an answer says.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub text: String,
+    pub thinking: String,
+    /// Name and arguments of each call.
+    pub calls: Vec<(String, String)>,
+    /// Queries of web searches.
+    pub searches: Vec<String>,
+    /// What the provider sealed.
+    pub sealed: Vec<String>,
+    pub usage: Option<Counted>,
+    pub status: Option<String>,
+    pub reason: Option<String>,
+    pub refused: bool,
+    pub error: bool,
+    /// The `response` object came, or its end.
+    pub ended: bool,
 }
 
-#[derive(Default)]
-struct Reader {
-    events: u64,
-    items: Vec<Value>,
-    /// The item that was added and is not done: its id, and what deltas said, by kind and index.
-    open: Option<(String, HashMap<(String, u64), String>)>,
-    end: Option<Value>,
-}
-
-impl Reader {
-    fn read(&mut self, what: &str, name: &str, data: &Value) {
-        assert!(self.end.is_none(), "{what}: {name} after the end");
-        match name {
-            "response.created" => assert_eq!(self.events, 1, "{what}"),
-            "response.in_progress" => assert_eq!(self.events, 2, "{what}"),
-            "response.output_item.added" => {
-                assert!(self.open.is_none(), "{what}: two items at once");
-                assert_eq!(data["output_index"], json!(self.items.len()), "{what}");
-                let id = data["item"]["id"].as_str().unwrap().to_owned();
-                self.open = Some((id, HashMap::new()));
+impl Said {
+    /// Reads a stream up to its first end. `None` is a line that is not JSON.
+    pub fn stream(bytes: &[u8]) -> Option<Self> {
+        let mut said = Said::default();
+        let text = String::from_utf8_lossy(bytes);
+        let mut items: Vec<(u64, Value)> = Vec::new();
+        let mut deltas: BTreeMap<u64, String> = BTreeMap::new();
+        for line in text.lines() {
+            let Some(data) = line.strip_prefix("data:").map(str::trim) else {
+                continue;
+            };
+            if data.is_empty() || data == "[DONE]" {
+                continue;
             }
-            "response.output_item.done" => {
-                let (id, said) = self.open.take().unwrap();
-                assert_eq!(data["output_index"], json!(self.items.len()), "{what}");
-                assert_eq!(data["item"]["id"], id, "{what}");
-                check_item(what, &data["item"], &said);
-                self.items.push(data["item"].clone());
-            }
-            "response.completed" | "response.incomplete" => {
-                assert!(self.open.is_none(), "{what}: an item never ends");
-                let response = &data["response"];
-                assert_eq!(
-                    name.strip_prefix("response.").unwrap(),
-                    response["status"],
-                    "{what}"
-                );
-                assert_eq!(
-                    response["output"],
-                    Value::Array(self.items.clone()),
-                    "{what}"
-                );
-                self.end = Some(response.clone());
-            }
-            _ => self.piece(what, name, data),
-        }
-    }
-
-    fn piece(&mut self, what: &str, name: &str, data: &Value) {
-        let (id, said) = self
-            .open
-            .as_mut()
-            .unwrap_or_else(|| panic!("{what}: {name} outside"));
-        assert_eq!(data["item_id"], *id, "{what}: {name}");
-        assert_eq!(
-            data["output_index"],
-            json!(self.items.len()),
-            "{what}: {name}"
-        );
-        let index = data["content_index"].as_u64().unwrap_or_default();
-        let (kind, step) = name.rsplit_once('.').unwrap();
-        let text = said.entry((kind.to_owned(), index)).or_default();
-        match step {
-            "delta" => text.push_str(data["delta"].as_str().unwrap()),
-            "done" => {
-                let whole = ["text", "arguments", "input", "refusal"];
-                let whole = whole.iter().find_map(|key| data[*key].as_str());
-                if let Some(whole) = whole.filter(|_| kind != "response.code_interpreter_call_code")
-                {
-                    assert_eq!(text, whole, "{what}: {name}");
+            let data: Value = serde_json::from_str(data).ok()?;
+            match data["type"].as_str().unwrap_or_default() {
+                "error" => {
+                    said.error = true;
+                    break;
                 }
+                "response.output_item.done" => {
+                    items.push((data["output_index"].as_u64()?, data["item"].clone()));
+                }
+                "response.output_text.delta" => {
+                    let shown = deltas.entry(data["output_index"].as_u64()?).or_default();
+                    shown.push_str(data["delta"].as_str()?);
+                }
+                "response.completed" | "response.incomplete" | "response.failed" => {
+                    said.end(&data["response"]);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        for (index, item) in &items {
+            let before = said.text.len();
+            said.item(item);
+            // Recordings shortened by hand: what was shown cannot be taken back.
+            if let Some(shown) = deltas.get(index)
+                && !said.text[before..].starts_with(shown)
+            {
+                said.text.replace_range(before.., shown);
+            }
+        }
+        Some(said)
+    }
+
+    /// Reads a body; `None` when it is not JSON.
+    pub fn body(bytes: &[u8]) -> Option<Self> {
+        let mut said = Said::default();
+        let body: Value = serde_json::from_slice(bytes).ok()?;
+        said.error = body["status"] != "failed" && !body["error"].is_null();
+        if body["object"] == "response" && body["output"].is_array() && !said.error {
+            said.end(&body);
+            for item in body["output"].as_array().into_iter().flatten() {
+                said.item(item);
+            }
+        }
+        Some(said)
+    }
+
+    fn end(&mut self, response: &Value) {
+        let text = |it: &Value| it.as_str().map(str::to_owned);
+        self.ended = true;
+        self.status = text(&response["status"]);
+        self.reason = text(&response["incomplete_details"]["reason"]);
+        self.error |= self.status.as_deref() == Some("failed");
+        self.usage = counted(&response["usage"]);
+    }
+
+    fn item(&mut self, item: &Value) {
+        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+        match item["type"].as_str().unwrap_or_default() {
+            "message" => {
+                for part in item["content"].as_array().into_iter().flatten() {
+                    self.text += part["text"].as_str().unwrap_or_default();
+                    if let Some(refusal) = part["refusal"].as_str() {
+                        self.text += refusal;
+                        self.refused = true;
+                    }
+                }
+            }
+            "reasoning" => {
+                let texts = |key: &str| -> Vec<String> {
+                    let parts = item[key].as_array().into_iter().flatten();
+                    parts
+                        .map(|part| text(&part["text"]))
+                        .filter(|it| !it.is_empty())
+                        .collect()
+                };
+                let summary = texts("summary");
+                let said = if summary.is_empty() {
+                    texts("content")
+                } else {
+                    summary
+                };
+                self.thinking += &said.join("\n\n");
+                if let Some(sealed) = item["encrypted_content"].as_str() {
+                    self.sealed.push(sealed.to_owned());
+                }
+            }
+            "function_call" => self
+                .calls
+                .push((text(&item["name"]), text(&item["arguments"]))),
+            "custom_tool_call" => {
+                let input = serde_json::json!({"input": item["input"]}).to_string();
+                self.calls.push((text(&item["name"]), input));
+            }
+            "web_search_call" => {
+                let arguments = text(&item["arguments"]);
+                let arguments: Value = serde_json::from_str(&arguments).unwrap_or_default();
+                let query = item["action"]["query"].as_str();
+                self.searches
+                    .extend(query.or(arguments["query"].as_str()).map(str::to_owned));
             }
             _ => {}
         }
     }
+
+    /// Whether the answer came to its end.
+    pub fn complete(&self) -> bool {
+        let unfinished = ["queued", "in_progress", "cancelled"];
+        let status = self.status.as_deref().unwrap_or_default();
+        self.ended && !self.error && !unfinished.contains(&status)
+    }
+
+    /// Anthropic's word for the end.
+    pub fn stop_reason(&self) -> &'static str {
+        match (self.status.as_deref(), self.reason.as_deref()) {
+            (Some("incomplete"), Some("content_filter")) => "refusal",
+            (Some("incomplete"), _) => "max_tokens",
+            _ if !self.calls.is_empty() => "tool_use",
+            _ if self.refused => "refusal",
+            _ => "end_turn",
+        }
+    }
 }
 
-/// Whether an item says what its deltas said.
-fn check_item(what: &str, item: &Value, said: &HashMap<(String, u64), String>) {
-    let said = |kind: &str, index: usize| {
-        let key = (format!("response.{kind}"), index as u64);
-        json!(said.get(&key).map(String::as_str).unwrap_or_default())
-    };
-    match item["type"].as_str().unwrap() {
-        "message" => {
-            for (index, part) in item["content"].as_array().unwrap().iter().enumerate() {
-                match part["type"].as_str().unwrap() {
-                    "output_text" => assert_eq!(part["text"], said("output_text", index), "{what}"),
-                    "refusal" => assert_eq!(part["refusal"], said("refusal", index), "{what}"),
-                    other => panic!("{what}: {other}"),
-                }
-            }
-        }
-        "reasoning" => {
-            let texts = item["summary"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|it| it["text"].as_str().unwrap());
-            let text = texts.collect::<String>();
-            // An item of the vendor's own comes whole.
-            if said("reasoning_summary_text", 0) != "" {
-                assert_eq!(json!(text), said("reasoning_summary_text", 0), "{what}");
-            }
-        }
-        "function_call" => assert_eq!(
-            item["arguments"],
-            said("function_call_arguments", 0),
-            "{what}"
-        ),
-        "custom_tool_call" => {
-            assert_eq!(item["input"], said("custom_tool_call_input", 0), "{what}");
-        }
-        _ => {}
+fn counted(usage: &Value) -> Option<Counted> {
+    let number = |path: &str| usage.pointer(path).and_then(Value::as_u64);
+    let input = number("/input_tokens").unwrap_or(0);
+    let output = number("/output_tokens").unwrap_or(0);
+    if input + output == 0 {
+        return None;
     }
+    let cache_read = number("/input_tokens_details/cached_tokens").unwrap_or(0);
+    let cache_creation = number("/input_tokens_details/cache_write_tokens").unwrap_or(0);
+    let total = number("/total_tokens").unwrap_or(0);
+    Some(Counted {
+        input: input.saturating_sub(cache_read + cache_creation),
+        cache_read,
+        cache_creation,
+        output: output + total.saturating_sub(input + output),
+    })
 }

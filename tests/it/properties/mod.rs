@@ -3,3 +3,4 @@
 mod answers;
 mod reshape;
 mod responses;
+mod responses_client;

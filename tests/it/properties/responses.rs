@@ -1,315 +1,310 @@
-//! Any answer as a client of OpenAI Responses gets it: stream and object say the same, and sent back as history they are
-//! what the model said.
+//! Any order of the events of any items, any of them left out that others repeat, any damage, any split: the output
+//! keeps the grammar, nothing is lost or told twice, nothing depends on where the bytes were cut.
 
-use pointsman::protocol::canonical::{
-    Block, BlockStart, Citation, EncodeContext, Event, Losses, Request, StopReason, Usage,
-};
-use pointsman::protocol::openai_responses::{Assemble, Encode, inbound};
+use pointsman::protocol::envelope;
+use pointsman::protocol::translate::{AnswerContext, BodyTranslator, StreamTranslator};
+use pointsman::protocol::upstream_error::StreamError;
+use pointsman::types::Dialect;
 use proptest::prelude::*;
-use serde_json::value::RawValue;
+use proptest::sample::Index;
 use serde_json::{Value, json};
 
-use crate::naive::responses::read_stream;
+use crate::naive::anthropic::{blocks, joined, read_stream};
+use crate::properties::answers::pieces;
 
-/// One block of an answer.
-#[derive(Clone, Debug)]
-enum Said {
-    Text(Vec<String>, bool),
-    Thinking(Vec<String>, Option<String>),
-    Redacted(String),
-    /// Name and arguments of a call, and where they are cut.
-    Call(&'static str, String, usize),
+fn ctx() -> AnswerContext {
+    AnswerContext::between(Dialect::OpenAiResponses, Dialect::Anthropic).named(
+        "claude-test",
+        "msg_any",
+        0,
+    )
+}
+
+fn translate(pieces: &[&[u8]]) -> (Vec<u8>, Result<(), StreamError>, bool) {
+    let mut translator = StreamTranslator::new(ctx());
+    let mut out = Vec::new();
+    let mut ended = Ok(());
+    for piece in pieces {
+        ended = ended.and_then(|()| translator.push(piece, &mut out));
+    }
+    let ended = ended.and_then(|()| translator.finish(&mut out));
+    (out, ended, translator.has_content())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Message,
+    /// Told and sealed; the first event may tell that a seal will come.
+    Reasoning {
+        sealed: bool,
+        promised: bool,
+    },
+    Function,
+    Custom,
     Search,
-    Unknown,
 }
 
-fn words() -> impl Strategy<Value = String> {
-    "[a-c<\"\\\\é😀\n]{1,6}"
+/// One item, and which of its events are sent.
+#[derive(Clone, Debug)]
+struct Item {
+    kind: Kind,
+    length: usize,
+    cuts: Vec<Index>,
+    /// Deltas that are sent, at most: the whole tells the rest.
+    deltas: usize,
+    added: bool,
+    text_done: bool,
 }
 
-fn seal() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just("EqQB"),
-        Just("pm1.c."),
-        Just("pm1.g.CiQB"),
-        Just("pm1.d.[{}]"),
-        Just("pm1.z.x")
-    ]
-    .prop_map(str::to_owned)
-}
-
-fn call() -> impl Strategy<Value = Said> {
-    let text = words().prop_map(|text| json!({"input": text}).to_string());
-    let arguments = prop_oneof![
-        (
-            Just("plain"),
-            prop_oneof![
-                Just("{}".to_owned()),
-                Just("{\"b\": 1.50,\"a\":[]}".to_owned())
-            ]
-        ),
-        (Just("ns__inner"), Just("{\"x\":1}".to_owned())),
-        (Just("free"), text),
-        (
-            Just("local_shell"),
-            Just(r#"{"command":["ls","-a"],"env":{}}"#.to_owned())
-        ),
-        (
-            Just("shell"),
-            Just(r#"{"commands":["ls"],"timeout_ms":9}"#.to_owned())
-        ),
-        (
-            Just("apply_patch"),
-            Just(r#"{"type":"update_file","path":"a","diff":"@@\n-x\n+y\n"}"#.to_owned())
-        ),
-        (Just("tool_search"), Just(r#"{"query":"x"}"#.to_owned())),
-        // Does not fit the item.
-        (Just("shell"), Just(r#"{"wrong":1}"#.to_owned())),
+fn item() -> impl Strategy<Value = Item> {
+    let kind = prop_oneof![
+        3 => Just(Kind::Message),
+        2 => (any::<bool>(), any::<bool>())
+            .prop_map(|(sealed, promised)| Kind::Reasoning { sealed, promised: sealed && promised }),
+        3 => Just(Kind::Function),
+        1 => Just(Kind::Custom),
+        1 => Just(Kind::Search),
     ];
-    (arguments, 1..9usize).prop_map(|((name, arguments), cut)| Said::Call(name, arguments, cut))
+    let cuts = prop::collection::vec(any::<Index>(), 0..4);
+    (
+        kind,
+        0..9usize,
+        cuts,
+        0..6usize,
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(kind, length, cuts, deltas, added, text_done)| Item {
+            kind,
+            length,
+            cuts,
+            deltas,
+            added,
+            text_done,
+        })
 }
 
-fn said() -> impl Strategy<Value = Said> {
-    let pieces = || prop::collection::vec(words(), 0..4);
-    prop_oneof![
-        3 => (pieces(), any::<bool>()).prop_map(|(pieces, cited)| Said::Text(pieces, cited)),
-        2 => (pieces(), prop::option::of(seal())).prop_map(|(pieces, seal)| Said::Thinking(pieces, seal)),
-        1 => seal().prop_map(Said::Redacted),
-        3 => call(),
-        1 => Just(Said::Search),
-        1 => Just(Said::Unknown),
-    ]
-}
+impl Item {
+    /// What the `number`th item says: its own letter, so that it can be found again.
+    fn says(&self, number: usize) -> String {
+        let letter = char::from(b'a' + u8::try_from(number).unwrap());
+        let words: String = std::iter::repeat_n(letter, self.length).collect();
+        match self.kind {
+            Kind::Function => format!("{{\"x\":\"{words}\"}}"),
+            Kind::Custom => format!("{words}\"\n"),
+            Kind::Message | Kind::Reasoning { .. } | Kind::Search => words,
+        }
+    }
 
-fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).unwrap()
-}
+    fn whole(&self, number: usize) -> Value {
+        let says = self.says(number);
+        match self.kind {
+            Kind::Message => json!({"type": "message", "id": format!("msg_{number}"),
+                "content": [{"type": "output_text", "text": says, "annotations": []}]}),
+            Kind::Reasoning { sealed, .. } => {
+                let parts = if says.is_empty() {
+                    json!([])
+                } else {
+                    json!([{"type": "summary_text", "text": says}])
+                };
+                let seal = sealed.then(|| format!("seal{number}"));
+                json!({"type": "reasoning", "id": format!("rs_{number}"), "summary": parts, "encrypted_content": seal})
+            }
+            Kind::Function => json!({"type": "function_call", "id": format!("fc_{number}"),
+                "call_id": format!("call_{number}23456789"), "name": format!("tool_{number}"), "arguments": says}),
+            Kind::Custom => json!({"type": "custom_tool_call", "id": format!("ctc_{number}"),
+                "call_id": format!("call_{number}23456789"), "name": format!("tool_{number}"), "input": says}),
+            Kind::Search => {
+                json!({"type": "web_search_call", "id": format!("ws_{number}"), "status": "completed",
+                "action": {"type": "search", "query": format!("q{number}{says}")}})
+            }
+        }
+    }
 
-fn events(blocks: &[Said], stop: StopReason, explanation: Option<String>) -> Vec<Event> {
-    let mut events = vec![Event::Start {
-        id: None,
-        model: None,
-    }];
-    for (index, block) in blocks.iter().enumerate() {
-        let id = format!("call_{index}");
-        match block {
-            Said::Text(pieces, cited) => {
-                events.push(Event::BlockStart(BlockStart::Text));
-                events.extend(pieces.iter().cloned().map(Event::Text));
-                if *cited {
-                    events.push(Event::Citation(Box::new(Citation {
-                        url: Some("https://a.example".to_owned()),
-                        ..Citation::default()
-                    })));
-                    events.push(Event::Logprobs(raw(
-                        r#"[{"token":"a","logprob":-0.5,"bytes":null}]"#,
-                    )));
+    fn events(&self, number: usize) -> Vec<Value> {
+        let says = self.says(number);
+        let mut events = Vec::new();
+        let whole = self.whole(number);
+        if self.added {
+            let mut begun = whole.clone();
+            for key in ["content", "summary"] {
+                if begun.get(key).is_some() {
+                    begun[key] = json!([]);
                 }
             }
-            Said::Thinking(pieces, seal) => {
-                events.push(Event::BlockStart(BlockStart::Thinking));
-                events.extend(pieces.iter().cloned().map(Event::Thinking));
-                events.extend(seal.clone().map(Event::Signature));
+            for key in ["arguments", "input"] {
+                if begun.get(key).is_some() {
+                    begun[key] = json!("");
+                }
             }
-            Said::Redacted(data) => {
-                events.push(Event::BlockStart(BlockStart::RedactedThinking {
-                    data: data.clone(),
-                }));
+            if !matches!(self.kind, Kind::Reasoning { promised: true, .. }) {
+                begun.as_object_mut().unwrap().remove("encrypted_content");
             }
-            Said::Call(name, arguments, cut) => {
-                let name = (*name).to_owned();
-                events.push(Event::BlockStart(BlockStart::ToolUse { id, name }));
-                let chars: Vec<char> = arguments.chars().collect();
-                events.extend(
-                    chars
-                        .chunks(*cut)
-                        .map(|it| Event::ToolArguments(it.iter().collect())),
-                );
-            }
-            Said::Search => {
-                let (name, input) = ("web_search".to_owned(), raw(r#"{"query":"q"}"#));
-                let tool_use_id = id.clone();
-                events.push(Event::BlockStart(BlockStart::ServerToolUse {
-                    id,
-                    name,
-                    input,
-                }));
-                events.push(Event::BlockStop);
-                events.push(Event::BlockStart(BlockStart::ServerToolResult {
-                    tool_use_id,
-                    kind: "web_search_tool_result".to_owned(),
-                    content: raw(r#"[{"type":"web_search_result","url":"https://a.example"}]"#),
-                }));
-            }
-            Said::Unknown => events.push(Event::BlockStart(BlockStart::Unknown(raw(
-                "{\"type\":\"new\"}",
-            )))),
+            events.push(json!({"type": "response.output_item.added", "output_index": number, "item": begun}));
         }
-        events.push(Event::BlockStop);
-    }
-    events.push(Event::Finish {
-        stop,
-        stop_sequence: None,
-        explanation,
-        usage: Some(Usage {
-            input: 1,
-            cache_read: 2,
-            cache_creation: 3,
-            output: 4,
-            thinking: Some(2),
-        }),
-    });
-    events
-}
-
-const TOOLS: &str = r#"[{"type":"function","name":"plain"},{"type":"custom","name":"free"},
-    {"type":"namespace","name":"ns","description":"","tools":[{"type":"function","name":"inner"}]},
-    {"type":"local_shell"},{"type":"shell"},{"type":"apply_patch"},
-    {"type":"tool_search","execution":"client"}]"#;
-
-/// A request with these tools and this input.
-fn request(input: &Value) -> Request {
-    let tools: Value = serde_json::from_str(TOOLS).unwrap();
-    let body = json!({"model": "m", "tools": tools, "input": input});
-    inbound(body.to_string().as_bytes(), &mut Losses::default()).unwrap()
-}
-
-fn ctx() -> EncodeContext {
-    let request = request(&json!("hi"));
-    EncodeContext {
-        message_id: "msg_any".to_owned(),
-        model: "m".to_owned(),
-        freeform: vec!["free".to_owned()],
-        native: request.native,
-        echo: request.echo,
-        ..EncodeContext::default()
-    }
-}
-
-/// What the model said, as the history of the next request should have it.
-fn expected(blocks: &[Said]) -> Vec<String> {
-    let mut expected = Vec::new();
-    for (index, block) in blocks.iter().enumerate() {
-        match block {
-            Said::Text(pieces, _) if pieces.is_empty() => {}
-            Said::Text(pieces, _) => expected.push(format!("text {}", pieces.concat())),
-            // Without a seal nobody takes it back.
-            Said::Thinking(_, None) => {}
-            Said::Thinking(pieces, Some(seal)) if pieces.is_empty() && seal.starts_with("pm1.") => {
-                expected.push(format!("redacted {seal}"));
-            }
-            Said::Thinking(pieces, Some(seal)) => {
-                expected.push(format!("thinking {} {seal}", pieces.concat()));
-            }
-            Said::Redacted(data) => expected.push(format!("redacted {data}")),
-            Said::Call(name, arguments, _) => {
-                let arguments: Value = serde_json::from_str(arguments).unwrap();
-                expected.push(format!("call call_{index} {name} {arguments}"));
-            }
-            Said::Search | Said::Unknown => {}
+        let (delta, done, key) = match self.kind {
+            Kind::Message => ("output_text.delta", "output_text.done", "text"),
+            Kind::Reasoning { .. } => (
+                "reasoning_summary_text.delta",
+                "reasoning_summary_text.done",
+                "text",
+            ),
+            Kind::Function => (
+                "function_call_arguments.delta",
+                "function_call_arguments.done",
+                "arguments",
+            ),
+            Kind::Custom => (
+                "custom_tool_call_input.delta",
+                "custom_tool_call_input.done",
+                "input",
+            ),
+            Kind::Search => (
+                "web_search_call.searching",
+                "web_search_call.completed",
+                "none",
+            ),
+        };
+        for piece in pieces(says.as_bytes(), &self.cuts)
+            .into_iter()
+            .take(self.deltas)
+        {
+            let piece = std::str::from_utf8(piece).unwrap();
+            events.push(json!({"type": format!("response.{delta}"), "output_index": number, "delta": piece}));
         }
+        if self.text_done {
+            let mut event = json!({"type": format!("response.{done}"), "output_index": number});
+            event[key] = json!(says);
+            events.push(event);
+        }
+        events.push(
+            json!({"type": "response.output_item.done", "output_index": number, "item": whole}),
+        );
+        events
     }
-    expected
 }
 
-fn history(output: &Value) -> Vec<String> {
-    let mut input = output.as_array().unwrap().clone();
-    input.push(json!({"role": "user", "content": "go on"}));
-    let request = request(&Value::Array(input));
-    let blocks = request.messages.iter().flat_map(|it| &it.blocks);
-    let mut told: Vec<String> = blocks
-        .map(|block| match block {
-            Block::Text(text) => format!("text {text}"),
-            Block::Thinking { text, signature } => format!("thinking {text} {signature}"),
-            Block::RedactedThinking { data } => format!("redacted {data}"),
-            Block::ToolUse(it) => {
-                let input: Value = serde_json::from_str(it.input.get()).unwrap();
-                format!("call {} {} {input}", it.id, it.name)
-            }
-            other => panic!("{other:?}"),
-        })
+/// The events of all items, each item's in its own order, woven as `order` says.
+fn stream(items: &[Item], order: &[Index]) -> String {
+    let mut waiting: Vec<std::vec::IntoIter<Value>> = items
+        .iter()
+        .enumerate()
+        .map(|(number, item)| item.events(number).into_iter())
         .collect();
-    assert_eq!(told.pop().as_deref(), Some("text go on"));
-    told
-}
-
-/// Arguments of the vendor's own items come back in the vendor's order.
-fn in_order(told: &str) -> String {
-    match told.split_once('{') {
-        Some((head, arguments)) if head.starts_with("call ") => {
-            let arguments: serde_json::Map<String, Value> =
-                serde_json::from_str(&format!("{{{arguments}")).unwrap();
-            let mut members: Vec<String> = arguments
-                .iter()
-                .map(|(key, it)| format!("{key}:{it}"))
-                .collect();
-            members.sort();
-            format!("{head}{}", members.join(","))
+    let mut stream =
+        String::from("data: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n");
+    let mut order = order.iter();
+    while !waiting.is_empty() {
+        let next = order.next().map_or(0, |it| it.index(waiting.len()));
+        match waiting[next].next() {
+            Some(event) => stream += &format!("data: {event}\n\n"),
+            None => drop(waiting.remove(next)),
         }
-        _ => told.to_owned(),
     }
+    stream
+        + "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[]}}\n\n"
 }
 
-fn stop() -> impl Strategy<Value = StopReason> {
-    prop_oneof![
-        Just(StopReason::EndTurn),
-        Just(StopReason::ToolUse),
-        Just(StopReason::MaxTokens),
-        Just(StopReason::Refusal),
-        Just(StopReason::ContextWindowExceeded),
-    ]
+/// What of a text the `number`th item said.
+fn of_item(text: &str, number: usize) -> String {
+    let letter = char::from(b'a' + u8::try_from(number).unwrap());
+    text.chars().filter(|it| *it == letter).collect()
+}
+
+fn check(message: &Value, items: &[Item]) {
+    let text = joined(message, "text", "text");
+    let thinking = joined(message, "thinking", "thinking");
+    let content = message["content"].as_array().unwrap();
+    let seals: Vec<&str> = content
+        .iter()
+        .filter_map(|it| it["signature"].as_str().or(it["data"].as_str()))
+        .map(|it| envelope::open(it).unwrap().payload)
+        .collect();
+    for (number, item) in items.iter().enumerate() {
+        let says = item.says(number);
+        let name = format!("tool_{number}");
+        let calls: Vec<&Value> = blocks(message, "tool_use")
+            .filter(|it| it["name"] == name.as_str())
+            .collect();
+        match item.kind {
+            Kind::Message => assert_eq!(of_item(&text, number), says),
+            Kind::Reasoning { sealed, .. } => {
+                assert_eq!(of_item(&thinking, number), says);
+                let seal = format!("seal{number}\"");
+                let times = seals.iter().filter(|it| it.contains(&seal)).count();
+                assert_eq!(times, usize::from(sealed), "{seal} in {seals:?}");
+            }
+            Kind::Function => {
+                assert_eq!(calls.len(), 1);
+                assert_eq!(calls[0]["input"], says.as_str());
+            }
+            Kind::Custom => {
+                assert_eq!(calls.len(), 1);
+                let input: Value =
+                    serde_json::from_str(calls[0]["input"].as_str().unwrap()).unwrap();
+                assert_eq!(input, json!({ "input": says }));
+            }
+            Kind::Search => {
+                let query = format!("q{number}{says}");
+                let call = blocks(message, "server_tool_use")
+                    .find(|it| it["input"]["query"] == query.as_str());
+                let id = &call.unwrap()["id"];
+                let results =
+                    blocks(message, "web_search_tool_result").filter(|it| it["tool_use_id"] == *id);
+                assert_eq!(results.count(), 1);
+            }
+        }
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn stream_object_and_history_say_what_was_said(
-        blocks in prop::collection::vec(said(), 0..7),
-        stop in stop(),
-        explanation in prop::option::of(Just("not this".to_owned())),
+    fn whatever_comes_in_whatever_order_arrives_once(
+        items in prop::collection::vec(item(), 0..7),
+        order in prop::collection::vec(any::<Index>(), 0..60),
+        cuts in prop::collection::vec(any::<Index>(), 0..6),
     ) {
-        let explanation = explanation.filter(|_| stop == StopReason::Refusal);
-        let (mut encode, mut assemble) = (Encode::new(ctx()), Assemble::new(ctx()));
-        let mut stream = Vec::new();
-        for event in events(&blocks, stop, explanation.clone()) {
-            encode.push(&event, &mut stream);
-            assemble.push(&event).unwrap();
-        }
-        let what = format!("{blocks:?} {stop:?}");
-        let streamed = read_stream(&what, &stream);
-        let whole: Value = serde_json::from_slice(&assemble.finish().unwrap()).unwrap();
-        prop_assert_eq!(&streamed, &whole);
-        prop_assert_eq!(&whole["usage"], &json!({
-            "input_tokens": 6, "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3},
-            "output_tokens": 4, "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 10}));
-        let mut expected = expected(&blocks);
-        expected.extend(explanation.map(|it| format!("text {it}")));
-        let expected: Vec<String> = expected.iter().map(|it| in_order(it)).collect();
-        let told: Vec<String> = history(&whole["output"]).iter().map(|it| in_order(it)).collect();
-        prop_assert_eq!(told, expected);
+        let source = stream(&items, &order);
+        let (out, ended, _) = translate(&[source.as_bytes()]);
+        let again = translate(&pieces(source.as_bytes(), &cuts));
+        prop_assert_eq!((&again.0, &again.1), (&out, &ended));
+        prop_assert_eq!(ended, Ok(()));
+        let message = read_stream("any", &out);
+        prop_assert_eq!(&message["complete"], true);
+        check(&message, &items);
     }
 
     #[test]
-    fn an_answer_without_its_end_is_none(blocks in prop::collection::vec(said(), 0..4)) {
-        let mut events = events(&blocks, StopReason::EndTurn, None);
-        events.pop();
-        let (mut encode, mut assemble) = (Encode::new(ctx()), Assemble::new(ctx()));
-        let mut stream = Vec::new();
-        for event in &events {
-            encode.push(event, &mut stream);
-            assemble.push(event).unwrap();
+    fn damage_never_breaks_the_grammar(
+        items in prop::collection::vec(item(), 0..4),
+        order in prop::collection::vec(any::<Index>(), 0..20),
+        damage in prop::collection::vec((any::<Index>(), any::<u8>(), 0..3u8), 0..4),
+        cuts in prop::collection::vec(any::<Index>(), 0..4),
+    ) {
+        let mut bytes = stream(&items, &order).into_bytes();
+        for (place, byte, how) in damage {
+            let place = place.index(bytes.len());
+            match how {
+                0 => bytes[place] = byte,
+                1 => bytes.insert(place, byte),
+                _ => bytes.truncate(place + 1),
+            }
         }
-        let stream = String::from_utf8(stream).unwrap();
-        for end in ["response.completed", "response.incomplete", "response.failed"] {
-            let line = format!("event: {end}\n");
-            prop_assert!(!stream.contains(&line));
-        }
-        prop_assert!(assemble.finish().is_err());
+        let (out, ended, has_content) = translate(&[&bytes]);
+        let again = translate(&pieces(&bytes, &cuts));
+        prop_assert_eq!((&again.0, &again.1, again.2), (&out, &ended, has_content));
+        let message = read_stream("damaged", &out);
+        prop_assert_eq!(message["complete"] == true, ended.is_ok());
+        let mut body = BodyTranslator::new(ctx());
+        let assembled = body.push(&bytes).and_then(|()| body.finish());
+        prop_assert_eq!(assembled.err(), ended.err());
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = inbound(&body, &mut Losses::default());
+    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (out, ended, has_content) = translate(&[&bytes]);
+        prop_assert!(ended.is_err() && out.is_empty() && !has_content);
     }
 }
