@@ -139,7 +139,10 @@ pub(in crate::protocol) fn optional_object<'de, T: Deserialize<'de>>(
 }
 
 /// The raw text of a value that must be there.
-pub(in crate::protocol) fn required<'de>(raw: Raw<'de>, at: Path<'_>) -> Result<&'de RawValue, TranslateError> {
+pub(in crate::protocol) fn required<'de>(
+    raw: Raw<'de>,
+    at: Path<'_>,
+) -> Result<&'de RawValue, TranslateError> {
     raw.ok_or_else(|| at.error(Problem::Missing))
 }
 
