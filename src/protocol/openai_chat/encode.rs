@@ -332,6 +332,3 @@ fn push_after(gap: &str, text: &str, out: &mut Vec<u8>) {
         push_json_string(&format!("{gap}{text}"), out);
     }
 }
-
-#[cfg(test)]
-mod tests;
