@@ -166,10 +166,12 @@ pub(super) fn thought(
     )?;
     let at = Path::root("thinking");
     if let Some(thinking) = field::optional_object::<wire::Thinking<'_>>(wire.thinking, at)? {
-        match field::string(thinking.kind, at.key("type"))?.as_str() {
-            "disabled" => wish.off = true,
-            "enabled" | "adaptive" | "auto" => wish.on = true,
-            _ => losses.add(at.bracketed(), LossKind::UnknownType),
+        match field::optional_string(thinking.kind, at.key("type"))?.as_deref() {
+            Some("disabled") => wish.off = true,
+            Some("enabled" | "adaptive" | "auto") => wish.on = true,
+            Some(_) => losses.add(at.bracketed(), LossKind::UnknownType),
+            // Zhipu: `clear_thinking` alone, about what it keeps of earlier turns.
+            None => {}
         }
         wish.budget(thinking.budget_tokens, at.key("budget_tokens"))?;
     }

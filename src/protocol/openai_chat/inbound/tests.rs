@@ -267,6 +267,7 @@ fn every_vendors_word_for_thinking_is_known() {
         ),
         (json!({"enable_thinking": false}), off, None),
         (json!({"thinking_budget": 0}), off, None),
+        (json!({"thinking": {"clear_thinking": false}}), None, None),
         (
             json!({"thinking": {"type": "disabled"}, "reasoning_effort": "high"}),
             off,
