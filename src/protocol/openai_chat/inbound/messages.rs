@@ -162,21 +162,18 @@ impl Reader<'_> {
     /// Adds a message, or adds to the last one where that holds results and the same person goes on.
     fn say(&mut self, role: Role, content: Content) {
         let open = self.after_results && role == Role::User;
-        let (before, blocks) = match self.said.messages.last_mut().filter(|_| open) {
-            Some(last) => (last.blocks.len(), &mut last.blocks),
-            None => {
-                self.said.messages.push(Message {
-                    role,
-                    blocks: Vec::new(),
-                });
-                match self.said.messages.last_mut() {
-                    Some(last) => (0, &mut last.blocks),
-                    None => return,
-                }
-            }
-        };
-        blocks.extend(content.blocks);
+        if !open || self.said.messages.is_empty() {
+            self.said.messages.push(Message {
+                role,
+                blocks: Vec::new(),
+            });
+        }
         let message = self.said.messages.len().saturating_sub(1);
+        let Some(last) = self.said.messages.last_mut() else {
+            return;
+        };
+        let before = last.blocks.len();
+        last.blocks.extend(content.blocks);
         for (block, control) in content.controls {
             self.said.breakpoints.push(CacheBreakpoint {
                 at: CacheAt::Block {

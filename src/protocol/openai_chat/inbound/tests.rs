@@ -22,17 +22,12 @@ fn refusal(fields: Value) -> String {
     read_with(fields).0.unwrap_err().to_string()
 }
 
-fn said(message: Value) -> Value {
+fn said(message: &Value) -> Value {
     json!({"messages": [{"role": "user", "content": "Hi"}, message]})
 }
 
 #[test]
-fn errors_name_the_field() {
-    let parts = |part: Value| said(json!({"role": "user", "content": ["x", part]}));
-    let part = |part: Value| said(json!({"role": "user", "content": [part]}));
-    let call =
-        |call: Value| said(json!({"role": "assistant", "content": null, "tool_calls": [call]}));
-    let tool = |tool: Value| json!({"tools": [tool]});
+fn errors_name_the_message() {
     for (fields, expected) in [
         (json!({"model": null}), "model: field required"),
         (json!({"model": 7}), "model: input should be a valid string"),
@@ -50,21 +45,31 @@ fn errors_name_the_field() {
             "messages.0: input should be a valid object",
         ),
         (
-            said(json!({"content": "x"})),
+            said(&json!({"content": "x"})),
             "messages.1.role: field required",
         ),
         (
-            said(json!({"role": "tester", "content": "x"})),
+            said(&json!({"role": "tester", "content": "x"})),
             "messages.1.role: input should be 'system', 'developer', 'user', 'assistant', 'tool' or 'function'",
         ),
         (
-            said(json!({"role": "user"})),
+            said(&json!({"role": "user"})),
             "messages.1.content: field required",
         ),
         (
-            said(json!({"role": "user", "content": 7})),
+            said(&json!({"role": "user", "content": 7})),
             "messages.1.content: input should be a valid list",
         ),
+    ] {
+        assert_eq!(refusal(fields.clone()), expected, "{fields}");
+    }
+}
+
+#[test]
+fn errors_name_the_part() {
+    let parts = |part: Value| said(&json!({"role": "user", "content": ["x", part]}));
+    let part = |part: Value| said(&json!({"role": "user", "content": [part]}));
+    for (fields, expected) in [
         (
             parts(json!({})),
             "messages.1.content.0: input should be a valid object",
@@ -97,6 +102,16 @@ fn errors_name_the_field() {
             part(json!({"type": "file", "file": {"file_data": "data:text/plain,abc"}})),
             "messages.1.content.0.file.file_data: input should be a base64 data URL",
         ),
+    ] {
+        assert_eq!(refusal(fields.clone()), expected, "{fields}");
+    }
+}
+
+#[test]
+fn errors_name_the_call() {
+    let call =
+        |call: Value| said(&json!({"role": "assistant", "content": null, "tool_calls": [call]}));
+    for (fields, expected) in [
         (
             call(json!({"type": "function"})),
             "messages.1.tool_calls.0.id: field required",
@@ -114,17 +129,26 @@ fn errors_name_the_field() {
             "messages.1.tool_calls.0.type: input should be 'function' or 'custom'",
         ),
         (
-            said(json!({"role": "tool", "content": "x"})),
+            said(&json!({"role": "tool", "content": "x"})),
             "messages.1.tool_call_id: field required",
         ),
         (
-            said(json!({"role": "function", "content": "x"})),
+            said(&json!({"role": "function", "content": "x"})),
             "messages.1.name: field required",
         ),
         (
-            said(json!({"role": "assistant", "reasoning_details": {}})),
+            said(&json!({"role": "assistant", "reasoning_details": {}})),
             "messages.1.reasoning_details: input should be a valid list",
         ),
+    ] {
+        assert_eq!(refusal(fields.clone()), expected, "{fields}");
+    }
+}
+
+#[test]
+fn errors_name_the_option() {
+    let tool = |tool: Value| json!({"tools": [tool]});
+    for (fields, expected) in [
         (
             tool(json!({"type": "function"})),
             "tools.0.function: field required",
@@ -369,7 +393,7 @@ fn many_pieces_of_reasoning_are_joined_in_time() {
     let mut details = vec![piece; 50_000];
     details.extend((1..50_000).map(apart));
     let request = with(said(
-        json!({"role": "assistant", "reasoning_details": details}),
+        &json!({"role": "assistant", "reasoning_details": details}),
     ));
     let blocks = &request.messages[1].blocks;
     assert_eq!(blocks.len(), 50_000);

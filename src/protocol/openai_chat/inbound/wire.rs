@@ -131,6 +131,7 @@ object! {
 
 object! {
     /// `file`.
+    #[expect(clippy::struct_field_names, reason = "the names on the wire")]
     File {
         file_data,
         file_id,
