@@ -31,11 +31,9 @@ fn written(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Ve
             (status, body)
         }
         Dialect::OpenAiChat | Dialect::OpenAiResponses => {
-            let (status, error_type, code) = openai_chat::status_and_type(&error.fault_kind(None));
-            (
-                status,
-                openai_chat::error_body(error_type, &error.message, None, code),
-            )
+            let (status, error_type, code, message) = openai_chat::translate_error(error);
+            let body = openai_chat::error_body(error_type, &message, error.param.as_deref(), code);
+            (status, body)
         }
     }
 }
@@ -96,7 +94,7 @@ pub fn stream_end(client: Dialect, error_type: &str, text: &str, request_id: &st
 pub fn ping(client: Dialect) -> &'static [u8] {
     match client {
         Dialect::Anthropic | Dialect::Gemini => anthropic::PING,
-        Dialect::OpenAiChat => b": ping\n\n",
+        Dialect::OpenAiChat => openai_chat::PING,
         Dialect::OpenAiResponses => openai_responses::PING,
     }
 }

@@ -6,6 +6,7 @@
 mod head;
 // Requests on their way to other dialects.
 mod blocks;
+// Other dialects of clients read their fields in the same way, and write JSON with `text`.
 pub(crate) mod field;
 mod inbound;
 mod tools;

@@ -19,7 +19,9 @@ pub(crate) mod wire_request;
 // Requests of clients of this dialect, and their answers.
 mod assemble;
 mod encode;
+mod free_text;
 mod inbound;
+mod shape;
 // Answers.
 mod blocks;
 pub(crate) mod calls;
@@ -35,8 +37,8 @@ pub(crate) mod wire_answer;
 
 pub use assemble::Assemble;
 pub use decode::Decode;
-pub use encode::Encode;
-pub use error::{error_body, error_event, parse_error, status_and_type};
+pub use encode::{Encode, PING};
+pub use error::{error_body, error_event, parse_error, status_and_type, translate_error};
 pub use inbound::inbound;
 pub use outbound::outbound;
 pub use profile::{
