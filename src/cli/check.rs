@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
 use crate::config::{
-    Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, Source, dump, load,
+    Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, RouteCandidate, Source, dump,
+    load,
 };
 use crate::types::Secret;
 
@@ -137,17 +138,20 @@ fn credentials(it: &Provider) -> String {
 
 fn route_rows(config: &Config) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    for route in &config.routes {
+    let rules = config.rules.iter().map(|rule| {
+        let head = format!("{} {}", rule.label, rule.models.join(", "));
+        (head, &rule.candidates)
+    });
+    let routes = config.routes.iter().map(|route| {
         let default = config.default_route.as_ref() == Some(&route.pattern);
-        let mut head = format!(
-            "\"{}\"{}",
-            route.pattern,
-            if default { " (default)" } else { "" }
-        );
-        if route.candidates.is_empty() {
+        let sign = if default { " (default)" } else { "" };
+        (format!("\"{}\"{sign}", route.pattern), &route.candidates)
+    });
+    for (mut head, candidates) in rules.chain(routes) {
+        if candidates.is_empty() {
             rows.push(vec![std::mem::take(&mut head), "nobody".to_owned()]);
         }
-        for it in &route.candidates {
+        for it in candidates {
             let name = config
                 .providers
                 .get(it.provider)
@@ -206,24 +210,26 @@ fn config_json(config: &Config) -> Value {
             })
         })
         .collect();
+    let candidates = |list: &[RouteCandidate]| -> Vec<Value> {
+        let list = list.iter().map(|it| {
+            json!({
+                "provider": name(it.provider),
+                "model": it.model.as_deref().unwrap_or("passthrough"),
+                "priority": it.priority,
+                "weight": it.weight,
+            })
+        });
+        list.collect()
+    };
     let routes: Vec<Value> = config
         .routes
         .iter()
-        .map(|route| {
-            let candidates: Vec<Value> = route
-                .candidates
-                .iter()
-                .map(|it| {
-                    json!({
-                        "provider": name(it.provider),
-                        "model": it.model.as_deref().unwrap_or("passthrough"),
-                        "priority": it.priority,
-                        "weight": it.weight,
-                    })
-                })
-                .collect();
-            json!({"pattern": route.pattern, "candidates": candidates})
-        })
+        .map(|it| json!({"pattern": it.pattern, "candidates": candidates(&it.candidates)}))
+        .collect();
+    let rules: Vec<Value> = config
+        .rules
+        .iter()
+        .map(|it| json!({"models": it.models, "candidates": candidates(&it.candidates)}))
         .collect();
     let notes: Vec<Value> = config
         .notes
@@ -237,6 +243,7 @@ fn config_json(config: &Config) -> Value {
         "gateway_keys": config.auth.keys.len(),
         "providers": providers,
         "routes": routes,
+        "rules": rules,
         "default_route": config.default_route,
         "notes": notes,
     })

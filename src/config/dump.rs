@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::model::{
-    Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, ModelFacts, Probe, ProbeAsk,
-    Provider, ProviderAuth, Route, Settings, Strategy, Timeouts, TokenCounting,
+    AffinitySettings, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, ModelFacts,
+    Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Timeouts,
+    TokenCounting,
 };
 use crate::types::Secret;
 
@@ -23,6 +24,7 @@ pub fn dump(config: &Config) -> String {
     let whole = json!({
         "providers": providers,
         "model_routes": routes,
+        "route_rules": config.rules.iter().map(|it| rule(it, &config.providers)).collect::<Vec<_>>(),
         "settings": settings,
         "auth": {
             "enabled": !config.auth.keys.is_empty(),
@@ -86,6 +88,7 @@ fn model(it: &ModelFacts) -> Value {
         "tools": it.tools,
         "images": it.images,
         "thinking": it.thinking,
+        "price": it.price.map(|(input, output)| json!({"input": input, "output": output})),
         "quirks": {
             "max_completion_tokens": it.quirks.max_completion_tokens,
             "sampling": it.quirks.sampling,
@@ -98,7 +101,27 @@ fn model(it: &ModelFacts) -> Value {
 }
 
 fn route(it: &Route, providers: &[Provider]) -> Value {
-    let candidates = it.candidates.iter().map(|it| {
+    candidates(&it.candidates, providers)
+}
+
+fn rule(it: &RouteRule, providers: &[Provider]) -> Value {
+    let headers = it.when.headers.iter();
+    json!({
+        "models": it.models,
+        "when": {
+            "agent": it.when.agent,
+            "tokens_over": it.when.tokens_over,
+            "tokens_under": it.when.tokens_under,
+            "images": it.when.images,
+            "thinking": it.when.thinking,
+            "header": headers.map(|(name, _)| (name.clone(), json!("***"))).collect::<Map<_, _>>(),
+        },
+        "candidates": candidates(&it.candidates, providers),
+    })
+}
+
+fn candidates(list: &[RouteCandidate], providers: &[Provider]) -> Value {
+    let candidates = list.iter().map(|it| {
         json!({
             "provider": providers.get(it.provider).map(|it| it.id.as_str()),
             "model": it.model.as_deref().unwrap_or("passthrough"),
@@ -114,7 +137,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "host": it.host,
         "port": it.port,
         "threads": it.threads,
-        "selection_strategy": strategy(it.strategy),
+        "selection_strategy": it.strategy.word(),
         "failure_cooldown": seconds(it.failure_cooldown),
         "unhealthy_threshold": it.unhealthy_threshold,
         "unhealthy_reset_timeout": seconds(it.unhealthy_reset_timeout),
@@ -139,6 +162,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "max_buffered_bytes": it.max_buffered_bytes,
         "max_connections": it.max_connections,
         "max_in_flight": it.max_in_flight,
+        "affinity": affinity(it.affinity),
         "token_counting": token_counting(&it.token_counting),
         "log_level": log_level(it.log.level),
         "log_color": it.log.color,
@@ -149,6 +173,14 @@ fn settings(it: &Settings) -> Map<String, Value> {
         Value::Object(fields) => fields,
         _ => Map::new(),
     }
+}
+
+fn affinity(it: AffinitySettings) -> Value {
+    json!({
+        "enabled": it.enabled,
+        "ttl": seconds(it.ttl),
+        "return_after": seconds(it.return_after),
+    })
 }
 
 fn token_counting(it: &TokenCounting) -> Value {
@@ -211,15 +243,6 @@ fn key_strategy(it: KeyStrategy) -> &'static str {
         KeyStrategy::RoundRobin => "round_robin",
         KeyStrategy::Random => "random",
         KeyStrategy::Failover => "failover",
-    }
-}
-
-fn strategy(it: Strategy) -> &'static str {
-    match it {
-        Strategy::Priority => "priority",
-        Strategy::RoundRobin => "round_robin",
-        Strategy::Random => "random",
-        Strategy::Weighted => "weighted",
     }
 }
 

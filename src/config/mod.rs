@@ -18,6 +18,7 @@ mod overrides;
 mod provider;
 mod read;
 mod routes;
+mod rules;
 mod schema;
 mod secrets;
 mod settings;
@@ -33,9 +34,10 @@ pub use env::Env;
 pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
-    Admin, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel,
-    LogSettings, ModelFacts, Note, Probe, ProbeAsk, Provider, ProviderAuth, Quirks, Route,
-    RouteCandidate, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
+    Admin, AffinitySettings, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy,
+    LogLevel, LogSettings, ModelFacts, Note, Probe, ProbeAsk, Provider, ProviderAuth, Quirks,
+    Route, RouteCandidate, RouteRule, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
+    When,
 };
 pub use schema::schema;
 

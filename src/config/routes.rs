@@ -2,7 +2,7 @@
 //! are written.
 
 use crate::config::fault::Report;
-use crate::config::model::{Provider, Route, RouteCandidate};
+use crate::config::model::{Provider, Route, RouteCandidate, RouteRule};
 use crate::config::near::hint;
 use crate::config::read::Reader;
 use crate::config::tree::Node;
@@ -17,7 +17,12 @@ const SMALL_PATTERNS: &[&str] = &["*haiku*", "*-mini*", "*flash*"];
 /// Reads the routes. Written ones come first; providers with `big_model` or `small_model` that none of them names get
 /// the routes of the old system, in file order as priorities; with nothing written at all, providers serve the names
 /// that are their own.
-pub(super) fn routes(top: &Reader<'_>, providers: &[Provider], report: &mut Report) -> Vec<Route> {
+pub(super) fn routes(
+    top: &Reader<'_>,
+    providers: &[Provider],
+    rules: &[RouteRule],
+    report: &mut Report,
+) -> Vec<Route> {
     let mut routes = Vec::new();
     let nodes = top.entries("model_routes").map(|it| it.1);
     for ((pattern, candidates), node) in top.named_lists("model_routes").into_iter().zip(nodes) {
@@ -51,12 +56,12 @@ pub(super) fn routes(top: &Reader<'_>, providers: &[Provider], report: &mut Repo
     if routes.is_empty() && !written {
         routes = own_names(providers, report);
     }
-    tell_unreached(&routes, providers, report);
+    tell_unreached(&routes, rules, providers, report);
     routes
 }
 
 /// One entry; a name that several accounts share gives a candidate for each.
-fn candidates_of(
+pub(super) fn candidates_of(
     reader: &Reader<'_>,
     providers: &[Provider],
     report: &mut Report,
@@ -214,7 +219,12 @@ fn own_names(providers: &[Provider], report: &mut Report) -> Vec<Route> {
 }
 
 /// Providers without a route and routes without a provider serve nobody.
-fn tell_unreached(routes: &[Route], providers: &[Provider], report: &mut Report) {
+fn tell_unreached(
+    routes: &[Route],
+    rules: &[RouteRule],
+    providers: &[Provider],
+    report: &mut Report,
+) {
     let active = |i: usize| providers.get(i).is_some_and(Provider::is_active);
     for route in routes {
         if !route.candidates.iter().any(|it| active(it.provider)) {
@@ -224,10 +234,18 @@ fn tell_unreached(routes: &[Route], providers: &[Provider], report: &mut Report)
             );
         }
     }
+    for rule in rules {
+        if !rule.candidates.iter().any(|it| active(it.provider)) {
+            report.warn(
+                rule.label.clone(),
+                "has no active provider: its requests take the routes behind it",
+            );
+        }
+    }
     for (i, provider) in providers.iter().enumerate() {
-        let reached = routes
-            .iter()
-            .any(|it| it.candidates.iter().any(|it| it.provider == i));
+        let of_routes = routes.iter().flat_map(|it| &it.candidates);
+        let of_rules = rules.iter().flat_map(|it| &it.candidates);
+        let reached = of_routes.chain(of_rules).any(|it| it.provider == i);
         if provider.is_active() && !reached {
             report.warn(
                 format!("providers[{i}]"),

@@ -1,5 +1,6 @@
 //! The keys of one endpoint: whose turn it is, which cool down after a rate limit, which are benched for good.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -111,6 +112,33 @@ impl KeyPool {
             key.used = key.used.saturating_add(1);
         }
         Some(KeyIndex(chosen))
+    }
+
+    /// Tells `key` apart from others, also after a reload that moved it; shows nothing of it.
+    pub fn mark(&self, key: KeyIndex) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        self.secret(key)?.expose().hash(&mut hasher);
+        Some(hasher.finish())
+    }
+
+    /// The key with that mark, if it may be used now. Takes no turn.
+    pub fn pick_marked(&self, now: Instant, mark: u64) -> Option<KeyIndex> {
+        let marked = |key: &KeyIndex| self.mark(*key) == Some(mark);
+        let key = (0..self.keys.len()).map(KeyIndex).find(marked)?;
+        let mut state = self.state.lock();
+        let state = state.keys.get_mut(key.0).filter(|it| it.is_usable(now))?;
+        state.used = state.used.saturating_add(1);
+        Some(key)
+    }
+
+    /// Since when a key may be used, while one may: `None` where none may, `Some(None)` for as long as is known.
+    pub fn usable_since(&self, now: Instant) -> Option<Option<Instant>> {
+        if self.keys.is_empty() {
+            return Some(None);
+        }
+        let state = self.state.lock();
+        let usable = state.keys.iter().filter(|key| key.is_usable(now));
+        usable.map(|key| key.cooling_until).min()
     }
 
     /// The key itself.
@@ -287,6 +315,35 @@ mod tests {
         pool.unbench(probed);
         assert_eq!(pool.pick(now, &[KeyIndex(0)]), Some(probed));
         assert_eq!(pool.pick(now, &[KeyIndex(0), probed]), None);
+    }
+
+    #[test]
+    fn a_mark_finds_its_key_wherever_it_stands_and_only_while_it_may_be_used() {
+        let (old, now) = (pool(KeyStrategy::RoundRobin), Instant::now());
+        let mark = old.mark(KeyIndex(1)).unwrap();
+        let secrets = ["x", "c", "b"].map(|k| Secret::new(k.to_owned())).to_vec();
+        let new = KeyPool::new(secrets, KeyStrategy::RoundRobin);
+        assert_eq!(new.pick_marked(now, mark), Some(KeyIndex(2)));
+        assert_eq!(new.pick(now, &[]), Some(KeyIndex(0)), "no turn was taken");
+        let later = now + Duration::from_secs(5);
+        new.cool(KeyIndex(2), later, "rate limit");
+        assert_eq!(new.pick_marked(now, mark), None);
+        assert_eq!(new.pick_marked(later, mark), Some(KeyIndex(2)));
+        assert_eq!(new.pick_marked(now, old.mark(KeyIndex(0)).unwrap()), None);
+        assert_eq!(new.mark(KeyIndex(9)), None);
+    }
+
+    #[test]
+    fn a_pool_tells_since_when_it_can_be_used() {
+        let (pool, now) = (pool(KeyStrategy::RoundRobin), Instant::now());
+        let later = now + Duration::from_secs(5);
+        assert_eq!(pool.usable_since(now), Some(None));
+        pool.cool(KeyIndex(0), later, "rate limit");
+        pool.bench(KeyIndex(1), "401".to_owned());
+        assert_eq!(pool.usable_since(now), Some(None), "the third");
+        pool.cool(KeyIndex(2), later, "rate limit");
+        assert_eq!(pool.usable_since(now), None);
+        assert_eq!(pool.usable_since(later), Some(Some(later)));
     }
 
     #[test]

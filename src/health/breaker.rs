@@ -85,6 +85,8 @@ pub struct Breaker {
     trips: u32,
     /// When it opened last.
     opened: Option<Instant>,
+    /// When it closed again last.
+    closed: Option<Instant>,
 }
 
 impl Breaker {
@@ -97,6 +99,7 @@ impl Breaker {
             results: VecDeque::new(),
             trips: 0,
             opened: None,
+            closed: None,
         }
     }
 
@@ -140,14 +143,14 @@ impl Breaker {
             self.errors.clear();
         }
         self.trips = 0;
-        self.state = BreakerState::Closed;
+        self.close(now);
     }
 
     /// A trial has shown content: requests may flow again, but the errors stay counted until an answer is whole, so
     /// that an endpoint which cuts every stream opens again at once.
-    pub fn promising(&mut self) {
+    pub fn promising(&mut self, now: Instant) {
         if matches!(self.state, BreakerState::HalfOpen { .. }) {
-            self.state = BreakerState::Closed;
+            self.close(now);
         }
     }
 
@@ -195,6 +198,11 @@ impl Breaker {
         self.state
     }
 
+    /// Since when it is closed; `None` for one that never opened, or is not closed.
+    pub fn closed_since(&self) -> Option<Instant> {
+        self.closed.filter(|_| self.state == BreakerState::Closed)
+    }
+
     /// Errors counted within the window.
     pub fn count(&self) -> u32 {
         u32::try_from(self.errors.len()).unwrap_or(u32::MAX)
@@ -220,6 +228,13 @@ impl Breaker {
         while ERRORS_KEPT.max(most) < self.errors.len() {
             self.errors.pop_front();
         }
+    }
+
+    fn close(&mut self, now: Instant) {
+        if self.state != BreakerState::Closed {
+            self.closed = Some(now);
+        }
+        self.state = BreakerState::Closed;
     }
 
     fn open(&mut self, now: Instant) -> Duration {
@@ -316,7 +331,7 @@ mod tests {
         breaker.error(t, None);
         breaker.error(t, None);
         assert_eq!(breaker.admit(after(t, 200)), Admission::Trial);
-        breaker.promising();
+        breaker.promising(after(t, 200));
         assert_eq!(breaker.admit(after(t, 200)), Admission::Pass);
         assert!(breaker.error(after(t, 201), None).opened.is_some());
     }

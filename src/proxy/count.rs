@@ -73,7 +73,7 @@ async fn count(
     session: &mut Session,
     request: Request,
 ) -> Result<Counted, Fault> {
-    let candidates = choose(snapshot, &request.head, &request.body.bytes)?.candidates;
+    let candidates = choose(snapshot, &request, |_| true)?.candidates;
     let now = Instant::now();
     let can_count = |c: &&Candidate| {
         c.endpoint.dialect == Dialect::Anthropic

@@ -10,6 +10,7 @@ use super::answer::Refused;
 use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
+use super::home::AtHome;
 use super::judge::{self, Case};
 use super::refuse;
 use super::request::Request;
@@ -78,6 +79,8 @@ pub struct Exchange<'e, 's> {
     pub(super) told: Told,
     pub(super) losses: Losses,
     pub(super) route: String,
+    /// Where its conversation is at home.
+    pub(super) at_home: AtHome,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -99,18 +102,27 @@ impl<'e, 's> Exchange<'e, 's> {
             told: Told::default(),
             losses: Losses::default(),
             route: String::new(),
+            at_home: AtHome::default(),
         }
     }
 
     /// Makes the trip. What is to be told of it stays here.
     pub async fn run(&mut self) -> End {
-        let choice = match choose(&self.snapshot, &self.request.head, &self.request.body.bytes) {
+        let mut at_home = AtHome::default();
+        let choice = choose(&self.snapshot, &self.request, |route| {
+            at_home = self.find_home(route);
+            at_home.is_somewhere()
+        });
+        let choice = match choice {
             Ok(choice) => choice,
             Err(fault) => return refuse::with_fault(self, fault, None).await,
         };
+        self.at_home = at_home;
         self.route = choice.route;
         self.trail.skipped = choice.skipped;
-        let candidates = self.steered(choice.candidates);
+        let mut candidates = choice.candidates;
+        self.lead_home(&mut candidates);
+        let candidates = self.steered(candidates);
         let permanent = self.trail.skipped.len();
         if let Some(end) = self.try_all(&candidates, Round::First).await {
             return end;
@@ -138,7 +150,7 @@ impl<'e, 's> Exchange<'e, 's> {
 
     /// A session whose last answer broke off is kept from where that happened, while there is another endpoint.
     fn steered(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-        let session = self.request.session.as_deref();
+        let session = self.request.conversation();
         let steering = &self.edge.shared.steering;
         if let Some(avoided) =
             session.and_then(|session| steering.endpoint(session, Instant::now()))
@@ -241,7 +253,9 @@ impl<'e, 's> Exchange<'e, 's> {
         let endpoint = &candidate.endpoint;
         let mut tried: Vec<KeyIndex> = Vec::new();
         loop {
-            let key = endpoint.keys.pick(Instant::now(), &tried);
+            let home = tried.is_empty().then(|| self.key_of_home(candidate));
+            let pick = || endpoint.keys.pick(Instant::now(), &tried);
+            let key = home.flatten().or_else(pick);
             if key.is_none() && !endpoint.keys.is_empty() {
                 return Err(Retry::NextEndpoint);
             }
@@ -252,10 +266,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 Outcome::Cut(fault, ending) => {
                     // First this, then the client's end: its repeat comes at once.
                     judge::judge(&self.case(candidate, key), &fault);
-                    if let Some(session) = &self.request.session {
-                        let steering = &self.edge.shared.steering;
-                        steering.remember(session, endpoint.id(), (), Instant::now());
-                    }
+                    self.steer_away(candidate);
                     return Ok(self.end_cut(fault, ending).await);
                 }
                 Outcome::Failed(fault, refused) => (fault, refused),
@@ -363,6 +374,7 @@ impl<'e, 's> Exchange<'e, 's> {
             .connection_group(key, &self.request.credentials);
         let attempt = Attempt::new(Arc::clone(&candidate.endpoint), group, outgoing, expect);
         self.trail.attempts += 1;
+        self.at_home.key = key;
         let running = match (self.edge.shared.app(), self.edge.shared.template().await) {
             (Ok(app), Ok(template)) => Running::start(app, template, attempt),
             (Err(fault), _) | (_, Err(fault)) => return Outcome::Failed(fault, None),

@@ -17,6 +17,7 @@
 //! `probe` asks endpoints without a client.
 
 mod answer;
+mod asked;
 mod attempt;
 mod choose;
 mod count;
@@ -25,6 +26,7 @@ mod downstream;
 mod exchange;
 mod finish;
 mod front;
+mod home;
 mod judge;
 mod local;
 mod patience;

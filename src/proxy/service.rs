@@ -22,7 +22,7 @@ use super::ctx::{Connection, Ctx};
 use super::receive::BodyMemory;
 use super::serve::{self, Head};
 use crate::error::Fault;
-use crate::health::{RetryBudget, SessionNotes};
+use crate::health::{Affinity, RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
 use crate::tokens::Counter;
 
@@ -66,6 +66,8 @@ pub struct Shared {
     pub draining: AtomicBool,
     /// Failures in a row of providers' own token counts, and until when they are left alone.
     pub counts: Mutex<(u32, Option<Instant>)>,
+    /// Where conversations are at home.
+    pub affinity: Affinity,
     /// Sessions that are kept from an endpoint.
     pub steering: SessionNotes<()>,
     /// Where a session's thinking was refused, and how many of its turns that was about.
@@ -87,6 +89,7 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             counts: Mutex::new((0, None)),
+            affinity: Affinity::new(),
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
             retries: Mutex::new(RetryBudget::new(Instant::now())),

@@ -1,6 +1,7 @@
 //! Journeys: what a client, the providers and an operator see of one request or a few.
 
 mod admin;
+mod affinity;
 mod answering;
 mod bodies;
 mod caps;
@@ -19,6 +20,7 @@ mod pings;
 mod probes;
 mod refusal;
 mod reshape;
+mod rules;
 mod secrets;
 mod stale;
 mod strategies;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod chat_clients;
+mod choosing;
 mod reshape;
 mod responses;
 mod responses_client;
