@@ -70,8 +70,9 @@ fn when(rule: &Reader<'_>, report: &mut Report) -> When {
         thinking: reader.boolean("thinking"),
         headers: headers(&reader, report),
     };
-    let written = matches!(rule.raw("when"), Some(Node::Map(_)));
-    if written && when.is_empty() && reader.raw("header").is_none() {
+    let asks = |it: &Node| !matches!(it, Node::Null) && *it != Node::Map(Vec::new());
+    let entries = rule.entries("when").map(|it| it.1);
+    if matches!(rule.raw("when"), Some(Node::Map(_))) && !entries.into_iter().any(asks) {
         let remedy = "asks nothing: the rule would hide every route; name a condition, or write the route under \
                       model_routes";
         report.fault(rule.at("when"), remedy);

@@ -171,12 +171,9 @@ async fn the_least_busy_serves() {
 
 #[tokio::test]
 async fn the_faster_serves_once_both_are_known() {
-    let slow = || {
-        let gate = Gate::new();
-        gate.after(Duration::from_millis(250));
-        Act::new().wait(&gate).and(&says("slow"))
-    };
-    let first = Upstream::first([slow()], says("a")).await;
+    let gate = Gate::new();
+    let slow = Act::new().wait(&gate).and(&says("slow"));
+    let first = Upstream::first([slow], says("a")).await;
     let second = Upstream::always(says("b")).await;
     let setup = Setup::of([
         Provider::anthropic("a", &first.url()),
@@ -186,10 +183,17 @@ async fn the_faster_serves_once_both_are_known() {
     .setting("selection_strategy: fastest");
     let proxy = Proxy::start(setup).await;
     // Whoever is unknown is tried: two requests know both.
-    let known = [
-        answer(&proxy, Request::messages(ask("1"))).await,
-        answer(&proxy, Request::messages(ask("2"))).await,
-    ];
+    let both = async {
+        [
+            answer(&proxy, Request::messages(ask("1"))).await,
+            answer(&proxy, Request::messages(ask("2"))).await,
+        ]
+    };
+    let hold = async {
+        first.called(1).await;
+        gate.after(Duration::from_millis(1500));
+    };
+    let (known, ()) = tokio::join!(both, hold);
     assert!(known.contains(&message("slow")) && known.contains(&message("b")));
     for _ in 0..10 {
         assert_eq!(
