@@ -190,7 +190,7 @@ impl Home {
 
     /// Puts the home first in `candidates`, which are in the order of their priorities. Where a better candidate has
     /// been well for `return_after`, and the home was come to as long ago, it is first among its equals only; unless
-    /// `in_tool_loop`, which is looked at last because it has to be read from the body.
+    /// `in_tool_loop`, which is looked at last because it has to be read from the body. Returns whether it leads at all.
     pub fn lead<T>(
         &self,
         candidates: &mut [T],
@@ -198,13 +198,13 @@ impl Home {
         now: Instant,
         return_after: Duration,
         in_tool_loop: impl FnOnce() -> bool,
-    ) {
+    ) -> bool {
         let places = || candidates.iter().map(&place);
         let Some((at, home)) = places().enumerate().find(|(_, it)| it.is_home) else {
-            return;
+            return false;
         };
         if !matches!(home.standing, Standing::Well(_)) {
-            return;
+            return false;
         }
         let is_better = |it: &Place| {
             let since = match it.standing {
@@ -226,6 +226,7 @@ impl Home {
         if let Some(behind) = candidates.get_mut(first..=at) {
             behind.rotate_right(1);
         }
+        first == 0
     }
 
     fn is_with(&self, health: &Arc<EndpointHealth>) -> bool {

@@ -48,7 +48,7 @@ impl Exchange<'_, '_> {
     }
 
     /// The home first, where it may be.
-    pub(super) fn lead_home(&self, candidates: &mut [Candidate]) {
+    pub(super) fn lead_home(&mut self, candidates: &mut [Candidate]) {
         let Some(home) = &self.at_home.home else {
             return;
         };
@@ -60,7 +60,10 @@ impl Exchange<'_, '_> {
             is_home: home.is(&it.endpoint.health, it.model.as_str()),
             standing: it.endpoint.standing(now, it.model.as_str()),
         };
-        home.lead(candidates, place, now, settings.return_after, in_tool_loop);
+        if home.lead(candidates, place, now, settings.return_after, in_tool_loop) {
+            let first = candidates.first();
+            self.trail.home = first.map(|it| it.endpoint.id().clone());
+        }
     }
 
     /// The key that served the conversation at `candidate` before, if it may be used now.

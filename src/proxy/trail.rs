@@ -58,6 +58,8 @@ pub struct Failed {
 /// Everything tried for one request.
 #[derive(Debug, Default)]
 pub struct Trail {
+    /// Where the conversation is at home, if that led the candidates.
+    pub home: Option<EndpointId>,
     /// Candidates passed over.
     pub skipped: Vec<Skip>,
     /// Tries that failed, in order.
@@ -82,6 +84,9 @@ impl Trail {
             let separator = if text.is_empty() { "" } else { "; " };
             let _ = write!(text, "{separator}{name}={what}");
         };
+        if let Some(home) = &self.home {
+            add(home.as_str(), "at home");
+        }
         for skip in &self.skipped {
             add(&skip.endpoint, &skip.why);
         }
@@ -219,6 +224,7 @@ mod tests {
     fn accounts_of_an_overloaded_provider_count_as_overloaded() {
         for (why, as_sent) in [(PROVIDER_OVERLOADED, true), ("all its keys rest", false)] {
             let trail = Trail {
+                home: None,
                 skipped: vec![Skip::new("a#two".to_owned(), why.to_owned())],
                 failed: vec![overloaded()],
                 attempts: 1,
