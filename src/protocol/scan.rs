@@ -40,23 +40,23 @@ pub struct Member {
 /// Something to look out for on the way, so that the text need not be crossed once more for it.
 #[derive(Debug)]
 pub struct Watch {
-    prefix: &'static [u8],
-    /// A string inside an array or object began with it.
+    prefixes: &'static [&'static str],
+    /// A string inside an array or object began with one of them.
     pub seen: bool,
 }
 
 impl Watch {
-    /// Looks out for strings that begin with `prefix`, which must not be empty.
-    pub fn strings_with(prefix: &'static str) -> Self {
+    /// Looks out for strings that begin with one of `prefixes`, which must not be empty.
+    pub fn strings_with(prefixes: &'static [&'static str]) -> Self {
         Watch {
-            prefix: prefix.as_bytes(),
+            prefixes,
             seen: false,
         }
     }
 
     fn nothing() -> Self {
         Watch {
-            prefix: &[],
+            prefixes: &[],
             seen: true,
         }
     }
@@ -64,9 +64,9 @@ impl Watch {
     /// A string begins at `at`.
     fn string(&mut self, text: &[u8], at: usize) {
         if !self.seen {
-            self.seen = text
-                .get(at..)
-                .is_some_and(|rest| rest.starts_with(self.prefix));
+            let rest = text.get(at..).unwrap_or_default();
+            let begins = |prefix: &&str| rest.starts_with(prefix.as_bytes());
+            self.seen = self.prefixes.iter().any(begins);
         }
     }
 }
@@ -264,10 +264,11 @@ mod tests {
     fn sees_what_it_looks_out_for_inside_values_only() {
         for (text, seen) in [
             (r#"{"a":[{"b":"pm1.x"}]}"#, true),
+            (r#"{"a":["another","otherwise"]}"#, true),
             (r#"{"a":["pm1"," pm1.","xpm1."]}"#, false),
             (r#"{"pm1.a":1}"#, false),
         ] {
-            let mut watch = Watch::strings_with("pm1.");
+            let mut watch = Watch::strings_with(&["pm1.", "other"]);
             members_watching(text.as_bytes(), 0, &mut watch).unwrap();
             assert_eq!(watch.seen, seen, "{text}");
         }

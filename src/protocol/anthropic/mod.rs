@@ -4,6 +4,8 @@
 
 // What decides where a request goes, and edits in place for providers of the same dialect.
 mod head;
+mod own_blocks;
+mod vertex;
 // Requests on their way to other dialects.
 mod blocks;
 mod field;
@@ -40,3 +42,4 @@ pub use profile::Profile;
 pub use reassemble::Reassemble;
 pub use reshape::stream_of;
 pub use tap::{BodyTap, StreamTap};
+pub use vertex::for_vertex;

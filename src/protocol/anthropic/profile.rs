@@ -23,6 +23,7 @@ use crate::protocol::profile::Overrides;
 
 mod name;
 
+pub(super) use self::name::sent as sent_model;
 use self::name::{Family, Name};
 
 /// What one model takes.
