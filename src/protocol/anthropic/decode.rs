@@ -106,7 +106,9 @@ impl Decode {
         if frame.event == b"error" {
             return Err(upstream(data));
         }
-        let Ok(event) = serde_json::from_slice::<wire::Event<'_>>(data) else {
+        let object = data.starts_with(b"{").then_some(data);
+        let event = object.and_then(|it| serde_json::from_slice::<wire::Event<'_>>(it).ok());
+        let Some(event) = event else {
             return match frame.event {
                 b""
                 | b"message_start"
