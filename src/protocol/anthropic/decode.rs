@@ -231,10 +231,11 @@ impl Decode {
     fn complete(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
         self.blocks.finish(out)?;
         self.phase = Phase::Done;
-        let any_call = self.blocks.any_call();
         let stop = match self.ending.stop {
-            Some(StopReason::ToolUse) if !any_call => StopReason::EndTurn,
-            Some(StopReason::EndTurn) | None if any_call => StopReason::ToolUse,
+            Some(StopReason::ToolUse) if !self.blocks.any_call() => StopReason::EndTurn,
+            Some(StopReason::EndTurn) | None if self.blocks.any_direct_call() => {
+                StopReason::ToolUse
+            }
             Some(stop) => stop,
             None => StopReason::EndTurn,
         };

@@ -31,6 +31,8 @@ pub(super) struct Blocks {
     seed: String,
     /// Ids of calls that were shown.
     ids: HashSet<String>,
+    /// One of them is the model's own.
+    direct: bool,
     /// The block that is shown, and those that wait behind it, in the order they opened.
     open: VecDeque<Open>,
     /// Bytes that wait.
@@ -92,6 +94,7 @@ impl Blocks {
             names,
             seed: seed.chars().filter(char::is_ascii_alphanumeric).collect(),
             ids: HashSet::new(),
+            direct: false,
             open: VecDeque::new(),
             held: 0,
             begun: 0,
@@ -102,6 +105,11 @@ impl Blocks {
     /// Whether the client's tools were called.
     pub fn any_call(&self) -> bool {
         !self.ids.is_empty()
+    }
+
+    /// Whether the model itself did so, and not a program of its that may have its answer by now.
+    pub fn any_direct_call(&self) -> bool {
+        self.direct
     }
 
     /// A block opens, perhaps with content.
@@ -133,6 +141,8 @@ impl Blocks {
         });
         let slot = self.open.len().saturating_sub(1);
         if is_call {
+            let caller = block.caller.unwrap_or_default().kind;
+            self.direct |= caller.is_none_or(|it| it == "direct");
             return self.call(slot, block.id, block.name, out);
         }
         let carried = [

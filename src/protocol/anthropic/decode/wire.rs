@@ -88,6 +88,15 @@ pub(super) struct Block<'a> {
     pub input: Option<&'a RawValue>,
     #[serde(borrow)]
     pub citations: Option<Vec<&'a RawValue>>,
+    pub caller: Option<Caller>,
+}
+
+/// Who calls a tool: the model, or a program of its.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Caller {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
 }
 
 impl Message<'_> {

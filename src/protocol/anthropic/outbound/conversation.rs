@@ -138,20 +138,24 @@ impl<'a> Writer<'a, '_> {
             }
         }
         for (index, message) in leading {
-            self.instructions(*index, message, &mut system, media);
+            self.instructions(*index, message, &HashSet::new(), &mut system, media);
         }
         system
     }
 
-    /// The blocks of a message that has the role of the system: text, and the rest.
+    /// The blocks of a message that has the role of the system, those in `told` left out: text, and the rest.
     fn instructions(
         &mut self,
         index: usize,
         message: &'a Message,
+        told: &HashSet<(usize, usize)>,
         texts: &mut Vec<wire::Block<'a>>,
         rest: &mut Vec<wire::Block<'a>>,
     ) {
         for (block, content) in message.blocks.iter().enumerate() {
+            if told.contains(&(index, block)) {
+                continue;
+            }
             let at = At {
                 message: index,
                 block,
@@ -251,7 +255,7 @@ impl<'a> Writer<'a, '_> {
         for (index, message) in run {
             if message.role == Role::System {
                 let mut texts = Vec::new();
-                self.instructions(*index, message, &mut texts, &mut user);
+                self.instructions(*index, message, &told, &mut texts, &mut user);
                 if self.profile.mid_system {
                     system.append(&mut texts);
                 } else {
