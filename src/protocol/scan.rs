@@ -40,23 +40,33 @@ pub struct Member {
 /// Something to look out for on the way, so that the text need not be crossed once more for it.
 #[derive(Debug)]
 pub struct Watch {
-    prefixes: &'static [&'static str],
+    prefix: &'static [u8],
+    other: Option<&'static [u8]>,
     /// A string inside an array or object began with one of them.
     pub seen: bool,
 }
 
 impl Watch {
-    /// Looks out for strings that begin with one of `prefixes`, which must not be empty.
-    pub fn strings_with(prefixes: &'static [&'static str]) -> Self {
+    /// Looks out for strings that begin with `prefix`, which must not be empty.
+    pub fn strings_with(prefix: &'static str) -> Self {
         Watch {
-            prefixes,
+            prefix: prefix.as_bytes(),
+            other: None,
             seen: false,
         }
     }
 
+    /// And for those that begin with this one, in place of any other named before.
+    #[must_use]
+    pub fn or(mut self, prefix: &'static str) -> Self {
+        self.other = Some(prefix.as_bytes());
+        self
+    }
+
     fn nothing() -> Self {
         Watch {
-            prefixes: &[],
+            prefix: &[],
+            other: None,
             seen: true,
         }
     }
@@ -65,8 +75,8 @@ impl Watch {
     fn string(&mut self, text: &[u8], at: usize) {
         if !self.seen {
             let rest = text.get(at..).unwrap_or_default();
-            let begins = |prefix: &&str| rest.starts_with(prefix.as_bytes());
-            self.seen = self.prefixes.iter().any(begins);
+            self.seen = rest.starts_with(self.prefix)
+                || self.other.is_some_and(|other| rest.starts_with(other));
         }
     }
 }
@@ -268,7 +278,7 @@ mod tests {
             (r#"{"a":["pm1"," pm1.","xpm1."]}"#, false),
             (r#"{"pm1.a":1}"#, false),
         ] {
-            let mut watch = Watch::strings_with(&["pm1.", "other"]);
+            let mut watch = Watch::strings_with("pm1.").or("other");
             members_watching(text.as_bytes(), 0, &mut watch).unwrap();
             assert_eq!(watch.seen, seen, "{text}");
         }

@@ -10,6 +10,7 @@
 
 mod blocks;
 mod citation;
+mod whole;
 mod wire;
 
 use crate::protocol::canonical::{DecodeContext, Event, StopReason, Usage};
@@ -255,11 +256,11 @@ impl Decode {
 impl Ending {
     /// There may be several; what a later one does not say, an earlier one did.
     fn take(&mut self, end: wire::End) {
-        if let Some(word) = end.stop_reason {
+        if let Some(word) = end.reason {
             self.stop = Some(stop_reason(&word));
         }
-        self.stop_sequence = end.stop_sequence.or(self.stop_sequence.take());
-        let explanation = end.stop_details.and_then(|it| it.explanation);
+        self.stop_sequence = end.sequence.or(self.stop_sequence.take());
+        let explanation = end.details.and_then(|it| it.explanation);
         self.explanation = explanation.or(self.explanation.take());
     }
 }

@@ -84,7 +84,7 @@ impl RequestHead {
         if body.get(start).is_some_and(|first| *first != b'{') && scan::is_value(body, start) {
             return Err(HeadError::NotAnObject);
         }
-        let mut watch = Watch::strings_with(&[envelope::PREFIX, own_blocks::ID_PREFIX]);
+        let mut watch = Watch::strings_with(envelope::PREFIX).or(own_blocks::ID_PREFIX);
         let (members, end) = scan::members_watching(body, start, &mut watch)?;
         let end = scan::skip_space(body, end);
         if end < body.len() {

@@ -21,9 +21,7 @@ use std::borrow::Cow;
 
 use serde_json::Number;
 
-use crate::protocol::canonical::{
-    JsonFormat, LossKind, Losses, Outbound, Problem, Request, TranslateError,
-};
+use crate::protocol::canonical::{LossKind, Losses, Outbound, Problem, Request, TranslateError};
 
 use self::cache::Marks;
 use self::names::{Names, pseudonym, shown};
@@ -56,10 +54,7 @@ pub fn outbound(
     let mut names = Names::new(profile.tool_name);
     let mut room = Room::new();
     let marks = Marks::of(request);
-    let (format, instruction) = match &request.format {
-        Some(format) => answer_format(format, profile, &mut room, losses),
-        None => (None, None),
-    };
+    let (format, instruction) = answer_format(request, profile, &mut room, losses);
     let mut tools = tools::tools(request, profile, &marks, &mut room, &mut names, losses);
     let (tool_choice, forced) = tools::choice(request, profile, &tools, &mut names, losses);
     let mut written =
@@ -154,12 +149,15 @@ fn max_tokens(request: &Request, profile: &Profile, losses: &mut Losses) -> u64 
 
 /// The format of the answer, or else what to tell the model.
 fn answer_format<'a>(
-    format: &'a JsonFormat,
+    request: &'a Request,
     profile: &Profile,
     room: &mut Room,
     losses: &mut Losses,
 ) -> (Option<wire::Format<'a>>, Option<String>) {
     let path = "output_config.format";
+    let Some(format) = &request.format else {
+        return (None, None);
+    };
     let Some(schema) = &format.schema else {
         losses.add(path, LossKind::AsInstruction);
         let instruction = "Answer with a single JSON object, and with nothing else.";

@@ -17,8 +17,6 @@
 //! | 5 on | thinks unless told not to; Fable, Mythos and Opus 5.5 always |
 //! | 5.1 on | no forced tools; not Haiku 5.5 |
 
-use std::cmp::Ordering;
-
 use crate::protocol::profile::Overrides;
 
 mod name;
@@ -28,6 +26,10 @@ use self::name::{Family, Name};
 
 /// What one model takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that a model takes or refuses; they do not exclude each other"
+)]
 pub struct Profile {
     /// How it can be asked to think.
     pub thinking: Thinks,
@@ -306,8 +308,7 @@ impl Profile {
         let known = match Name::read(model) {
             Name::Claude(family, version) => TABLE
                 .iter()
-                .filter(|(of, from, _)| *of == family && from.cmp(&version) != Ordering::Greater)
-                .next_back()
+                .rfind(|(of, from, _)| *of == family && *from <= version)
                 .map_or(NEWEST, |(_, _, profile)| profile.clone()),
             Name::NewClaude => NEWEST,
             // At the vendor's own, an unknown name is a new one.

@@ -24,7 +24,7 @@ pub fn for_vertex<'a>(
     let has = |key: &str| members.iter().any(|it| is_called(body, it, key));
     let mut put = Vec::new();
     if !has("anthropic_version") {
-        put.push(member("anthropic_version", anthropic_version.into()));
+        put.push(member("anthropic_version", &anthropic_version.into()));
     }
     let betas: Vec<serde_json::Value> = betas
         .into_iter()
@@ -34,7 +34,7 @@ pub fn for_vertex<'a>(
         .map(serde_json::Value::from)
         .collect();
     if !betas.is_empty() && !has("anthropic_beta") {
-        put.push(member("anthropic_beta", betas.into()));
+        put.push(member("anthropic_beta", &betas.into()));
     }
     let mut splice = Splice::default();
     let models = members.iter().filter(|it| is_called(body, it, "model"));
@@ -55,7 +55,7 @@ fn is_called(body: &[u8], member: &Member, key: &str) -> bool {
     body.get(member.key.clone()) == Some(key.as_bytes())
 }
 
-fn member(key: &str, value: serde_json::Value) -> String {
+fn member(key: &str, value: &serde_json::Value) -> String {
     format!("\"{key}\":{value}")
 }
 

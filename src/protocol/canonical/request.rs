@@ -82,10 +82,10 @@ impl Request {
         let mut messages = Vec::with_capacity(self.messages.len());
         for (index, mut message) in std::mem::take(&mut self.messages).into_iter().enumerate() {
             let before = message.blocks.len();
-            let mut kept = 0;
-            for (block, _) in (0..).zip(&message.blocks).filter(|(_, it)| !is_thought(it)) {
-                places.insert((index, block), (messages.len(), kept));
-                kept += 1;
+            let blocks = message.blocks.iter().enumerate();
+            let kept = blocks.filter(|(_, block)| !is_thought(block));
+            for (now, (block, _)) in kept.enumerate() {
+                places.insert((index, block), (messages.len(), now));
             }
             message.blocks.retain(|block| !is_thought(block));
             if before == 0 || !message.blocks.is_empty() {

@@ -81,11 +81,13 @@ fn start() -> Value {
         "stop_reason": null, "usage": {"input_tokens": 5, "cache_read_input_tokens": 2, "output_tokens": 1}}})
 }
 
-fn open(index: u64, block: Value) -> Value {
+fn open(index: u64, block: impl Into<Value>) -> Value {
+    let block: Value = block.into();
     json!({"type": "content_block_start", "index": index, "content_block": block})
 }
 
-fn delta(index: u64, delta: Value) -> Value {
+fn delta(index: u64, delta: impl Into<Value>) -> Value {
+    let delta: Value = delta.into();
     json!({"type": "content_block_delta", "index": index, "delta": delta})
 }
 

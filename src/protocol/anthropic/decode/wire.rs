@@ -44,9 +44,9 @@ pub(super) struct Message<'a> {
 
 /// How a message ended: told by a body, or by the delta of a `message_delta`.
 pub(super) struct End {
-    pub stop_reason: Option<String>,
-    pub stop_sequence: Option<String>,
-    pub stop_details: Option<StopDetails>,
+    pub reason: Option<String>,
+    pub sequence: Option<String>,
+    pub details: Option<StopDetails>,
 }
 
 /// Why the model declined.
@@ -103,9 +103,9 @@ impl Message<'_> {
     /// How it ended.
     pub fn end(&mut self) -> End {
         End {
-            stop_reason: self.stop_reason.take(),
-            stop_sequence: self.stop_sequence.take(),
-            stop_details: self.stop_details.take(),
+            reason: self.stop_reason.take(),
+            sequence: self.stop_sequence.take(),
+            details: self.stop_details.take(),
         }
     }
 }
@@ -114,9 +114,9 @@ impl Delta<'_> {
     /// How the message ended.
     pub fn end(self) -> End {
         End {
-            stop_reason: self.stop_reason,
-            stop_sequence: self.stop_sequence,
-            stop_details: self.stop_details,
+            reason: self.stop_reason,
+            sequence: self.stop_sequence,
+            details: self.stop_details,
         }
     }
 }

@@ -218,16 +218,16 @@ impl Content<'_> {
             DocumentSource::Blocks(blocks) => {
                 let inside = blocks.iter().flat_map(|block| self.block(block, at, false));
                 // No documents inside documents.
-                let (content, rest): (Vec<_>, Vec<_>) = inside.partition(|block| {
+                let (told, rest): (Vec<_>, Vec<_>) = inside.partition(|block| {
                     matches!(block.body(), Some(Body::Text { .. } | Body::Image { .. }))
                 });
                 if !rest.is_empty() {
                     self.losses.add(at.to_string(), LossKind::Dropped);
                 }
-                if content.is_empty() {
+                if told.is_empty() {
                     return Vec::new();
                 }
-                Ok(Source::Content { content })
+                Ok(Source::Content { content: told })
             }
             DocumentSource::Base64 { media_type, data } => self.paper(media_type, data),
             DocumentSource::Url(url) => match data_url(url) {

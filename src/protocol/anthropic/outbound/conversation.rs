@@ -9,6 +9,8 @@
 //!
 //! Each message depends on nothing that comes later, so that the prompt cache keeps its prefix from turn to turn.
 
+mod ending;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -24,11 +26,10 @@ use super::names::{Ids, Names};
 use super::reasoning::recall;
 use super::wire;
 use super::wire::Body;
+use ending::is_thinking;
 
 /// What the user says where the API wants the user to speak and nobody did.
 const OPENING: &str = "(begin)";
-/// What the user says behind an answer that cannot be continued in place.
-const CONTINUE: &str = "Continue.";
 
 /// The conversation as it is sent.
 pub(super) struct Written<'a> {
@@ -233,19 +234,18 @@ impl<'a> Writer<'a, '_> {
         Some(block)
     }
 
-    /// Arguments, which must be an object.
+    /// Arguments, which must be an object. What a model broke is kept as text.
     fn input(&mut self, input: &'a RawValue, at: At) -> Cow<'a, RawValue> {
-        if input.get().starts_with('{') {
+        let json = input.get();
+        if json.starts_with('{') {
             return Cow::Borrowed(input);
         }
-        if !matches!(input.get(), "null" | "\"\"") {
+        let text = serde_json::from_str::<String>(json);
+        let text = text.as_deref().unwrap_or(json);
+        if !matches!(text, "" | "null") {
             self.losses.add(format!("{at}.input"), LossKind::Wrapped);
         }
-        let object = match input.get() {
-            "\"\"" => "{}".to_owned(),
-            other => tool_input(other),
-        };
-        RawValue::from_string(object).map_or(Cow::Borrowed(input), Cow::Owned)
+        RawValue::from_string(tool_input(text)).map_or(Cow::Borrowed(input), Cow::Owned)
     }
 
     /// What is said between two turns of the assistant: results first, then the rest, instructions last.
@@ -340,75 +340,6 @@ impl<'a> Writer<'a, '_> {
     fn push(&mut self, role: &'static str, content: Vec<wire::Block<'a>>) {
         self.out.push(wire::Message { role, content });
     }
-}
-
-impl Written<'_> {
-    /// Whether a loop of tool calls is under way of which no turn began with thinking. With a budget to think the API
-    /// refuses such a loop.
-    pub fn loop_without_thought(&self) -> bool {
-        let mut turns = self
-            .messages
-            .iter()
-            .rev()
-            .filter(|message| message.role != "system");
-        let mut looping = false;
-        while let (Some(user), Some(assistant)) = (turns.next(), turns.next()) {
-            let mut results = user.content.iter().map(is_result);
-            let goes_on = if looping {
-                results.all(|it| it)
-            } else {
-                user.role == "user" && results.next() == Some(true)
-            };
-            if !goes_on {
-                break;
-            }
-            looping = true;
-            if assistant.content.first().is_some_and(is_thinking) {
-                return false;
-            }
-        }
-        looping
-    }
-
-    /// Ends a conversation whose last turn is the assistant's: the answer is continued in place where that is
-    /// accepted, on the user's word where it is not.
-    pub fn end(&mut self, prefill: bool, losses: &mut Losses) {
-        let Some(last) = self.messages.last_mut() else {
-            return;
-        };
-        if last.role != "assistant" {
-            return;
-        }
-        if prefill {
-            // The API refuses an answer that ends in white space.
-            if let Some(wire::Block::Own(block)) = last.content.last_mut()
-                && let Body::Text { text } = &mut block.body
-            {
-                let kept = text.trim_end().len();
-                match text {
-                    Cow::Borrowed(text) => *text = text.get(..kept).unwrap_or_default(),
-                    Cow::Owned(text) => text.truncate(kept),
-                }
-            }
-            return;
-        }
-        losses.add("messages", LossKind::MayNotContinue);
-        self.messages.push(wire::Message {
-            role: "user",
-            content: vec![wire::Block::text(CONTINUE)],
-        });
-    }
-}
-
-fn is_thinking(block: &wire::Block<'_>) -> bool {
-    matches!(
-        block.body(),
-        Some(Body::Thinking { .. } | Body::RedactedThinking { .. })
-    )
-}
-
-fn is_result(block: &wire::Block<'_>) -> bool {
-    matches!(block.body(), Some(Body::ToolResult { .. }))
 }
 
 /// An instruction as user text, in the form that Claude Code's own reminders have.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::protocol::anthropic::messages;
 use crate::protocol::canonical::{
-    Block, Effort, Freeform, Message, Role, ServerTool, Thinking, Tool, ToolChoice,
+    Block, Effort, Freeform, JsonFormat, Message, Role, ServerTool, Thinking, Tool, ToolChoice,
 };
 
 fn profile(model: &str) -> Profile {
@@ -41,7 +41,7 @@ fn send(request: &Request, model: &str) -> Sent {
 }
 
 fn number(text: &str) -> Option<Number> {
-    Some(serde_json::from_str(text).unwrap())
+    serde_json::from_str(text).unwrap()
 }
 
 fn tool(name: &str, schema: Value) -> Tool {

@@ -63,7 +63,7 @@ pub(super) fn tools<'a>(
             Some(_) if !seen.insert(name) => {
                 losses.add(format!("tools.{}", shown(name)), LossKind::SecondOfItsName);
             }
-            Some(beta) => {
+            Some((_, beta)) => {
                 written.tools.push(wire::Tool::Server(&tool.raw));
                 written.betas.extend(beta);
             }
@@ -80,11 +80,11 @@ pub(super) fn tools<'a>(
     written
 }
 
-fn server_tool(tool: &ServerTool) -> Option<Option<&'static str>> {
+/// The row of the table; `None` is not run by this provider.
+fn server_tool(tool: &ServerTool) -> Option<(&'static str, Option<&'static str>)> {
     SERVER_TOOLS
         .into_iter()
         .find(|(kind, _)| tool.kind.starts_with(kind))
-        .map(|(_, beta)| beta)
 }
 
 fn function<'a>(

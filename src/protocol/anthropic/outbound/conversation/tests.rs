@@ -373,7 +373,7 @@ fn arguments_are_an_object_and_keep_their_text() {
         (r#""""#, "{}", false),
         ("[1]", r#"{"_raw":"[1]"}"#, true),
         (r#""{\"a\":1}""#, r#"{"a":1}"#, true),
-        (r#""half{""#, r#"{"_raw":"\"half{\""}"#, true),
+        (r#""half{""#, r#"{"_raw":"half{"}"#, true),
     ] {
         let request = call_with(input);
         let profile = Profile::guess("api.anthropic.com", NEW);

@@ -35,6 +35,7 @@ const SHOWN: Sent = Sent::Adaptive {
 const ADAPTIVE: Sent = Sent::Adaptive { display: None };
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn newer_models_think_as_they_see_fit_with_an_effort() {
     type Case = (
         &'static str,

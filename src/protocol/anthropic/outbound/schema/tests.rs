@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn root(schema: Value) -> (Value, bool) {
+fn root(schema: impl Into<Value>) -> (Value, bool) {
+    let schema = schema.into();
     let (sent, lost) = input(&schema);
     (sent.into_owned(), lost)
 }
