@@ -208,7 +208,7 @@ fn joined_pieces(events: Vec<Event>) -> Vec<Event> {
             (Some(Event::Text(all)), Event::Text(piece))
             | (Some(Event::Thinking(all)), Event::Thinking(piece))
             | (Some(Event::ToolArguments(all)), Event::ToolArguments(piece)) => {
-                all.push_str(&piece)
+                all.push_str(&piece);
             }
             (_, Event::Citation(_)) => {}
             (_, event) => out.push(event),
