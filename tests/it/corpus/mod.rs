@@ -1,6 +1,8 @@
 //! Recorded traffic. It is not part of the repository; `POINTSMAN_CORPUS` names its directory.
 
 mod answers;
+mod anthropic_answers;
+mod anthropic_requests;
 mod chat_requests;
 pub mod items;
 pub mod order;
@@ -9,3 +11,4 @@ mod requests;
 mod reshape;
 mod responses;
 mod responses_client;
+pub mod turns;

@@ -1,6 +1,7 @@
 //! Hand-written fixtures against recorded snapshots; made-up requests against the rules.
 
 mod answers;
+mod anthropic_upstream;
 mod chat_clients;
 mod random;
 mod requests;

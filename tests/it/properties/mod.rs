@@ -1,6 +1,7 @@
 //! What must hold for any input.
 
 mod answers;
+mod anthropic_requests;
 mod chat_clients;
 mod reshape;
 mod responses;
