@@ -6,7 +6,7 @@
 mod content;
 mod conversation;
 mod guess;
-mod names;
+pub(crate) mod names;
 mod outbound;
 mod profile;
 mod reasoning;
@@ -14,7 +14,7 @@ mod reasoning;
 mod sample;
 mod schema;
 mod tools;
-mod vendor_blocks;
+pub(crate) mod vendor_blocks;
 mod wire_request;
 // Requests of clients of this dialect, and their answers.
 mod assemble;
@@ -31,7 +31,7 @@ mod surrogate;
 mod template;
 mod think;
 mod usage;
-mod wire_answer;
+pub(crate) mod wire_answer;
 
 pub use assemble::Assemble;
 pub use decode::Decode;

@@ -42,7 +42,7 @@ pub(super) fn tool_call_id(id: &str, style: IdStyle) -> Cow<'_, str> {
 }
 
 /// The model's name without what clients of Anthropic append to ask for its long context.
-pub(super) fn sent_model(name: &str) -> &str {
+pub(crate) fn sent_model(name: &str) -> &str {
     name.strip_suffix("[1m]").unwrap_or(name)
 }
 
@@ -77,7 +77,7 @@ impl Names {
 
 /// A client's word as part of a loss's path, which ends in logs and headers: words with other characters than names
 /// have, or longer ones, are shown by their hash.
-pub(super) fn shown(word: &str) -> Cow<'_, str> {
+pub(crate) fn shown(word: &str) -> Cow<'_, str> {
     if fits(word, MAX_NAME) {
         Cow::Borrowed(word)
     } else {
@@ -86,7 +86,7 @@ pub(super) fn shown(word: &str) -> Cow<'_, str> {
 }
 
 /// The first `digits` hex digits of the text's hash, 64 at most.
-pub(super) fn hex(text: &str, digits: usize) -> String {
+pub(crate) fn hex(text: &str, digits: usize) -> String {
     let mut out = String::with_capacity(64);
     for byte in Sha256::digest(text.as_bytes()) {
         for nibble in [byte >> 4, byte & 15] {
