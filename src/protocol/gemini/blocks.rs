@@ -116,10 +116,18 @@ impl Blocks {
 
     /// Adds a part of a thought.
     pub fn thinking(&mut self, text: &str, signature: Option<&str>, out: &mut Vec<Event>) {
-        if text.is_empty() && signature.is_none() {
-            return;
+        let joins = matches!(self.open, Open::Thinking(None));
+        match (text.is_empty(), signature) {
+            (true, None) => return,
+            // A thinking block without text would be refused where it is replayed.
+            (true, Some(signature)) if !joins => {
+                self.close(out);
+                self.signature(signature, out);
+                return;
+            }
+            (true, Some(_)) | (false, _) => {}
         }
-        if !matches!(self.open, Open::Thinking(None)) {
+        if !joins {
             self.close(out);
             self.start(BlockStart::Thinking, out);
         }

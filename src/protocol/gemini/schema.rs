@@ -58,18 +58,18 @@ pub(super) fn parameters(schema: &Value, target: Target) -> Cleaned {
     let Value::Object(fields) = &mut cleaned.schema else {
         return cleaned;
     };
+    // Alternatives stand alone in OpenAPI, and an object is asked for.
+    if target == Target::OpenApi {
+        cleaned.simplified |= fields.remove("anyOf").is_some();
+    }
     if fields.get("type").and_then(Value::as_str) != Some("object") {
         fields.insert("type".to_owned(), Value::from("object"));
+        cleaned.simplified |= fields.remove("enum").is_some();
+        settle(fields, target, &mut cleaned.simplified);
     }
-    match target {
-        Target::JsonSchema => {
-            let properties = fields.entry("properties");
-            properties.or_insert_with(|| Value::Object(Map::new()));
-        }
-        // Alternatives stand alone there, and an object is asked for.
-        Target::OpenApi => {
-            cleaned.simplified |= fields.remove("anyOf").is_some();
-        }
+    if target == Target::JsonSchema {
+        let properties = fields.entry("properties");
+        properties.or_insert_with(|| Value::Object(Map::new()));
     }
     cleaned
 }
@@ -145,7 +145,7 @@ impl<'a> Cleaner<'a> {
             .collect();
         if !parts.is_empty() {
             for part in parts {
-                merge(&mut out, part, &mut self.simplified);
+                merge(&mut out, part, self.target, &mut self.simplified);
             }
             settle(&mut out, self.target, &mut self.simplified);
         }

@@ -1,6 +1,8 @@
 //! Recorded traffic. It is not part of the repository; `POINTSMAN_CORPUS` names its directory.
 
 mod answers;
+pub mod contents;
+mod gemini;
 pub mod order;
 mod recordings;
 mod requests;

@@ -2,4 +2,5 @@
 
 pub mod anthropic;
 pub mod assembly;
+pub mod gemini;
 pub mod openai;

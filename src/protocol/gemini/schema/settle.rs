@@ -63,6 +63,7 @@ fn inferred(schema: &Map<String, Value>) -> Option<&'static str> {
 pub(super) fn merge(
     into: &mut Map<String, Value>,
     from: Map<String, Value>,
+    target: Target,
     simplified: &mut bool,
 ) {
     for (key, value) in from {
@@ -78,7 +79,8 @@ pub(super) fn merge(
                 for (name, other) in others {
                     match (known.get_mut(&name), other) {
                         (Some(Value::Object(known)), Value::Object(other)) => {
-                            merge(known, other, simplified);
+                            merge(known, other, target, simplified);
+                            settle(known, target, simplified);
                         }
                         (Some(_), _) => *simplified = true,
                         (None, other) => {
@@ -116,9 +118,13 @@ struct Settling<'b> {
 
 impl Settling<'_> {
     fn all(mut self) {
-        self.kind();
-        self.choices();
-        self.alternatives();
+        loop {
+            self.kind();
+            self.choices();
+            if !self.alternatives() {
+                break;
+            }
+        }
         self.null();
         self.bounds();
         self.format();
@@ -235,24 +241,27 @@ impl Settling<'_> {
         self.put("description", description);
     }
 
-    /// `anyOf`: branches that say something; for the older target nothing beside them.
-    fn alternatives(&mut self) {
+    /// `anyOf`: branches that say something; for the older target nothing beside them. Whether a single branch was
+    /// merged, which may have brought anything.
+    fn alternatives(&mut self) -> bool {
         let Some(Value::Array(branches)) = self.schema.remove("anyOf") else {
-            return;
+            return false;
         };
+        let branches = if self.old() { flat(branches) } else { branches };
         let kind = self.schema.get("type").cloned();
         let mut kept: Vec<Map<String, Value>> = Vec::new();
         for branch in branches {
             let Value::Object(mut branch) = branch else {
                 continue;
             };
-            if branch.get("type").and_then(Value::as_str) == Some("null") {
-                self.put("nullable", true);
-                continue;
-            }
             let bare = !branch.contains_key("type") && !branch.contains_key("anyOf");
             if let Some(kind) = kind.as_ref().filter(|_| bare && self.old()) {
                 branch.insert("type".to_owned(), kind.clone());
+                settle(&mut branch, self.target, self.simplified);
+            }
+            if branch.get("type").and_then(Value::as_str) == Some("null") {
+                self.put("nullable", true);
+                continue;
             }
             if branch.get("nullable") == Some(&Value::Bool(true)) && self.old() {
                 branch.remove("nullable");
@@ -261,12 +270,15 @@ impl Settling<'_> {
             kept.push(branch);
         }
         if kept.len() < 2 {
-            let only = kept.pop().unwrap_or_default();
-            merge(self.schema, only, self.simplified);
-            // The branch may bring keywords that are not settled beside these.
-            self.kind();
-            self.choices();
-            return;
+            let only = kept.pop();
+            let merged = only.is_some();
+            merge(
+                self.schema,
+                only.unwrap_or_default(),
+                self.target,
+                self.simplified,
+            );
+            return merged;
         }
         let crowded = ["properties", "items", "prefixItems", "enum"];
         let crowded = self.old() && crowded.iter().any(|key| self.schema.contains_key(*key));
@@ -276,7 +288,7 @@ impl Settling<'_> {
         };
         if crowded || kept.iter().any(vague) {
             *self.simplified = true;
-            return;
+            return false;
         }
         if self.old() {
             self.alone(kept);
@@ -284,6 +296,7 @@ impl Settling<'_> {
             let branches: Vec<Value> = kept.into_iter().map(Value::Object).collect();
             self.put("anyOf", branches);
         }
+        false
     }
 
     /// Moves what is said beside alternatives into them.
@@ -412,6 +425,18 @@ impl Settling<'_> {
             }
         }
     }
+}
+
+/// Alternatives among alternatives, side by side with them.
+fn flat(branches: Vec<Value>) -> Vec<Value> {
+    let mut out = Vec::with_capacity(branches.len());
+    for mut branch in branches {
+        match branch.get_mut("anyOf").map(Value::take) {
+            Some(Value::Array(inner)) => out.extend(inner),
+            Some(_) | None => out.push(branch),
+        }
+    }
+    out
 }
 
 /// Values of an enumeration that are told in words.
