@@ -31,6 +31,10 @@ pub struct Frame<'a> {
 pub struct FrameTooLarge;
 
 /// Cuts a stream of bytes into frames. Any split of the bytes gives the same frames.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was seen, each on its own"
+)]
 #[derive(Debug, Default)]
 pub struct SseDecoder {
     /// The beginning of a line whose end has not come.

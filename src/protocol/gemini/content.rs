@@ -9,7 +9,7 @@ use crate::protocol::canonical::{
 use crate::protocol::openai_chat::vendor_blocks;
 
 use super::profile::Profile;
-use super::wire_request::{Blob, Data, File, Part};
+use super::wire_request::{Blob, File, Part, PartData};
 
 /// Where a block stands, for losses.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ impl fmt::Display for At {
 
 impl<'a> Part<'a> {
     /// A part without a signature.
-    pub fn new(data: Data<'a>) -> Self {
+    pub fn new(data: PartData<'a>) -> Self {
         Part {
             data,
             thought: None,
@@ -38,7 +38,7 @@ impl<'a> Part<'a> {
 
     /// Words.
     pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
-        Part::new(Data::Text(text.into()))
+        Part::new(PartData::Text(text.into()))
     }
 }
 
@@ -130,9 +130,9 @@ impl Parts<'_> {
         let mut lines: Vec<Cow<'a, str>> = Vec::new();
         for part in parts {
             match part.data {
-                Data::Text(text) => lines.push(text),
-                Data::InlineData(_) | Data::FileData(_) => media.push(part),
-                Data::FunctionCall(_) | Data::FunctionResponse(_) => {}
+                PartData::Text(text) => lines.push(text),
+                PartData::InlineData(_) | PartData::FileData(_) => media.push(part),
+                PartData::FunctionCall(_) | PartData::FunctionResponse(_) => {}
             }
         }
         match <[Cow<'a, str>; 1]>::try_from(lines) {
@@ -147,13 +147,13 @@ impl Parts<'_> {
                 self.losses.add(at.to_string(), LossKind::NoPictures);
                 Part::text("(a picture, which this model cannot see)")
             }
-            ImageSource::Base64 { media_type, data } => match picture_type(media_type) {
-                Some(mime_type) => inline(mime_type, data),
-                None => {
+            ImageSource::Base64 { media_type, data } => {
+                let Some(mime_type) = picture_type(media_type) else {
                     self.losses.add(at.to_string(), LossKind::NotAccepted);
-                    Part::text("(a picture of a type that this model cannot see)")
-                }
-            },
+                    return Part::text("(a picture of a type that this model cannot see)");
+                };
+                inline(mime_type, data)
+            }
             ImageSource::Url(url) => self.address(url, at, || picture_type_of(url), "a picture"),
             ImageSource::File(_) => {
                 self.losses.add(at.to_string(), LossKind::ForeignFile);
@@ -202,7 +202,7 @@ impl Parts<'_> {
         what: &str,
     ) -> Part<'a> {
         if self.profile.web_files && is_public(url) {
-            return Part::new(Data::FileData(File {
+            return Part::new(PartData::FileData(File {
                 mime_type: mime_type(),
                 file_uri: url,
             }));
@@ -213,7 +213,7 @@ impl Parts<'_> {
 }
 
 fn inline<'a>(mime_type: &'a str, data: &'a str) -> Part<'a> {
-    Part::new(Data::InlineData(Blob {
+    Part::new(PartData::InlineData(Blob {
         mime_type: mime_type.into(),
         data,
     }))

@@ -21,7 +21,7 @@ use super::content::{At, Parts};
 use super::names::Names;
 use super::profile::Profile;
 use super::wire_request as wire;
-use super::wire_request::{Content, Data, Part};
+use super::wire_request::{Content, Part, PartData};
 
 /// A line that Claude Code puts first in its system prompt for Anthropic to read; it differs from request to request
 /// and would spoil any other provider's prompt cache.
@@ -198,12 +198,14 @@ impl<'a> Writer<'a, '_> {
                 media.push(Part::text(format!("From the function {}:", call.name)));
                 media.append(&mut own);
             }
-            responses.push(Part::new(Data::FunctionResponse(wire::FunctionResponse {
-                id: call.id,
-                name: call.name,
-                response,
-                parts: own,
-            })));
+            responses.push(Part::new(PartData::FunctionResponse(
+                wire::FunctionResponse {
+                    id: call.id,
+                    name: call.name,
+                    response,
+                    parts: own,
+                },
+            )));
         }
         responses.append(&mut media);
         responses
@@ -278,7 +280,7 @@ fn remind(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
     parts
         .into_iter()
         .map(|part| match part.data {
-            Data::Text(text) => {
+            PartData::Text(text) => {
                 Part::text(format!("<system-reminder>\n{text}\n</system-reminder>"))
             }
             _ => part,

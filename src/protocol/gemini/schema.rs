@@ -10,12 +10,14 @@
 //! Left out without a loss are words for people and tools (`$schema`, `$id`, `$comment`, `examples`, `deprecated`,
 //! `readOnly`, `x-…`) and `additionalProperties: false`; a limit on values that goes is a loss.
 
+mod merge;
 mod settle;
 
 use serde_json::{Map, Value};
 
 use super::profile::Profile;
-use settle::{is_plain_type, merge, settle, typed};
+use merge::merge;
+use settle::{is_plain_type, settle, typed};
 
 /// Levels of schemas inside schemas that are sent. Deeper ones are told as `any`.
 const MAX_DEPTH: usize = 32;
@@ -204,7 +206,7 @@ impl<'a> Cleaner<'a> {
                     .collect();
                 out.insert(key.to_owned(), Value::Object(cleaned));
             }
-            ("items", Value::Array(entries)) | ("prefixItems", Value::Array(entries)) => {
+            ("items" | "prefixItems", Value::Array(entries)) => {
                 let cleaned = entries.iter().map(|it| self.place(it, deeper)).collect();
                 out.insert("prefixItems".to_owned(), Value::Array(cleaned));
             }

@@ -9,6 +9,7 @@ use crate::protocol::canonical::Usage;
 use crate::protocol::openai_chat::wire_answer::{Count, MAX_COUNT};
 
 /// The counts so far: each chunk has some of them, and the last word on each holds.
+#[expect(clippy::struct_field_names, reason = "names of the wire")]
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Counts {

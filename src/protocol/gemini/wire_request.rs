@@ -44,7 +44,7 @@ pub(super) enum Role {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Part<'a> {
     #[serde(flatten)]
-    pub data: Data<'a>,
+    pub data: PartData<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thought: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub(super) struct Part<'a> {
 /// What a piece is; exactly one of these.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Data<'a> {
+pub(super) enum PartData<'a> {
     Text(Cow<'a, str>),
     InlineData(Blob<'a>),
     FileData(File<'a>),

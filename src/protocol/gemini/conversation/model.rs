@@ -8,7 +8,7 @@ use crate::protocol::canonical::{Block, LossKind, Message, ToolUse};
 use crate::protocol::envelope::{self, ReasoningKind};
 use crate::protocol::gemini::content::At;
 use crate::protocol::gemini::wire_request as wire;
-use crate::protocol::gemini::wire_request::{Data, Part};
+use crate::protocol::gemini::wire_request::{Part, PartData};
 
 use super::{OpenCall, Writer};
 
@@ -59,7 +59,7 @@ impl<'a> Writer<'a, '_> {
             Block::Thinking { text, signature } => {
                 if let Some(signature) = own(signature) {
                     draft.parts.push(Part {
-                        data: Data::Text(text.as_str().into()),
+                        data: PartData::Text(text.as_str().into()),
                         thought: Some(true),
                         thought_signature: Some(signature.into()),
                     });
@@ -86,7 +86,7 @@ impl<'a> Writer<'a, '_> {
                 self.content().block(content, at, &mut parts);
                 for part in parts {
                     match part.data {
-                        Data::Text(text) => draft.say(text),
+                        PartData::Text(text) => draft.say(text),
                         _ => self.losses.add(at.to_string(), LossKind::SaidByTheModel),
                     }
                 }
@@ -111,7 +111,7 @@ impl<'a> Writer<'a, '_> {
         draft.has_call = true;
         draft.says_something = true;
         draft.parts.push(Part {
-            data: Data::FunctionCall(wire::FunctionCall {
+            data: PartData::FunctionCall(wire::FunctionCall {
                 id: &call.id,
                 name,
                 args,
@@ -145,12 +145,12 @@ impl<'a> Draft<'a> {
     fn sign(&mut self, signature: &'a str) {
         match self.parts.last_mut() {
             Some(Part {
-                data: Data::Text(_),
+                data: PartData::Text(_),
                 thought: None,
                 thought_signature: place @ None,
             }) => *place = Some(signature.into()),
             Some(_) | None => self.parts.push(Part {
-                data: Data::Text("".into()),
+                data: PartData::Text("".into()),
                 thought: None,
                 thought_signature: Some(signature.into()),
             }),

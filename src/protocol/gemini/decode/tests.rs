@@ -75,6 +75,7 @@ fn decode(chunks: &[Value]) -> (Vec<String>, Result<(), StreamError>) {
     (short(&out), ended)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better at the callers")]
 fn parts(parts: Value) -> Value {
     json!({"candidates": [{"content": {"role": "model", "parts": parts}}]})
 }
@@ -329,7 +330,7 @@ fn a_blocked_prompt_is_a_refusal() {
 #[test]
 fn an_answer_that_cannot_be_read_is_an_error_before_content_only() {
     let failed = json!({"candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "odd"}]});
-    let (events, ended) = decode(&[failed.clone()]);
+    let (events, ended) = decode(std::slice::from_ref(&failed));
     let error = ended.unwrap_err();
     let error = error.upstream().unwrap();
     assert_eq!((error.kind, error.http_status()), (ErrorKind::Server, 502));

@@ -1,6 +1,8 @@
 //! The last step of a schema on its way: everything inside it is in its final form, and now its own keywords are made
 //! to agree with each other and with the target. Doing it again changes nothing.
 
+mod alternatives;
+
 use serde_json::{Map, Value};
 
 use super::Target;
@@ -56,57 +58,6 @@ fn inferred(schema: &Map<String, Value>) -> Option<&'static str> {
         Some("number")
     } else {
         None
-    }
-}
-
-/// Merges what two schemas say of one thing; where they cannot be brought together, the first one holds.
-pub(super) fn merge(
-    into: &mut Map<String, Value>,
-    from: Map<String, Value>,
-    target: Target,
-    simplified: &mut bool,
-) {
-    for (key, value) in from {
-        let Some(known) = into.get_mut(&key) else {
-            into.insert(key, value);
-            continue;
-        };
-        if *known == value {
-            continue;
-        }
-        match (key.as_str(), known, value) {
-            ("properties", Value::Object(known), Value::Object(others)) => {
-                for (name, other) in others {
-                    match (known.get_mut(&name), other) {
-                        (Some(Value::Object(known)), Value::Object(other)) => {
-                            merge(known, other, target, simplified);
-                            settle(known, target, simplified);
-                        }
-                        (Some(_), _) => *simplified = true,
-                        (None, other) => {
-                            known.insert(name, other);
-                        }
-                    }
-                }
-            }
-            ("required" | "propertyOrdering", Value::Array(known), Value::Array(others)) => {
-                known.extend(others);
-            }
-            ("enum", Value::Array(known), Value::Array(others)) => {
-                let both: Vec<Value> = known
-                    .iter()
-                    .filter(|it| others.contains(it))
-                    .cloned()
-                    .collect();
-                if both.is_empty() {
-                    *simplified = true;
-                } else {
-                    *known = both;
-                }
-            }
-            ("title" | "description" | "default" | "nullable", _, _) => {}
-            _ => *simplified = true,
-        }
     }
 }
 
@@ -211,15 +162,22 @@ impl Settling<'_> {
         let texts = values.iter().all(Value::is_string);
         let numbers = values.iter().all(Value::is_number);
         if texts && (self.says("string") || !self.schema.contains_key("type")) {
-            if self.old() {
-                self.put("type", "string");
-            }
-            self.put("enum", values);
+            self.choose_among(values, "string");
         } else if numbers && !self.old() {
-            self.put("enum", values);
+            let whole = values.iter().all(|it| it.is_i64() || it.is_u64());
+            self.choose_among(values, if whole { "integer" } else { "number" });
         } else {
             self.told_in_words(&values, numbers);
         }
+    }
+
+    /// Puts the values; with their type, where that is demanded or must tell that there may be none.
+    fn choose_among(&mut self, values: Vec<Value>, kind: &str) {
+        let nullable = self.schema.get("nullable") == Some(&Value::Bool(true));
+        if (self.old() || nullable) && !self.schema.contains_key("type") {
+            self.put("type", kind);
+        }
+        self.put("enum", values);
     }
 
     fn told_in_words(&mut self, values: &[Value], numbers: bool) {
@@ -239,82 +197,6 @@ impl Settling<'_> {
             Some(_) | None => note,
         };
         self.put("description", description);
-    }
-
-    /// `anyOf`: branches that say something; for the older target nothing beside them. Whether a single branch was
-    /// merged, which may have brought anything.
-    fn alternatives(&mut self) -> bool {
-        let Some(Value::Array(branches)) = self.schema.remove("anyOf") else {
-            return false;
-        };
-        let branches = if self.old() { flat(branches) } else { branches };
-        let kind = self.schema.get("type").cloned();
-        let mut kept: Vec<Map<String, Value>> = Vec::new();
-        for branch in branches {
-            let Value::Object(mut branch) = branch else {
-                continue;
-            };
-            let bare = !branch.contains_key("type") && !branch.contains_key("anyOf");
-            if let Some(kind) = kind.as_ref().filter(|_| bare && self.old()) {
-                branch.insert("type".to_owned(), kind.clone());
-                settle(&mut branch, self.target, self.simplified);
-            }
-            if branch.get("type").and_then(Value::as_str) == Some("null") {
-                self.put("nullable", true);
-                continue;
-            }
-            if branch.get("nullable") == Some(&Value::Bool(true)) && self.old() {
-                branch.remove("nullable");
-                self.put("nullable", true);
-            }
-            kept.push(branch);
-        }
-        if kept.len() < 2 {
-            let only = kept.pop();
-            let merged = only.is_some();
-            merge(
-                self.schema,
-                only.unwrap_or_default(),
-                self.target,
-                self.simplified,
-            );
-            return merged;
-        }
-        let crowded = ["properties", "items", "prefixItems", "enum"];
-        let crowded = self.old() && crowded.iter().any(|key| self.schema.contains_key(*key));
-        let vague = |it: &Map<String, Value>| {
-            let typed = it.contains_key("type") || it.contains_key("anyOf");
-            !typed && (self.old() || !it.contains_key("properties") && !it.contains_key("enum"))
-        };
-        if crowded || kept.iter().any(vague) {
-            *self.simplified = true;
-            return false;
-        }
-        if self.old() {
-            self.alone(kept);
-        } else {
-            let branches: Vec<Value> = kept.into_iter().map(Value::Object).collect();
-            self.put("anyOf", branches);
-        }
-        false
-    }
-
-    /// Moves what is said beside alternatives into them.
-    fn alone(&mut self, mut branches: Vec<Map<String, Value>>) {
-        let beside = std::mem::take(self.schema);
-        for (key, value) in beside {
-            match key.as_str() {
-                "description" | "nullable" => {
-                    for branch in &mut branches {
-                        branch.entry(&key).or_insert_with(|| value.clone());
-                    }
-                }
-                "type" | "title" | "default" | "additionalProperties" => {}
-                _ => *self.simplified = true,
-            }
-        }
-        let branches: Vec<Value> = branches.into_iter().map(Value::Object).collect();
-        self.put("anyOf", branches);
     }
 
     /// `nullable`: OpenAPI's word, and JSON Schema's type.
@@ -353,12 +235,11 @@ impl Settling<'_> {
                 continue;
             }
             let whole = self.says("integer").then(|| bound.as_i64()).flatten();
-            match whole.and_then(|it| it.checked_add(step)) {
-                Some(exact) => self.put(plain, exact),
-                None => {
-                    *self.simplified = true;
-                    self.put(plain, bound);
-                }
+            if let Some(exact) = whole.and_then(|it| it.checked_add(step)) {
+                self.put(plain, exact);
+            } else {
+                *self.simplified = true;
+                self.put(plain, bound);
             }
         }
     }
@@ -397,10 +278,11 @@ impl Settling<'_> {
     /// Objects: `required` names what is there; the older target knows no others and no empty list of properties.
     fn members(&mut self) {
         if self.old() {
-            match self.schema.remove("additionalProperties") {
-                Some(Value::Object(schema)) if !schema.is_empty() => *self.simplified = true,
-                Some(_) | None => {}
-            }
+            let others = self.schema.remove("additionalProperties");
+            *self.simplified |= others
+                .as_ref()
+                .and_then(Value::as_object)
+                .is_some_and(|it| !it.is_empty());
             let properties = self.schema.get("properties").and_then(Value::as_object);
             if properties.is_some_and(Map::is_empty) {
                 self.schema.remove("properties");
@@ -425,18 +307,6 @@ impl Settling<'_> {
             }
         }
     }
-}
-
-/// Alternatives among alternatives, side by side with them.
-fn flat(branches: Vec<Value>) -> Vec<Value> {
-    let mut out = Vec::with_capacity(branches.len());
-    for mut branch in branches {
-        match branch.get_mut("anyOf").map(Value::take) {
-            Some(Value::Array(inner)) => out.extend(inner),
-            Some(_) | None => out.push(branch),
-        }
-    }
-    out
 }
 
 /// Values of an enumeration that are told in words.

@@ -124,6 +124,7 @@ fn property(schema: &Value) -> [(Value, bool); 2] {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_keyword_of_the_list_is_brought_into_form() {
     let keep = |schema: Value| (schema, false);
     let lose = |schema: Value| (schema, true);
@@ -177,6 +178,11 @@ fn every_keyword_of_the_list_is_brought_into_form() {
             json!({"type": "integer", "enum": [1, 2], "description": "d"}),
             keep(json!({"type": "integer", "description": "d", "enum": [1, 2]})),
             lose(json!({"type": "integer", "description": "d\nOne of: 1, 2"})),
+        ),
+        (
+            json!({"enum": [1, null]}),
+            keep(json!({"type": ["integer", "null"], "enum": [1]})),
+            lose(json!({"nullable": true, "type": "integer", "description": "One of: 1"})),
         ),
         (
             json!({"const": true}),
