@@ -230,33 +230,31 @@ impl<'a> Cleaner<'a> {
                 let cleaned = self.place(value, deeper);
                 out.insert(key.to_owned(), cleaned);
             }
-            ("additionalProperties" | "nullable", Value::Bool(_)) => {
-                out.insert(key.to_owned(), value.clone());
-            }
             ("const", _) => {
                 out.entry("enum")
                     .or_insert_with(|| Value::Array(vec![value.clone()]));
             }
-            ("enum" | "required" | "propertyOrdering", Value::Array(_))
-            | ("default", _)
-            | ("title" | "description" | "format" | "pattern", Value::String(_))
-            | ("type", Value::String(_) | Value::Array(_))
-            | ("minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum", Value::Number(_)) =>
-            {
+            _ if is_known(key, value) => {
                 out.insert(key.to_owned(), value.clone());
             }
-            (
-                "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties"
-                | "maxProperties",
-                Value::Number(number),
-            ) => match number.as_u64() {
-                Some(_) => {
-                    out.insert(key.to_owned(), value.clone());
-                }
-                None => self.simplified = true,
-            },
             _ => self.simplified |= is_limit(key, value),
         }
+    }
+}
+
+/// Whether a keyword without schemas in it may go on as it is.
+fn is_known(key: &str, value: &Value) -> bool {
+    match key {
+        "default" => true,
+        "enum" | "required" | "propertyOrdering" => value.is_array(),
+        "title" | "description" | "format" | "pattern" => value.is_string(),
+        "type" => value.is_string() || value.is_array(),
+        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => value.is_number(),
+        "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties" => {
+            value.is_u64()
+        }
+        "additionalProperties" | "nullable" => value.is_boolean(),
+        _ => false,
     }
 }
 
@@ -269,6 +267,9 @@ fn is_limit(key: &str, value: &Value) -> bool {
         | "uniqueItems"
         | "exclusiveMinimum"
         | "exclusiveMaximum" => *value == Value::Bool(true) || value.is_object(),
+        "minItems" | "maxItems" | "minLength" | "maxLength" | "minProperties" | "maxProperties" => {
+            value.is_number()
+        }
         "not" | "if" | "then" | "else" | "multipleOf" | "patternProperties" | "propertyNames"
         | "dependentRequired" | "dependentSchemas" | "dependencies" | "contains"
         | "contentEncoding" | "$dynamicRef" | "$recursiveRef" => true,

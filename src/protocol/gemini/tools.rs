@@ -81,30 +81,41 @@ fn functions<'a>(
             losses.add(path, LossKind::SecondOfItsName);
             continue;
         }
-        if tool.strict == Some(true) && !profile.validated {
-            losses.add(format!("{path}.strict"), LossKind::NotStrict);
-        }
-        let target = Target::of(profile);
-        let cleaned = schema::parameters(&tool.input_schema, target);
-        if cleaned.simplified {
-            losses.add(format!("{path}.input_schema"), LossKind::SchemaSimplified);
-        }
-        let (old, new) = match target {
-            Target::JsonSchema => (None, Some(cleaned.schema)),
-            // An object without properties is refused there; a function without parameters has none.
-            Target::OpenApi => (
-                Some(cleaned.schema).filter(|it| it.get("properties").is_some()),
-                None,
-            ),
-        };
-        functions.push(wire::Function {
-            name: names.sent(&tool.name),
-            description: description(tool, &path, losses),
-            parameters: old,
-            parameters_json_schema: new,
-        });
+        functions.push(function(tool, &path, profile, names, losses));
     }
     functions
+}
+
+fn function<'a>(
+    tool: &'a Tool,
+    path: &str,
+    profile: &Profile,
+    names: &mut Names,
+    losses: &mut Losses,
+) -> wire::Function<'a> {
+    if tool.strict == Some(true) && !profile.validated {
+        losses.add(format!("{path}.strict"), LossKind::NotStrict);
+    }
+    let target = Target::of(profile);
+    let cleaned = schema::parameters(&tool.input_schema, target);
+    if cleaned.simplified {
+        let path = format!("{path}.input_schema");
+        losses.add(path, LossKind::SchemaSimplified);
+    }
+    let (old, new) = match target {
+        Target::JsonSchema => (None, Some(cleaned.schema)),
+        // An object without properties is refused there; a function without parameters has none.
+        Target::OpenApi => (
+            Some(cleaned.schema).filter(|it| it.get("properties").is_some()),
+            None,
+        ),
+    };
+    wire::Function {
+        name: names.sent(&tool.name),
+        description: description(tool, path, losses),
+        parameters: old,
+        parameters_json_schema: new,
+    }
 }
 
 /// What a tool is for; a grammar that its input must follow is told in words.

@@ -90,7 +90,7 @@ proptest! {
             .collect();
         prop_assert_eq!(&calls, &said.calls);
         let mut ids: Vec<&Value> = blocks(&message, "tool_use").map(|it| &it["id"]).collect();
-        ids.sort_by_key(|it| it.to_string());
+        ids.sort_by_key(ToString::to_string);
         ids.dedup();
         prop_assert_eq!(ids.len(), calls.len());
         prop_assert_eq!(&message["stop_reason"], said.stop_reason());

@@ -25,18 +25,7 @@ pub(super) fn merge(
         }
         match (key.as_str(), known, value) {
             ("properties", Value::Object(known), Value::Object(others)) => {
-                for (name, other) in others {
-                    match (known.get_mut(&name), other) {
-                        (Some(Value::Object(known)), Value::Object(other)) => {
-                            merge(known, other, target, simplified);
-                            settle(known, target, simplified);
-                        }
-                        (Some(_), _) => *simplified = true,
-                        (None, other) => {
-                            known.insert(name, other);
-                        }
-                    }
-                }
+                properties(known, others, target, simplified);
             }
             ("required" | "propertyOrdering", Value::Array(known), Value::Array(others)) => {
                 known.extend(others);
@@ -57,6 +46,26 @@ pub(super) fn merge(
             }
             ("title" | "description" | "default" | "nullable", _, _) => {}
             _ => *simplified = true,
+        }
+    }
+}
+
+fn properties(
+    known: &mut Map<String, Value>,
+    others: Map<String, Value>,
+    target: Target,
+    simplified: &mut bool,
+) {
+    for (name, other) in others {
+        match (known.get_mut(&name), other) {
+            (Some(Value::Object(known)), Value::Object(other)) => {
+                merge(known, other, target, simplified);
+                settle(known, target, simplified);
+            }
+            (Some(_), _) => *simplified = true,
+            (None, other) => {
+                known.insert(name, other);
+            }
         }
     }
 }
