@@ -4,6 +4,8 @@ mod answers;
 mod anthropic_answers;
 mod anthropic_requests;
 mod chat_requests;
+pub mod contents;
+mod gemini;
 pub mod items;
 pub mod order;
 mod recordings;

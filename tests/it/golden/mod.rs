@@ -3,6 +3,7 @@
 mod answers;
 mod anthropic_upstream;
 mod chat_clients;
+mod gemini;
 mod random;
 mod requests;
 mod responses;

@@ -587,6 +587,6 @@ fn blocks_of_this_dialect_stand_as_they_stood_and_others_are_lost() {
     );
     let content = sent.body["messages"][1]["content"].as_array().unwrap();
     assert_eq!(content[..2], [raw("srvtoolu_01"), found("srvtoolu_01")]);
-    assert_eq!(content[2..], [text("A: https://a.example")]);
+    assert_eq!(content[2..], [text("\n\nA: https://a.example\n\n")]);
     assert_eq!(sent.lost, ["messages[1].content[4] dropped: unknown type"]);
 }
