@@ -4,6 +4,9 @@
 
 // What decides where a request goes, and edits in place for providers of the same dialect.
 mod head;
+// The same for Google Cloud.
+mod vertex;
+mod vertex_spelling;
 // Requests on their way to other dialects.
 mod blocks;
 mod field;
@@ -41,3 +44,5 @@ pub use profile::Profile;
 pub use reassemble::Reassemble;
 pub use reshape::stream_of;
 pub use tap::{BodyTap, StreamTap};
+pub use vertex::for_vertex;
+pub use vertex_spelling::{count_for_vertex, vertex_model, vertex_version};
