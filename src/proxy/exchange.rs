@@ -14,7 +14,7 @@ use super::refuse;
 use super::request::Request;
 use super::service::Edge;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
-use crate::credential::KeyIndex;
+use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
 use crate::protocol::answer::Told;
@@ -288,7 +288,7 @@ impl<'e, 's> Exchange<'e, 's> {
     /// One try, and when the provider does not take back the thinking of earlier turns, one more without it. If that
     /// fails as well, the first refusal stands.
     async fn attempt_or_repair(&mut self, candidate: &Candidate, key: Option<KeyIndex>) -> Outcome {
-        let first = self.attempt(candidate, key, Thinking::Kept).await;
+        let first = self.attempt_signed_in(candidate, key, Thinking::Kept).await;
         match &first {
             Outcome::Failed(_, Some(refused)) if self.is_repairable(candidate, refused) => {}
             _ => return first,
@@ -297,7 +297,7 @@ impl<'e, 's> Exchange<'e, 's> {
             "provider {} refused the thinking of earlier turns: trying once more without it",
             candidate.endpoint.id()
         );
-        match self.attempt(candidate, key, Thinking::Cut).await {
+        match self.attempt_signed_in(candidate, key, Thinking::Cut).await {
             Outcome::Failed(..) => first,
             repaired => repaired,
         }
@@ -329,17 +329,18 @@ impl<'e, 's> Exchange<'e, 's> {
     }
 
     /// One try.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
+        bearer: Option<&Bearer>,
         thinking: Thinking,
     ) -> Outcome {
         if self.request.deadline <= Instant::now() {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
             return Outcome::Failed(Fault::new(kind, "the request took too long"), None);
         }
-        let (outgoing, expect) = match self.prepare(candidate, key, thinking) {
+        let (outgoing, expect) = match self.prepare(candidate, key, bearer, thinking) {
             Ok(prepared) => prepared,
             Err(fault) => return Outcome::Failed(fault, None),
         };
