@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
 use crate::config::{
-    Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, Source, dump, load,
+    Config, ConfigFault, LoadOptions, Note, OnLoss, Provider, ProviderAuth, Source, dump, load,
 };
 use crate::types::Secret;
 
@@ -117,7 +117,10 @@ fn provider_row(it: &Provider) -> Vec<String> {
     };
     vec![
         format!("[{sign}] {}", it.id),
-        it.kind.clone(),
+        match it.vendor {
+            Some(vendor) if vendor.name != it.kind => format!("{} ({})", it.kind, vendor.name),
+            _ => it.kind.clone(),
+        },
         it.base_url.clone(),
         state,
     ]
@@ -140,9 +143,13 @@ fn route_rows(config: &Config) -> Vec<Vec<String>> {
     for route in &config.routes {
         let default = config.default_route.as_ref() == Some(&route.pattern);
         let mut head = format!(
-            "\"{}\"{}",
+            "\"{}\"{}{}",
             route.pattern,
-            if default { " (default)" } else { "" }
+            if default { " (default)" } else { "" },
+            match route.on_loss {
+                OnLoss::Warn => "",
+                OnLoss::Refuse => " (refuses losses)",
+            }
         );
         if route.candidates.is_empty() {
             rows.push(vec![std::mem::take(&mut head), "nobody".to_owned()]);
@@ -198,6 +205,7 @@ fn config_json(config: &Config) -> Value {
             json!({
                 "id": it.id.as_str(),
                 "type": it.kind,
+                "vendor": it.vendor.map(|it| it.name),
                 "base_url": it.base_url,
                 "enabled": it.enabled,
                 "active": it.is_active(),
@@ -222,7 +230,11 @@ fn config_json(config: &Config) -> Value {
                     })
                 })
                 .collect();
-            json!({"pattern": route.pattern, "candidates": candidates})
+            json!({
+                "pattern": route.pattern,
+                "candidates": candidates,
+                "on_loss": route.on_loss.word(),
+            })
         })
         .collect();
     let notes: Vec<Value> = config

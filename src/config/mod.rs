@@ -34,7 +34,7 @@ pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
     Admin, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel,
-    LogSettings, ModelFacts, Note, Probe, ProbeAsk, Provider, ProviderAuth, Quirks, Route,
+    LogSettings, ModelFacts, Note, OnLoss, Probe, ProbeAsk, Provider, ProviderAuth, Route,
     RouteCandidate, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
 };
 pub use schema::schema;

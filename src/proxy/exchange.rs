@@ -10,10 +10,11 @@ use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
 use super::judge::{self, Case};
-use super::refuse;
 use super::request::Request;
 use super::service::Edge;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
+use super::{profile, refuse};
+use crate::config::OnLoss;
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
@@ -75,8 +76,10 @@ pub struct Exchange<'e, 's> {
     /// Time from the request's arrival to its first content.
     pub(super) ttft: Option<Duration>,
     pub(super) told: Told,
+    /// What the translation of the last attempt lost.
     pub(super) losses: Losses,
     pub(super) route: String,
+    pub(super) on_loss: OnLoss,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -98,6 +101,7 @@ impl<'e, 's> Exchange<'e, 's> {
             told: Told::default(),
             losses: Losses::default(),
             route: String::new(),
+            on_loss: OnLoss::default(),
         }
     }
 
@@ -108,6 +112,7 @@ impl<'e, 's> Exchange<'e, 's> {
             Err(fault) => return refuse::with_fault(self, fault, None).await,
         };
         self.route = choice.route;
+        self.on_loss = choice.on_loss;
         self.trail.skipped = choice.skipped;
         let candidates = self.steered(choice.candidates);
         let permanent = self.trail.skipped.len();
@@ -395,5 +400,5 @@ impl<'e, 's> Exchange<'e, 's> {
 }
 
 fn window(candidate: &Candidate) -> Option<u64> {
-    candidate.endpoint.facts(candidate.model.as_str())?.context
+    profile::window(&candidate.endpoint, candidate.model.as_str())
 }

@@ -112,14 +112,16 @@ fn collect(
                     collect(it, rows, below, out);
                 }
             }
-            (Kind::NamedMany(rows), Node::Map(entries)) => {
-                let below = &below["additionalProperties"]["items"];
-                for (_, items) in entries {
-                    let Node::List(items) = items else {
-                        panic!("{key}");
+            (Kind::NamedShort(listed, rows), Node::Map(entries)) => {
+                let [list, whole] = [0, 1].map(|i| &below["additionalProperties"]["anyOf"][i]);
+                for (_, route) in entries {
+                    let Node::List(items) = route else {
+                        collect(route, rows, whole, out);
+                        continue;
                     };
+                    let rows = find(rows, listed).unwrap().kind.rows();
                     for it in items {
-                        collect(it, rows, below, out);
+                        collect(it, rows, &list["items"], out);
                     }
                 }
             }

@@ -1,56 +1,47 @@
-//! The built-in table: what a host and a model name tell about what an upstream takes.
+//! What a model's name tells about what it takes, wherever it runs, and the order in which everything that is known is
+//! laid one over the other.
 //!
-//! Hosts decide what the API accepts, model names what the model is. Everything here is documented by the provider or
-//! was seen in its errors, as of November 2026; whatever is wrong for someone can be overridden in the configuration.
-//!
-//! | host | differs in |
-//! | --- | --- |
-//! | `openai.com`, Azure | reasoning models: `max_completion_tokens`, no sampling, no `stop`, `reasoning_effort` |
-//! | `deepseek.com` | no pictures, `json_object` only, `thinking` switch, `prefix` |
-//! | `moonshot.*`, `kimi.com` | `thinking` switch, fixed sampling, `partial` |
-//! | `z.ai`, `bigmodel.cn` | `thinking` switch, `json_object` only, no forced tools |
-//! | `aliyuncs.com` | `enable_thinking`, `cache_control` |
-//! | `openrouter.ai` | `reasoning`, `reasoning_details`, files by address, `cache_control` |
-//! | `mistral.ai` | unknown fields are refused, `prefix` |
-//! | `googleapis.com` | few extras, thought signatures |
-//! | `x.ai`, `groq.com`, `cerebras.ai` | few extras |
+//! Models tell what they are, vendors what their API accepts: a reasoning model keeps its rules behind a gateway that
+//! nobody knows, and loses those that OpenRouter takes care of. Only one thing no vendor can make up for: eyes.
 //!
 //! | model | differs in |
 //! | --- | --- |
-//! | o-series, GPT-5 and later | as above, wherever they are served, OpenRouter apart |
+//! | o-series, GPT-5 and later | `max_completion_tokens`, no sampling, no `stop`, `reasoning_effort` |
+//! | GPT-5.6 and later | cache breakpoints, where the vendor takes them |
 //! | DeepSeek, Kimi, GLM, MiniMax, Qwen | want `reasoning_content` back |
 //! | Mistral's | ids of 9 characters, no user message right after tool messages |
+//! | those of `protocol/capabilities.rs` | no pictures, no documents, a largest output |
+
+use crate::protocol::capabilities::Capabilities;
+use crate::types::Vendor;
+use crate::types::quirks::{CacheMarks, EffortScale, IdStyle};
 
 use super::names::sent_model;
-use super::profile::{
-    CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Prefill, Profile, Reasoning,
-    Replay, UserField,
-};
+use super::profile::{Family, Profile, Reasoning, Replay};
 
 impl Profile {
     /// The guess from the host name of the base URL and the model as it is sent. Ports and case do not matter.
     pub fn guess(host: &str, model: &str) -> Self {
-        let host = host.to_ascii_lowercase();
-        let host = Host(host.split(':').next().unwrap_or_default());
+        Profile::at(Vendor::of_host(host), model)
+    }
+
+    /// What a model takes at a vendor, if anything is known of either.
+    pub fn at(vendor: Option<&Vendor>, model: &str) -> Self {
+        let known = Capabilities::of(model);
         let model = Model::new(model);
         let mut profile = Profile::generic();
         profile.family = model.family();
+        profile.max_output = known.max_output;
         by_model(&mut profile, &model);
-        by_host(&mut profile, &host, &model);
+        if let Some(vendor) = vendor {
+            profile.lay(&vendor.quirks_of(&model.full));
+        }
+        profile.images &= known.images != Some(false);
+        profile.files &= known.documents != Some(false);
+        if profile.cache == CacheMarks::Breakpoint && !model.knows_breakpoints() {
+            profile.cache = CacheMarks::Nothing;
+        }
         profile
-    }
-}
-
-struct Host<'a>(&'a str);
-
-impl Host<'_> {
-    /// Whether the host is one of these domains or below one.
-    fn is(&self, domains: &[&str]) -> bool {
-        domains.iter().any(|domain| {
-            self.0
-                .strip_suffix(domain)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
     }
 }
 
@@ -108,6 +99,11 @@ impl Model {
         (o_series || self.base.starts_with("codex-")).then_some((0, 0))
     }
 
+    fn knows_breakpoints(&self) -> bool {
+        self.openai_reasoner()
+            .is_some_and(|version| (5, 6) <= version)
+    }
+
     fn mistral(&self) -> bool {
         self.has(&[
             "mistral",
@@ -154,112 +150,10 @@ fn by_model(profile: &mut Profile, model: &Model) {
     }
 }
 
-fn by_host(profile: &mut Profile, host: &Host<'_>, model: &Model) {
-    if host.is(&["openai.com"]) {
-        openai(profile, model);
-    } else if host.is(&[
-        "openai.azure.com",
-        "ai.azure.com",
-        "cognitiveservices.azure.com",
-    ]) {
-        profile.top_k = false;
-        profile.strict_tools = true;
-        profile.mid_system = MidSystem::InPlace;
-    } else if host.is(&["openrouter.ai"]) {
-        openrouter(profile);
-    } else if host.is(&["deepseek.com"]) {
-        profile.top_k = false;
-        profile.images = false;
-        profile.reasoning = Reasoning::Switch;
-        profile.json = JsonAnswers::Object;
-        profile.prefill = Prefill::Prefix;
-        profile.parallel_tool_calls = false;
-        profile.user = UserField::Nowhere;
-        profile.mid_system = MidSystem::InPlace;
-    } else if host.is(&["moonshot.ai", "moonshot.cn", "kimi.com"]) {
-        profile.top_k = false;
-        profile.reasoning = Reasoning::Switch;
-        profile.prefill = Prefill::Partial;
-        profile.sampling = !model.has(&["kimi"]);
-        profile.mid_system = MidSystem::InPlace;
-    } else if host.is(&["z.ai", "bigmodel.cn"]) {
-        profile.top_k = false;
-        profile.reasoning = Reasoning::Switch;
-        profile.json = JsonAnswers::Object;
-        profile.forced_tool_choice = false;
-        profile.parallel_tool_calls = false;
-    } else if host.is(&["aliyuncs.com"]) {
-        if model.has(&["qwen", "qwq"]) {
-            profile.cache = CacheMarks::CacheControl;
-            profile.reasoning = Reasoning::EnableThinking;
-        }
-    } else if host.is(&["mistral.ai"]) {
-        profile.top_k = false;
-        profile.stream_usage = false;
-        profile.user = UserField::Nowhere;
-        profile.prefill = Prefill::Prefix;
-    } else if host.is(&["googleapis.com"]) {
-        profile.thought_signatures = true;
-        profile.top_k = false;
-        profile.user = UserField::Nowhere;
-        profile.parallel_tool_calls = false;
-        profile.reasoning = Reasoning::Effort(EffortScale {
-            none: true,
-            minimal: true,
-            ..EffortScale::default()
-        });
-    } else if host.is(&["x.ai"]) {
-        profile.top_k = false;
-        profile.stop = false;
-        profile.mid_system = MidSystem::InPlace;
-        if model.has(&["grok-3-mini"]) {
-            profile.reasoning = Reasoning::Effort(EffortScale::default());
-        }
-    } else if host.is(&["groq.com", "cerebras.ai"]) {
-        profile.top_k = false;
-        // Unknown fields of a message are refused, `reasoning_content` among them.
-        profile.replay = Replay::Nothing;
-    }
-}
-
-fn openai(profile: &mut Profile, model: &Model) {
-    profile.top_k = false;
-    profile.files = true;
-    profile.strict_tools = true;
-    profile.user = UserField::SafetyIdentifier;
-    profile.prompt_cache_key = true;
-    profile.service_tier = true;
-    profile.mid_system = MidSystem::InPlace;
-    if model
-        .openai_reasoner()
-        .is_some_and(|version| (5, 6) <= version)
-    {
-        profile.cache = CacheMarks::Breakpoint;
-    }
-}
-
-/// OpenRouter translates for the provider behind it: it takes everything and leaves out what does not apply.
-fn openrouter(profile: &mut Profile) {
-    profile.max_completion_tokens = false;
-    profile.sampling = true;
-    profile.top_k = true;
-    profile.stop = true;
-    profile.parallel_tool_calls = true;
-    profile.reasoning = Reasoning::OpenRouter;
-    profile.replay = Replay::Details;
-    profile.files = true;
-    profile.file_urls = true;
-    profile.strict_tools = true;
-    profile.mid_system = MidSystem::InPlace;
-    profile.cache = match profile.family {
-        Family::Claude | Family::Gemini => CacheMarks::CacheControl,
-        Family::OpenAi | Family::Grok | Family::Other => CacheMarks::Nothing,
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::quirks::UserField;
 
     #[test]
     fn openai_reasoning_models_are_told_from_the_others() {
@@ -283,11 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_matched_by_domain_and_not_by_substring() {
-        assert!(Host("api.openai.com").is(&["openai.com"]));
-        assert!(Host("openai.com").is(&["openai.com"]));
-        assert!(!Host("notopenai.com").is(&["openai.com"]));
-        assert!(!Host("openai.com.example").is(&["openai.com"]));
+    fn ports_and_case_of_a_host_do_not_matter() {
         let with_port = Profile::guess("API.OpenAI.com:443", "gpt-5");
         assert_eq!(with_port, Profile::guess("api.openai.com", "gpt-5"));
         assert_eq!(with_port.user, UserField::SafetyIdentifier);
