@@ -12,8 +12,8 @@ use crate::routing::Resolution;
 use crate::routing::catalogue::{self, Listed};
 use crate::snapshot::{Endpoint, Snapshot};
 
-/// `GET /providers`: every provider of the configuration and how it fares, and what translations have `losses` since the
-/// start, by kind.
+/// `GET /providers`: every provider of the configuration and how it fares, and the `losses` of
+/// translations since the start, by kind.
 pub fn providers(
     snapshot: &Snapshot,
     losses: impl Iterator<Item = (String, u64)>,

@@ -236,6 +236,54 @@ mod tests {
     }
 
     #[test]
+    fn every_column_can_be_overridden() {
+        use crate::protocol::profile::Overrides;
+        use crate::types::Quirks;
+        use crate::types::quirks::{COLUMNS, Said, Shape};
+        let bases = [Profile::generic(), Profile::guess("openai.com", "gpt-5.6")];
+        for (name, shape, _) in COLUMNS {
+            let values: Vec<Said<'_>> = match shape {
+                Shape::Switch => vec![Said::Switch(true), Said::Switch(false)],
+                Shape::Word(words) => words.iter().map(|it| Said::Word(it)).collect(),
+                Shape::Words(words) => vec![Said::Words(words.to_vec()), Said::Words(vec![])],
+            };
+            let changes = values.into_iter().any(|value| {
+                let quirks = Quirks::read(|key| (key == *name).then(|| value.clone()));
+                let overrides = Overrides::of(None, quirks);
+                bases.iter().any(|it| it.clone().with(&overrides) != *it)
+            });
+            assert!(changes, "{name} says nothing to anybody");
+        }
+    }
+
+    #[test]
+    fn a_vendor_accepts_what_its_models_can_do_and_no_more() {
+        let guess = |host, model| Profile::guess(host, model);
+        assert!(guess("openrouter.ai", "openai/gpt-4o").images);
+        assert!(!guess("openrouter.ai", "deepseek/deepseek-v3.2").images);
+        assert!(guess("api.openai.com", "gpt-4o").files);
+        assert!(!guess("api.openai.com", "o3-mini").files);
+        assert!(!guess("gateway.example", "gpt-4o").files);
+        assert_eq!(guess("gateway.example", "gpt-4o").max_output, Some(16_384));
+        assert_eq!(guess("gateway.example", "my-own").max_output, None);
+    }
+
+    #[test]
+    fn vendors_differ_where_they_say_so() {
+        let minimax = Profile::guess("api.minimaxi.com", "MiniMax-M2.1");
+        assert!(minimax.max_completion_tokens && !minimax.forced_tool_choice);
+        assert_eq!(minimax.replay, Replay::Content { filler: None });
+        let kimi = Profile::guess("api.moonshot.ai", "kimi-k2.5");
+        assert!(!kimi.sampling && kimi.stop);
+        let qwen = Profile::guess("dashscope-intl.aliyuncs.com", "qwen3-max");
+        assert_eq!(qwen.reasoning, Reasoning::EnableThinking);
+        let vertex = Profile::guess("aiplatform.googleapis.com", "google/gemini-2.5-pro");
+        assert!(vertex.thought_signatures);
+        let mini = Profile::guess("api.x.ai", "grok-3-mini");
+        assert_eq!(mini.reasoning, Reasoning::Effort(EffortScale::default()));
+    }
+
+    #[test]
     fn the_configuration_has_the_last_word() {
         use crate::protocol::profile::Overrides;
         let profile = Profile::guess("api.openai.com", "gpt-5").with(&Overrides {
