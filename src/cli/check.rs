@@ -301,6 +301,28 @@ mod tests {
     }
 
     #[test]
+    fn services_are_shown_with_their_vendor_and_strict_routes_as_such() {
+        let text = "providers:\n- {name: m, vendor: deepseek, base_url: 'https://a.b/v1', auth_value: sk-0123456789abcdef}\n\
+                    - {name: g, type: gemini, base_url: 'https://g.b', auth_value: sk-0123456789abcdef}\n\
+                    - {name: l, vendor: ollama}\n\
+                    model_routes: {'*': {on_loss: refuse, candidates: [{provider: m}, {provider: g}, {provider: l}]}}\n";
+        let Outcome { text, code } = checked(text, false);
+        assert_eq!(code, 0, "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        for expected in [
+            "  [✓] m  openai (deepseek)  https://a.b/v1             sk-0…cdef",
+            "  [✓] g  gemini             https://g.b                sk-0…cdef",
+            "  [✓] l  openai (ollama)    http://localhost:11434/v1  no credential",
+            "  \"*\" (refuses losses)  1 m  passthrough",
+        ] {
+            let found = lines.iter().any(|it| it.trim_end() == expected);
+            assert!(found, "{expected} is missing in\n{text}");
+        }
+        let calls = "calls_go_to: https://g.b/v1beta/models/{model}:generateContent";
+        assert!(text.contains(calls), "{text}");
+    }
+
+    #[test]
     fn what_would_not_start_does_not_pass() {
         for state in [
             "type: zed",

@@ -9,6 +9,7 @@ mod access;
 mod dump;
 mod env;
 mod expand;
+mod facts;
 mod fault;
 mod keys;
 mod load;

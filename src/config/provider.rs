@@ -1,12 +1,13 @@
 //! `providers[]` → [`Provider`]: address, credentials, limits. What is disabled is read but not judged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::config::facts;
 use crate::config::fault::Report;
 use crate::config::model::{
-    EgressProxy, EgressScheme, Http2, KeyStrategy, ModelFacts, Probe, ProbeAsk, Provider,
-    ProviderAuth, Target, Timeouts,
+    EgressProxy, EgressScheme, Http2, KeyStrategy, Probe, ProbeAsk, Provider, ProviderAuth, Target,
+    Timeouts,
 };
 use crate::config::read::Reader;
 use crate::config::secrets;
@@ -15,9 +16,8 @@ use crate::config::tree::Node;
 use crate::config::units;
 use crate::config::url::{Address, masked};
 use crate::config::walk::join;
-use crate::types::quirks::{COLUMNS, Said, Shape, ThinkingStyle};
 use crate::types::vendor::KeyPlace;
-use crate::types::{Dialect, EndpointId, Quirks, Secret, Vendor};
+use crate::types::{Dialect, EndpointId, Secret, Vendor};
 
 /// Headers that belong to the connection or to us.
 const OWN_HEADERS: &[&str] = &[
@@ -107,8 +107,8 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
             _ => Http2::Auto,
         },
         max_in_flight: reader.count("max_in_flight"),
-        quirks: quirks(reader),
-        models: models(reader),
+        quirks: facts::quirks(reader),
+        models: facts::models(reader),
         big_model: reader.text("big_model").map(str::to_owned),
         small_model: reader.text("small_model").map(str::to_owned),
         stream_only: reader.boolean("stream_only").unwrap_or(false),
@@ -457,54 +457,5 @@ fn probe(reader: &Reader<'_>, target: Option<&Target>, report: &mut Report) -> O
             .duration("interval")
             .unwrap_or(Duration::from_secs(30)),
         ask,
-    })
-}
-
-fn models(reader: &Reader<'_>) -> BTreeMap<String, ModelFacts> {
-    reader
-        .named("models")
-        .into_iter()
-        .map(|(pattern, it)| (pattern.to_owned(), facts(&it)))
-        .collect()
-}
-
-fn facts(reader: &Reader<'_>) -> ModelFacts {
-    let caps = reader.has("caps").then(|| reader.texts("caps"));
-    let can = |cap: &str| {
-        reader
-            .boolean(cap)
-            .or_else(|| caps.as_ref().map(|it| it.contains(&cap)))
-    };
-    let price = reader.section("price");
-    ModelFacts {
-        context: reader.count("context").or_else(|| reader.count("ctx")),
-        max_output: reader.count("max_output"),
-        tools: can("tools"),
-        images: can("images"),
-        documents: reader.boolean("documents"),
-        thinking: can("thinking"),
-        thinking_style: reader
-            .choice("thinking_style")
-            .and_then(ThinkingStyle::of_word),
-        structured_output: reader.boolean("structured_output"),
-        prefill: reader.boolean("prefill"),
-        price: reader.has("price").then(|| {
-            let dollars = |key| price.number(key).unwrap_or(0.0);
-            (dollars("input"), dollars("output"))
-        }),
-        quirks: quirks(reader),
-    }
-}
-
-/// What stands under `quirks`, of a provider or of a model.
-fn quirks(reader: &Reader<'_>) -> Quirks {
-    let written = reader.section("quirks");
-    Quirks::read(|key| {
-        let (_, shape, _) = COLUMNS.iter().find(|it| it.0 == key)?;
-        match shape {
-            Shape::Switch => written.boolean(key).map(Said::Switch),
-            Shape::Word(_) => written.choice(key).map(Said::Word),
-            Shape::Words(_) => written.has(key).then(|| Said::Words(written.texts(key))),
-        }
     })
 }
