@@ -126,22 +126,24 @@ impl Overrides {
         said.over(self.quirks)
     }
 
-    /// What is declared, and where nothing is, what is known of the model.
+    /// What is declared, and where nothing is, what is known that the model cannot do. What it can is for its dialect to
+    /// say, which knows more about its own models.
     fn over(&self, known: &Capabilities) -> Self {
+        let cannot = |known: Option<bool>| known.filter(|can| !can);
         let never = known.thinking == Some(ThinkingStyle::Never);
         // Whoever says that a model thinks knows it better than the table that says it does not.
         let style = known
             .thinking
             .filter(|_| !(never && self.thinking == Some(true)));
         Overrides {
-            sampling: self.sampling.or(known.sampling),
-            files: self.files.or(known.documents),
-            images: self.images.or(known.images),
+            sampling: self.sampling.or(cannot(known.sampling)),
+            files: self.files.or(cannot(known.documents)),
+            images: self.images.or(cannot(known.images)),
             thinking: self.thinking.or(never.then_some(false)),
             thinking_style: self.thinking_style.or(style),
             max_output: self.max_output.or(known.max_output),
-            structured_output: self.structured_output.or(known.structured_output),
-            prefill: self.prefill.or(known.prefill),
+            structured_output: self.structured_output.or(cannot(known.structured_output)),
+            prefill: self.prefill.or(cannot(known.prefill)),
             ..*self
         }
     }
@@ -164,7 +166,7 @@ mod tests {
         assert_eq!((both.files, both.sampling), (Some(false), Some(false)));
         assert_eq!(both.thinking, None);
         let gpt = Overrides::default().over(&Capabilities::of("gpt-4o"));
-        assert_eq!(gpt.thinking, Some(false));
+        assert_eq!((gpt.thinking, gpt.images), (Some(false), None));
         let thinking = Overrides {
             thinking: Some(true),
             ..Overrides::default()
