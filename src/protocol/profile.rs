@@ -26,17 +26,18 @@ impl Profile {
     /// host.
     pub fn of(dialect: Dialect, host: &str, model: &str, overrides: &Overrides) -> Self {
         let host = overrides.vendor.and_then(Vendor::host).unwrap_or(host);
+        let vendor = || overrides.vendor.or_else(|| Vendor::of_host(host));
+        // OpenAI's dialects look at the capabilities themselves: some vendors make up for what a model lacks.
         let filled = overrides.over(&Capabilities::of(model));
         match dialect {
             Dialect::Anthropic => {
                 Profile::Anthropic(anthropic::Profile::guess(host, model).with(&filled))
             }
             Dialect::OpenAiChat => {
-                let vendor = overrides.vendor.or_else(|| Vendor::of_host(host));
-                Profile::OpenAiChat(openai_chat::Profile::at(vendor, model).with(overrides))
+                Profile::OpenAiChat(openai_chat::Profile::at(vendor(), model).with(overrides))
             }
             Dialect::OpenAiResponses => Profile::OpenAiResponses(
-                openai_responses::Profile::guess(host, model).with(&filled),
+                openai_responses::Profile::at(vendor(), model).with(overrides),
             ),
             Dialect::Gemini => Profile::Gemini(gemini::Profile::guess(host, model).with(&filled)),
         }

@@ -212,6 +212,8 @@ worded! {
     IdStyle {
         /// Up to 40 of `[a-zA-Z0-9_-]`.
         UpTo40 = "up_to_40",
+        /// Up to 64 of the same: `call_id` of OpenAI Responses.
+        UpTo64 = "up_to_64",
         /// Exactly 9 of `[a-zA-Z0-9]`.
         Nine = "nine",
     }

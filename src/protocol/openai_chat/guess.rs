@@ -45,7 +45,8 @@ impl Profile {
     }
 }
 
-struct Model {
+/// A model's name.
+pub(crate) struct Model {
     /// Lower case, the way it is sent.
     full: String,
     /// Without the vendor in front: `openai/gpt-5` → `gpt-5`.
@@ -53,13 +54,15 @@ struct Model {
 }
 
 impl Model {
-    fn new(name: &str) -> Self {
+    /// From the name as it is configured.
+    pub fn new(name: &str) -> Self {
         let full = sent_model(name).to_ascii_lowercase();
         let base = full.rsplit('/').next().unwrap_or_default().to_owned();
         Model { full, base }
     }
 
-    fn has(&self, words: &[&str]) -> bool {
+    /// Whether one of these words is part of the name.
+    pub fn has(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.full.contains(word))
     }
 
@@ -78,7 +81,7 @@ impl Model {
     }
 
     /// Major and minor of `gpt-5.1-codex`; the o-series counts as 0. `None` is no reasoning model of OpenAI.
-    fn openai_reasoner(&self) -> Option<(u32, u32)> {
+    pub fn openai_reasoner(&self) -> Option<(u32, u32)> {
         if let Some(rest) = self.base.strip_prefix("gpt-") {
             if rest.contains("chat") {
                 return None;
