@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::{EgressScheme, Provider, Strategy};
 use crate::credential::{KeyView, TokenView};
@@ -12,8 +12,13 @@ use crate::routing::Resolution;
 use crate::routing::catalogue::{self, Listed};
 use crate::snapshot::{Endpoint, Snapshot};
 
-/// `GET /providers`: every provider of the configuration and how it fares.
-pub fn providers(snapshot: &Snapshot, now: Instant) -> Value {
+/// `GET /providers`: every provider of the configuration and how it fares, and the `losses` of
+/// translations since the start, by kind.
+pub fn providers(
+    snapshot: &Snapshot,
+    losses: impl Iterator<Item = (String, u64)>,
+    now: Instant,
+) -> Value {
     let config = &snapshot.config;
     let list: Vec<Value> = (0..config.providers.len())
         .map(|index| provider(snapshot, index, now))
@@ -27,6 +32,7 @@ pub fn providers(snapshot: &Snapshot, now: Instant) -> Value {
         "healthy_providers": healthy,
         "selection_strategy": strategy_name(config.settings.strategy),
         "total_model_routes": config.routes.len(),
+        "translation_losses": losses.map(|(kind, times)| (kind, times.into())).collect::<Map<String, Value>>(),
         "providers": list,
     })
 }
@@ -39,6 +45,7 @@ fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
         "name": provider.name,
         "account_email": provider.account_email,
         "type": provider.kind,
+        "vendor": provider.vendor.map(|vendor| vendor.name),
         "base_url": provider.base_url,
         "enabled": provider.enabled,
         "proxy": proxy_text(provider),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
 use crate::config::{
-    Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, Source, dump, load,
+    Config, ConfigFault, LoadOptions, Note, OnLoss, Provider, ProviderAuth, Source, dump, load,
 };
 use crate::types::Secret;
 
@@ -117,7 +117,10 @@ fn provider_row(it: &Provider) -> Vec<String> {
     };
     vec![
         format!("[{sign}] {}", it.id),
-        it.kind.clone(),
+        match it.vendor {
+            Some(vendor) if vendor.name != it.kind => format!("{} ({})", it.kind, vendor.name),
+            _ => it.kind.clone(),
+        },
         it.base_url.clone(),
         state,
     ]
@@ -145,9 +148,13 @@ fn route_rows(config: &Config) -> Vec<Vec<String>> {
     for route in &config.routes {
         let default = config.default_route.as_ref() == Some(&route.pattern);
         let mut head = format!(
-            "\"{}\"{}",
+            "\"{}\"{}{}",
             route.pattern,
-            if default { " (default)" } else { "" }
+            if default { " (default)" } else { "" },
+            match route.on_loss {
+                OnLoss::Warn => "",
+                OnLoss::Refuse => " (refuses losses)",
+            }
         );
         if route.candidates.is_empty() {
             rows.push(vec![std::mem::take(&mut head), "nobody".to_owned()]);
@@ -203,6 +210,7 @@ fn config_json(config: &Config) -> Value {
             json!({
                 "id": it.id.as_str(),
                 "type": it.kind,
+                "vendor": it.vendor.map(|it| it.name),
                 "base_url": it.base_url,
                 "enabled": it.enabled,
                 "active": it.is_active(),
@@ -227,7 +235,11 @@ fn config_json(config: &Config) -> Value {
                     })
                 })
                 .collect();
-            json!({"pattern": route.pattern, "candidates": candidates})
+            json!({
+                "pattern": route.pattern,
+                "candidates": candidates,
+                "on_loss": route.on_loss.word(),
+            })
         })
         .collect();
     let notes: Vec<Value> = config
@@ -291,6 +303,28 @@ mod tests {
             );
         }
         assert!(!text.contains("0123456789"), "{text}");
+    }
+
+    #[test]
+    fn services_are_shown_with_their_vendor_and_strict_routes_as_such() {
+        let text = "providers:\n- {name: m, vendor: deepseek, base_url: 'https://a.b/v1', auth_value: sk-0123456789abcdef}\n\
+                    - {name: g, type: gemini, base_url: 'https://g.b', auth_value: sk-0123456789abcdef}\n\
+                    - {name: l, vendor: ollama}\n\
+                    model_routes: {'*': {on_loss: refuse, candidates: [{provider: m}, {provider: g}, {provider: l}]}}\n";
+        let Outcome { text, code } = checked(text, false);
+        assert_eq!(code, 0, "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        for expected in [
+            "  [✓] m  openai (deepseek)  https://a.b/v1             sk-0…cdef",
+            "  [✓] g  gemini             https://g.b                sk-0…cdef",
+            "  [✓] l  openai (ollama)    http://localhost:11434/v1  no credential",
+            "  \"*\" (refuses losses)  1 m  passthrough",
+        ] {
+            let found = lines.iter().any(|it| it.trim_end() == expected);
+            assert!(found, "{expected} is missing in\n{text}");
+        }
+        let calls = "calls_go_to: https://g.b/v1beta/models/{model}:generateContent";
+        assert!(text.contains(calls), "{text}");
     }
 
     #[test]

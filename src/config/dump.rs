@@ -9,7 +9,8 @@ use crate::config::model::{
     Provider, ProviderAuth, Route, Settings, Strategy, Timeouts, TokenCounting,
 };
 use crate::config::service_account::ServiceAccount;
-use crate::types::Secret;
+use crate::types::quirks::{Said, ThinkingStyle};
+use crate::types::{Quirks, Secret};
 
 /// The whole configuration in the shape of the file, defaults filled in, secrets masked.
 pub fn dump(config: &Config) -> String {
@@ -60,6 +61,7 @@ fn provider(it: &Provider) -> Value {
         "name": it.name,
         "account_email": it.account_email,
         "type": it.kind,
+        "vendor": it.vendor.map(|it| it.name),
         "base_url": it.base_url,
         "calls_go_to": calls,
         "auth_type": auth_type(it.auth),
@@ -74,6 +76,7 @@ fn provider(it: &Provider) -> Value {
         "http2": http2(it.http2),
         "max_in_flight": it.max_in_flight,
         "probe": it.probe.as_ref().map(probe),
+        "quirks": quirks(&it.quirks),
         "models": models,
         "stream_only": it.stream_only,
         "big_model": it.big_model,
@@ -91,16 +94,26 @@ fn model(it: &ModelFacts) -> Value {
         "max_output": it.max_output,
         "tools": it.tools,
         "images": it.images,
+        "documents": it.documents,
         "thinking": it.thinking,
-        "quirks": {
-            "max_completion_tokens": it.quirks.max_completion_tokens,
-            "sampling": it.quirks.sampling,
-            "reasoning_effort": it.quirks.reasoning_effort,
-            "replay_reasoning": it.quirks.replay_reasoning,
-            "stream_usage": it.quirks.stream_usage,
-            "files": it.quirks.files,
-        },
+        "thinking_style": it.thinking_style.map(ThinkingStyle::word),
+        "structured_output": it.structured_output,
+        "prefill": it.prefill,
+        "quirks": quirks(&it.quirks),
     })
+}
+
+/// What is said; the built-in table says the rest.
+fn quirks(it: &Quirks) -> Map<String, Value> {
+    let said = it.said().into_iter().map(|(key, said)| {
+        let value = match said {
+            Said::Switch(on) => json!(on),
+            Said::Word(word) => json!(word),
+            Said::Words(words) => json!(words),
+        };
+        (key.to_owned(), value)
+    });
+    said.collect()
 }
 
 fn route(it: &Route, providers: &[Provider]) -> Value {
@@ -112,7 +125,7 @@ fn route(it: &Route, providers: &[Provider]) -> Value {
             "weight": it.weight,
         })
     });
-    candidates.collect()
+    json!({"candidates": candidates.collect::<Value>(), "on_loss": it.on_loss.word()})
 }
 
 fn settings(it: &Settings) -> Map<String, Value> {
@@ -121,6 +134,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "port": it.port,
         "threads": it.threads,
         "selection_strategy": strategy(it.strategy),
+        "on_loss": it.on_loss.word(),
         "failure_cooldown": seconds(it.failure_cooldown),
         "unhealthy_threshold": it.unhealthy_threshold,
         "unhealthy_reset_timeout": seconds(it.unhealthy_reset_timeout),

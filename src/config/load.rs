@@ -165,9 +165,9 @@ fn resolve(
     check_loops(&settings, &providers, &mut report);
     let from_env = !top.has("providers") && !top.has("model_routes");
     let routes = if from_env {
-        vendors::routes(&providers)
+        vendors::routes(&providers, settings.on_loss)
     } else {
-        routes::routes(&top, &providers, &mut report)
+        routes::routes(&top, &providers, settings.on_loss, &mut report)
     };
     let default_route = routes::default_route(&section, &routes, &mut report);
     let (auth, key_written) = access::auth(&top, &section, &overrides, &mut report);

@@ -9,6 +9,7 @@ mod access;
 mod dump;
 mod env;
 mod expand;
+mod facts;
 mod fault;
 mod keys;
 mod load;
@@ -36,7 +37,7 @@ pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
     Admin, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel,
-    LogSettings, ModelFacts, Note, Platform, Probe, ProbeAsk, Provider, ProviderAuth, Quirks,
+    LogSettings, ModelFacts, Note, OnLoss, Platform, Probe, ProbeAsk, Provider, ProviderAuth,
     Route, RouteCandidate, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
 };
 pub use schema::schema;

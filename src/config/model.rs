@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::service_account::ServiceAccount;
-use crate::types::{Dialect, EndpointId, Secret};
+use crate::types::quirks::ThinkingStyle;
+use crate::types::{Dialect, EndpointId, Quirks, Secret, Vendor};
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -66,12 +67,16 @@ pub struct Provider {
     pub dialect: Option<Dialect>,
     /// On whose platform it runs.
     pub platform: Platform,
+    /// Whose service it is, where the operator says so; otherwise its host tells.
+    pub vendor: Option<&'static Vendor>,
     /// As written, without a trailing slash, for people.
     pub base_url: String,
     /// Where requests go; `None` for a provider that is not active.
     pub target: Option<Target>,
     /// How we sign in.
     pub auth: ProviderAuth,
+    /// The header that a key goes into under `api_key`; `None` is the dialect's usual one.
+    pub key_header: Option<&'static str>,
     /// Credentials in file order; empty unless `auth` needs one.
     pub keys: Vec<Secret>,
     /// Whose tokens we sign in with, where `auth` says so.
@@ -94,6 +99,8 @@ pub struct Provider {
     pub max_in_flight: Option<usize>,
     /// Active health check.
     pub probe: Option<Probe>,
+    /// Where an OpenAI-compatible service differs, for all its models.
+    pub quirks: Quirks,
     /// Declared facts about models, by glob pattern of the upstream model.
     pub models: BTreeMap<String, ModelFacts>,
     /// Legacy: model for all names that are not small ones (`None`, or `passthrough`, or a name).
@@ -201,7 +208,8 @@ fn push_segment(text: &str, out: &mut String) {
 /// How we sign in at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderAuth {
-    /// `x-api-key` for Anthropic-type providers, `Authorization: Bearer` for OpenAI-type ones.
+    /// The dialect's usual way: `x-api-key` for Anthropic, `x-goog-api-key` for Gemini, `Authorization: Bearer` for
+    /// OpenAI's dialects, `api-key` for those at Azure.
     ApiKey,
     /// `Authorization: Bearer`.
     AuthToken,
@@ -321,29 +329,20 @@ pub struct ModelFacts {
     pub tools: Option<bool>,
     /// Takes pictures.
     pub images: Option<bool>,
+    /// Takes documents (PDF).
+    pub documents: Option<bool>,
     /// Can think.
     pub thinking: Option<bool>,
+    /// How it thinks.
+    pub thinking_style: Option<ThinkingStyle>,
+    /// Keeps to a JSON Schema that the request gives.
+    pub structured_output: Option<bool>,
+    /// Continues an answer that the client has begun.
+    pub prefill: Option<bool>,
     /// Dollars per million tokens: input, output. Not active yet.
     pub price: Option<(f64, f64)>,
-    /// Translation quirks of an OpenAI-type model.
+    /// Where an OpenAI-compatible service differs, for this model.
     pub quirks: Quirks,
-}
-
-/// Where OpenAI-compatible providers differ. `None` leaves the built-in guess from host and model name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quirks {
-    /// Send `max_completion_tokens` instead of `max_tokens`.
-    pub max_completion_tokens: Option<bool>,
-    /// Accepts `temperature`, `top_p`, `stop`.
-    pub sampling: Option<bool>,
-    /// Accepts `reasoning_effort`.
-    pub reasoning_effort: Option<bool>,
-    /// Wants `reasoning_content` of earlier tool-calling turns back.
-    pub replay_reasoning: Option<bool>,
-    /// Accepts `stream_options.include_usage`.
-    pub stream_usage: Option<bool>,
-    /// Accepts `file` parts (PDF).
-    pub files: Option<bool>,
 }
 
 /// One pattern and who serves it.
@@ -353,6 +352,40 @@ pub struct Route {
     pub pattern: String,
     /// In file order; disabled ones are gone, ones on inactive providers stay.
     pub candidates: Vec<RouteCandidate>,
+    /// What happens when a translation cannot say everything.
+    pub on_loss: OnLoss,
+}
+
+/// What happens when a translation cannot say everything that a request says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnLoss {
+    /// The request goes out; what was lost is told in the log.
+    #[default]
+    Warn,
+    /// The next candidate is tried; when none is left, the client is told what was lost.
+    Refuse,
+}
+
+impl OnLoss {
+    /// The words of the configuration.
+    pub(super) const WORDS: &[&str] = &["warn", "refuse"];
+
+    /// What a word means.
+    pub(super) fn of_word(word: &str) -> Self {
+        if word == "refuse" {
+            OnLoss::Refuse
+        } else {
+            OnLoss::Warn
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            OnLoss::Warn => "warn",
+            OnLoss::Refuse => "refuse",
+        }
+    }
 }
 
 /// One way to serve a route.
@@ -393,6 +426,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Order of candidates.
     pub strategy: Strategy,
+    /// What happens when a translation cannot say everything, where a route does not say it.
+    pub on_loss: OnLoss,
     /// How long an open circuit stays open at first.
     pub failure_cooldown: Duration,
     /// Errors that open a circuit.

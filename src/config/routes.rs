@@ -2,10 +2,9 @@
 //! are written.
 
 use crate::config::fault::Report;
-use crate::config::model::{Provider, Route, RouteCandidate};
+use crate::config::model::{OnLoss, Provider, Route, RouteCandidate};
 use crate::config::near::hint;
 use crate::config::read::Reader;
-use crate::config::tree::Node;
 use crate::config::vendors;
 use crate::config::walk::join;
 use crate::types::Dialect;
@@ -17,20 +16,26 @@ const SMALL_PATTERNS: &[&str] = &["*haiku*", "*-mini*", "*flash*"];
 /// Reads the routes. Written ones come first; providers with `big_model` or `small_model` that none of them names get
 /// the routes of the old system, in file order as priorities; with nothing written at all, providers serve the names
 /// that are their own.
-pub(super) fn routes(top: &Reader<'_>, providers: &[Provider], report: &mut Report) -> Vec<Route> {
+pub(super) fn routes(
+    top: &Reader<'_>,
+    providers: &[Provider],
+    on_loss: OnLoss,
+    report: &mut Report,
+) -> Vec<Route> {
     let mut routes = Vec::new();
-    let nodes = top.entries("model_routes").map(|it| it.1);
-    for ((pattern, candidates), node) in top.named_lists("model_routes").into_iter().zip(nodes) {
-        let path = join("model_routes", pattern);
+    for (pattern, whole, candidates) in top.named_short("model_routes") {
         if pattern.trim().is_empty() {
-            report.fault(path, "is an empty pattern; write `\"*\"` for every model");
+            report.fault(
+                whole.path,
+                "is an empty pattern; write `\"*\"` for every model",
+            );
             continue;
         }
         if candidates.is_empty() {
             // Anything but a list has been told already.
-            if node == &Node::List(Vec::new()) {
+            if whole.is_empty_list() || whole.section("candidates").is_empty_list() {
                 report.fault(
-                    path,
+                    whole.path,
                     "has no candidates; add `- provider: …`, or remove the route",
                 );
             }
@@ -44,12 +49,16 @@ pub(super) fn routes(top: &Reader<'_>, providers: &[Provider], report: &mut Repo
         routes.push(Route {
             pattern: pattern.to_owned(),
             candidates,
+            on_loss: whole.choice("on_loss").map_or(on_loss, OnLoss::of_word),
         });
     }
-    let written = !routes.is_empty();
+    let written = routes.len();
     legacy(&mut routes, providers, report);
-    if routes.is_empty() && !written {
+    if routes.is_empty() {
         routes = own_names(providers, report);
+    }
+    for route in routes.iter_mut().skip(written) {
+        route.on_loss = on_loss;
     }
     tell_unreached(&routes, providers, report);
     routes
@@ -163,6 +172,7 @@ fn legacy(routes: &mut Vec<Route>, providers: &[Provider], report: &mut Report) 
         routes.push(Route {
             pattern: pattern.to_owned(),
             candidates: candidates(small),
+            on_loss: OnLoss::default(),
         });
     }
     report.remark(

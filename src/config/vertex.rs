@@ -123,7 +123,7 @@ fn by_token(reader: &Reader<'_>, report: &mut Report) -> Credentials {
         );
         return (ProviderAuth::ServiceAccount, Vec::new()).into();
     }
-    let (auth, keys) = provider::credentials(reader, true, report);
+    let (auth, keys) = provider::credentials(reader, None, true, report);
     let auth = match auth {
         ProviderAuth::ApiKey => ProviderAuth::AuthToken,
         other => other,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::trail::{MODEL_UNKNOWN, Skip};
-use crate::config::{ProviderAuth, RouteCandidate, Strategy};
+use crate::config::{OnLoss, ProviderAuth, RouteCandidate};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
-use crate::routing::Resolution;
+use crate::routing::{Resolution, prefer_asked};
 use crate::snapshot::{Endpoint, Snapshot};
 use crate::types::{Dialect, UpstreamModel};
 
@@ -32,11 +32,20 @@ pub struct Choice {
     pub skipped: Vec<Skip>,
     /// The pattern that matched.
     pub route: String,
+    /// What happens when a translation cannot say everything.
+    pub on_loss: OnLoss,
+}
+
+/// What a model name leads to, in the order to be tried.
+struct Listed {
+    route: String,
+    candidates: Vec<RouteCandidate>,
+    on_loss: OnLoss,
 }
 
 /// Orders the candidates for a request.
 pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Choice, Fault> {
-    let (route, listed) = match &head.pin {
+    let listed = match &head.pin {
         Some(pin) => pinned(snapshot, head, pin)?,
         None => routed(snapshot, head)?,
     };
@@ -48,10 +57,11 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
     let mut choice = Choice {
         candidates: Vec::new(),
         skipped: Vec::new(),
-        route,
+        route: listed.route,
+        on_loss: listed.on_loss,
     };
     let mut incapable = Vec::new();
-    for listed in listed {
+    for listed in listed.candidates {
         let name = || {
             snapshot
                 .config
@@ -90,11 +100,12 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
     Ok(choice)
 }
 
-fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<(String, Vec<RouteCandidate>), Fault> {
+fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<Listed, Fault> {
     match snapshot.table.resolve(&head.model) {
         Resolution::Route {
             pattern,
             candidates,
+            on_loss,
             fallback,
         } => {
             if fallback {
@@ -104,22 +115,17 @@ fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<(String, Vec<RouteC
                 );
             }
             let strategy = snapshot.config.settings.strategy;
-            let order =
+            let mut order =
                 snapshot
                     .strategy
                     .order(strategy, pattern, candidates, &mut fastrand::Rng::new());
-            let mut ordered: Vec<RouteCandidate> = order
-                .into_iter()
-                .filter_map(|i| candidates.get(i).cloned())
-                .collect();
-            if strategy == Strategy::Priority {
-                // Among equals the one that serves what was asked loses least.
-                let other = |c: &RouteCandidate| {
-                    c.model.as_deref().is_some_and(|model| model != head.model)
-                };
-                ordered.sort_by_key(|candidate| (candidate.priority, other(candidate)));
-            }
-            Ok((pattern.to_owned(), ordered))
+            prefer_asked(strategy, &mut order, candidates, &head.model);
+            let candidates = order.into_iter().filter_map(|i| candidates.get(i));
+            Ok(Listed {
+                route: pattern.to_owned(),
+                candidates: candidates.cloned().collect(),
+                on_loss,
+            })
         }
         Resolution::NoRoute { near } => {
             let mut text = format!("model: no route serves \"{}\"", head.model.escape_debug());
@@ -133,11 +139,7 @@ fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<(String, Vec<RouteC
 }
 
 /// The seeds' pin: one provider by name, with the model its route would send, if one names it.
-fn pinned(
-    snapshot: &Snapshot,
-    head: &RequestHead,
-    pin: &str,
-) -> Result<(String, Vec<RouteCandidate>), Fault> {
+fn pinned(snapshot: &Snapshot, head: &RequestHead, pin: &str) -> Result<Listed, Fault> {
     let named = |i: &usize| {
         snapshot
             .config
@@ -150,13 +152,16 @@ fn pinned(
         let text = format!("provider: there is no provider \"{}\"", pin.escape_debug());
         return Err(Fault::new(FaultKind::ModelNotFound, text));
     }
-    let listed = match snapshot.table.resolve(&head.model) {
-        Resolution::Route { candidates, .. } => candidates
-            .iter()
-            .filter(|c| indices.contains(&c.provider))
-            .cloned()
-            .collect(),
-        Resolution::NoRoute { .. } => Vec::new(),
+    let (listed, on_loss) = match snapshot.table.resolve(&head.model) {
+        Resolution::Route {
+            candidates,
+            on_loss,
+            ..
+        } => {
+            let its = candidates.iter().filter(|c| indices.contains(&c.provider));
+            (its.cloned().collect(), on_loss)
+        }
+        Resolution::NoRoute { .. } => (Vec::new(), snapshot.config.settings.on_loss),
     };
     let plain = |provider: usize| RouteCandidate {
         provider,
@@ -169,7 +174,11 @@ fn pinned(
     } else {
         listed
     };
-    Ok((format!("provider {pin}"), candidates))
+    Ok(Listed {
+        route: format!("provider {pin}"),
+        candidates,
+        on_loss,
+    })
 }
 
 fn inactive_reason(snapshot: &Snapshot, provider: usize) -> String {

@@ -11,10 +11,11 @@ use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
 use super::judge::{self, Case};
-use super::refuse;
 use super::request::Request;
 use super::service::Edge;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
+use super::{profile, refuse};
+use crate::config::OnLoss;
 use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
@@ -76,8 +77,10 @@ pub struct Exchange<'e, 's> {
     /// Time from the request's arrival to its first content.
     pub(super) ttft: Option<Duration>,
     pub(super) told: Told,
+    /// What the translation of the last attempt lost.
     pub(super) losses: Losses,
     pub(super) route: String,
+    pub(super) on_loss: OnLoss,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -99,6 +102,7 @@ impl<'e, 's> Exchange<'e, 's> {
             told: Told::default(),
             losses: Losses::default(),
             route: String::new(),
+            on_loss: OnLoss::default(),
         }
     }
 
@@ -109,6 +113,7 @@ impl<'e, 's> Exchange<'e, 's> {
             Err(fault) => return refuse::with_fault(self, fault, None).await,
         };
         self.route = choice.route;
+        self.on_loss = choice.on_loss;
         self.trail.skipped = choice.skipped;
         let candidates = self.steered(choice.candidates);
         let permanent = self.trail.skipped.len();
@@ -304,17 +309,16 @@ impl<'e, 's> Exchange<'e, 's> {
             "provider {} refused the thinking of earlier turns: trying once more without it",
             candidate.endpoint.id()
         );
-        let turns = self.request.head.turns(&self.request.body.bytes);
+        // Before the answer: the client's next request comes with its last byte.
+        if let Some(session) = &self.request.session {
+            let turns = self.request.head.turns(&self.request.body.bytes);
+            let (id, now) = (candidate.endpoint.id(), Instant::now());
+            let refused = &self.edge.shared.refused_thinking;
+            refused.remember(session, id, turns, now);
+        }
         match self.attempt_signed_in(candidate, key, Thinking::Cut).await {
             Outcome::Failed(..) => first,
-            repaired => {
-                if let Some(session) = &self.request.session {
-                    let (id, now) = (candidate.endpoint.id(), Instant::now());
-                    let refused = &self.edge.shared.refused_thinking;
-                    refused.remember(session, id, turns, now);
-                }
-                repaired
-            }
+            repaired => repaired,
         }
     }
 
@@ -411,5 +415,5 @@ impl<'e, 's> Exchange<'e, 's> {
 }
 
 fn window(candidate: &Candidate) -> Option<u64> {
-    candidate.endpoint.facts(candidate.model.as_str())?.context
+    profile::window(&candidate.endpoint, candidate.model.as_str())
 }

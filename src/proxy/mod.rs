@@ -28,6 +28,7 @@ mod finish;
 mod front;
 mod judge;
 mod local;
+mod losses;
 mod patience;
 mod prepare;
 mod probe;

@@ -12,9 +12,11 @@ use super::choose::Candidate;
 use super::exchange::Exchange;
 use super::send::Origin;
 use super::{profile, send, vertex};
+use crate::config::OnLoss;
 use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{Rewrite, Thinking};
+use crate::protocol::canonical::Losses;
 use crate::protocol::translate::{self, RequestContext, Translation};
 use crate::tokens::quick_estimate;
 
@@ -39,6 +41,7 @@ impl Exchange<'_, '_> {
         let stream = self.request.head.stream;
         let streamed = stream || endpoint.provider.stream_only;
         let same = endpoint.dialect == self.request.dialect;
+        self.losses = Losses::default();
         let prepared = if same {
             let dialect = endpoint.dialect;
             Prepared {
@@ -98,6 +101,9 @@ impl Exchange<'_, '_> {
 
     fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
         let translation = self.translation(candidate, thinking)?;
+        if self.on_loss == OnLoss::Refuse && !translation.losses.is_empty() {
+            return Err(refused(candidate, &translation.losses));
+        }
         self.losses = translation.losses;
         let (stream, context) = (self.request.head.stream, Box::new(translation.context));
         Ok(Prepared {
@@ -133,4 +139,15 @@ impl Exchange<'_, '_> {
             Fault::new(FaultKind::Untranslatable, error.to_string()).with_code(error.error_code())
         })
     }
+}
+
+/// What a client reads when its route forbids losses.
+fn refused(candidate: &Candidate, losses: &Losses) -> Fault {
+    let text = format!(
+        "its route allows no losses in translation, and {} with model {} would lose {}: {losses}",
+        candidate.endpoint.id(),
+        candidate.model.as_str().escape_debug(),
+        losses.total(),
+    );
+    Fault::new(FaultKind::Untranslatable, text)
 }

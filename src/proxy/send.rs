@@ -153,8 +153,10 @@ fn sign_in(
         }
         (ProviderAuth::ApiKey, Dialect::Anthropic) => Some("x-api-key"),
         (ProviderAuth::ApiKey, Dialect::Gemini) => Some("x-goog-api-key"),
-        (ProviderAuth::ApiKey, Dialect::OpenAiChat | Dialect::OpenAiResponses)
-        | (ProviderAuth::AuthToken | ProviderAuth::ServiceAccount | ProviderAuth::OAuth, _) => None,
+        (ProviderAuth::ApiKey, Dialect::OpenAiChat | Dialect::OpenAiResponses) => {
+            provider.key_header
+        }
+        (ProviderAuth::AuthToken | ProviderAuth::ServiceAccount | ProviderAuth::OAuth, _) => None,
     };
     let key =
         key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;

@@ -19,6 +19,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::attempt::{self, Attempt};
 use super::ctx::{Connection, Ctx};
+use super::losses::LossCounts;
 use super::receive::BodyMemory;
 use super::serve::{self, Head};
 use crate::error::Fault;
@@ -66,6 +67,8 @@ pub struct Shared {
     pub draining: AtomicBool,
     /// Failures in a row of providers' own token counts, and until when they are left alone.
     pub counts: Mutex<(u32, Option<Instant>)>,
+    /// What translations have lost.
+    pub losses: LossCounts,
     /// Sessions that are kept from an endpoint.
     pub steering: SessionNotes<()>,
     /// Where a session's thinking was refused, and how many of its turns that was about.
@@ -87,6 +90,7 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             counts: Mutex::new((0, None)),
+            losses: LossCounts::default(),
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
             retries: Mutex::new(RetryBudget::new(Instant::now())),

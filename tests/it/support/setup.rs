@@ -51,6 +51,11 @@ impl Provider {
             .with("project: signal-box")
     }
 
+    /// A Gemini-type provider with one key of its own.
+    pub fn gemini(name: &str, url: &str) -> Provider {
+        Provider::of_type("gemini", name, url).keyed(&[&key_of(name)])
+    }
+
     fn of_type(kind: &str, name: &str, url: &str) -> Provider {
         Provider {
             name: name.to_owned(),
@@ -89,6 +94,13 @@ impl Provider {
             .retain(|line| !line.starts_with("auth_") && !line.starts_with("api_keys"));
         self.lines.push("auth_type: passthrough".to_owned());
         self.secrets.clear();
+        self
+    }
+
+    /// Nothing is said about keys.
+    pub fn keyless(mut self) -> Provider {
+        self = self.passthrough();
+        self.lines.retain(|line| !line.starts_with("auth_"));
         self
     }
 
@@ -134,6 +146,19 @@ impl Setup {
         let mut text = format!("  \"{pattern}\":\n");
         for candidate in candidates {
             text.push_str(&format!("    - {{{candidate}}}\n"));
+        }
+        self.routes.push(text);
+        self
+    }
+
+    /// Adds a route that refuses losses, to these providers in this order.
+    pub fn strict_route(mut self, pattern: &str, providers: &[&str]) -> Setup {
+        let mut text = format!("  \"{pattern}\":\n    on_loss: refuse\n    candidates:\n");
+        for (index, name) in providers.iter().enumerate() {
+            let priority = index + 1;
+            text.push_str(&format!(
+                "      - {{provider: {name}, priority: {priority}}}\n"
+            ));
         }
         self.routes.push(text);
         self
