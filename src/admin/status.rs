@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::{EgressScheme, Provider, RouteCandidate};
-use crate::credential::KeyView;
+use crate::credential::{KeyView, TokenView};
 use crate::health::{BreakerState, EndpointView};
 use crate::routing::Resolution;
 use crate::routing::catalogue::{self, Listed};
 use crate::snapshot::{Endpoint, Snapshot};
 
-/// `GET /providers`: every provider of the configuration and how it fares.
-pub fn providers(snapshot: &Snapshot, now: Instant) -> Value {
+/// `GET /providers`: every provider of the configuration and how it fares, and the `losses` of
+/// translations since the start, by kind.
+pub fn providers(
+    snapshot: &Snapshot,
+    losses: impl Iterator<Item = (String, u64)>,
+    now: Instant,
+) -> Value {
     let config = &snapshot.config;
     let list: Vec<Value> = (0..config.providers.len())
         .map(|index| provider(snapshot, index, now))
@@ -27,6 +32,7 @@ pub fn providers(snapshot: &Snapshot, now: Instant) -> Value {
         "healthy_providers": healthy,
         "selection_strategy": config.settings.strategy.word(),
         "total_model_routes": config.routes.len(),
+        "translation_losses": losses.map(|(kind, times)| (kind, times.into())).collect::<Map<String, Value>>(),
         "providers": list,
     })
 }
@@ -39,6 +45,7 @@ fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
         "name": provider.name,
         "account_email": provider.account_email,
         "type": provider.kind,
+        "vendor": provider.vendor.map(|vendor| vendor.name),
         "base_url": provider.base_url,
         "enabled": provider.enabled,
         "proxy": proxy_text(provider),
@@ -84,6 +91,7 @@ fn active_state(endpoint: &Endpoint, now: Instant) -> Value {
         "unsupported_models": view.unsupported,
         "probe": endpoint.provider.probe.as_ref().map(|_| if view.probe_down { "failing" } else { "passing" }),
         "keys": keys.iter().map(key_state).collect::<Vec<Value>>(),
+        "token": endpoint.tokens.as_ref().map(|it| token_state(&it.view())),
     })
 }
 
@@ -99,6 +107,13 @@ fn key_state(key: &KeyView) -> Value {
         "why": key.why,
         "back_in_seconds": key.cooling.map(|left| left.as_secs_f64()),
         "used": key.used,
+    })
+}
+
+fn token_state(token: &TokenView) -> Value {
+    json!({
+        "good_for_seconds": token.good_for.map(|left| left.as_secs_f64()),
+        "why": token.why,
     })
 }
 

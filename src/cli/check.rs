@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
 use crate::config::{
-    Config, ConfigFault, LoadOptions, Note, Provider, ProviderAuth, RouteCandidate, Source, dump,
-    load,
+    Config, ConfigFault, LoadOptions, Note, OnLoss, Provider, ProviderAuth, RouteCandidate, Source,
+    dump, load,
 };
 use crate::types::Secret;
 
@@ -118,7 +118,10 @@ fn provider_row(it: &Provider) -> Vec<String> {
     };
     vec![
         format!("[{sign}] {}", it.id),
-        it.kind.clone(),
+        match it.vendor {
+            Some(vendor) if vendor.name != it.kind => format!("{} ({})", it.kind, vendor.name),
+            _ => it.kind.clone(),
+        },
         it.base_url.clone(),
         state,
     ]
@@ -129,6 +132,11 @@ fn credentials(it: &Provider) -> String {
         ProviderAuth::Passthrough => "the client's own credential".to_owned(),
         ProviderAuth::None => "no credential".to_owned(),
         ProviderAuth::OAuth => "OAuth".to_owned(),
+        ProviderAuth::ServiceAccount => it
+            .service_account
+            .as_ref()
+            .map(|it| it.email.clone())
+            .unwrap_or_default(),
         ProviderAuth::ApiKey | ProviderAuth::AuthToken => match it.keys.as_slice() {
             [only] => only.masked(),
             several => format!("{} keys", several.len()),
@@ -145,7 +153,12 @@ fn route_rows(config: &Config) -> Vec<Vec<String>> {
     let routes = config.routes.iter().map(|route| {
         let default = config.default_route.as_ref() == Some(&route.pattern);
         let sign = if default { " (default)" } else { "" };
-        (format!("\"{}\"{sign}", route.pattern), &route.candidates)
+        let strict = match route.on_loss {
+            OnLoss::Warn => "",
+            OnLoss::Refuse => " (refuses losses)",
+        };
+        let head = format!("\"{}\"{sign}{strict}", route.pattern);
+        (head, &route.candidates)
     });
     for (mut head, candidates) in rules.chain(routes) {
         if candidates.is_empty() {
@@ -202,6 +215,7 @@ fn config_json(config: &Config) -> Value {
             json!({
                 "id": it.id.as_str(),
                 "type": it.kind,
+                "vendor": it.vendor.map(|it| it.name),
                 "base_url": it.base_url,
                 "enabled": it.enabled,
                 "active": it.is_active(),
@@ -224,12 +238,24 @@ fn config_json(config: &Config) -> Value {
     let routes: Vec<Value> = config
         .routes
         .iter()
-        .map(|it| json!({"pattern": it.pattern, "candidates": candidates(&it.candidates)}))
+        .map(|it| {
+            json!({
+                "pattern": it.pattern,
+                "candidates": candidates(&it.candidates),
+                "on_loss": it.on_loss.word(),
+            })
+        })
         .collect();
     let rules: Vec<Value> = config
         .rules
         .iter()
-        .map(|it| json!({"models": it.models, "candidates": candidates(&it.candidates)}))
+        .map(|it| {
+            json!({
+                "models": it.models,
+                "candidates": candidates(&it.candidates),
+                "on_loss": it.on_loss.word(),
+            })
+        })
         .collect();
     let notes: Vec<Value> = config
         .notes
@@ -293,6 +319,28 @@ mod tests {
             );
         }
         assert!(!text.contains("0123456789"), "{text}");
+    }
+
+    #[test]
+    fn services_are_shown_with_their_vendor_and_strict_routes_as_such() {
+        let text = "providers:\n- {name: m, vendor: deepseek, base_url: 'https://a.b/v1', auth_value: sk-0123456789abcdef}\n\
+                    - {name: g, type: gemini, base_url: 'https://g.b', auth_value: sk-0123456789abcdef}\n\
+                    - {name: l, vendor: ollama}\n\
+                    model_routes: {'*': {on_loss: refuse, candidates: [{provider: m}, {provider: g}, {provider: l}]}}\n";
+        let Outcome { text, code } = checked(text, false);
+        assert_eq!(code, 0, "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        for expected in [
+            "  [✓] m  openai (deepseek)  https://a.b/v1             sk-0…cdef",
+            "  [✓] g  gemini             https://g.b                sk-0…cdef",
+            "  [✓] l  openai (ollama)    http://localhost:11434/v1  no credential",
+            "  \"*\" (refuses losses)  1 m  passthrough",
+        ] {
+            let found = lines.iter().any(|it| it.trim_end() == expected);
+            assert!(found, "{expected} is missing in\n{text}");
+        }
+        let calls = "calls_go_to: https://g.b/v1beta/models/{model}:generateContent";
+        assert!(text.contains(calls), "{text}");
     }
 
     #[test]

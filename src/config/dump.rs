@@ -9,7 +9,9 @@ use crate::config::model::{
     Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Timeouts,
     TokenCounting,
 };
-use crate::types::Secret;
+use crate::config::service_account::ServiceAccount;
+use crate::types::quirks::{Said, ThinkingStyle};
+use crate::types::{Quirks, Secret};
 
 /// The whole configuration in the shape of the file, defaults filled in, secrets masked.
 pub fn dump(config: &Config) -> String {
@@ -61,10 +63,12 @@ fn provider(it: &Provider) -> Value {
         "name": it.name,
         "account_email": it.account_email,
         "type": it.kind,
+        "vendor": it.vendor.map(|it| it.name),
         "base_url": it.base_url,
         "calls_go_to": calls,
         "auth_type": auth_type(it.auth),
         "api_keys": masked(&it.keys),
+        "service_account": it.service_account.as_ref().map(service_account),
         "key_strategy": key_strategy(it.key_strategy),
         "enabled": it.enabled,
         "inactive": it.inactive,
@@ -74,11 +78,16 @@ fn provider(it: &Provider) -> Value {
         "http2": http2(it.http2),
         "max_in_flight": it.max_in_flight,
         "probe": it.probe.as_ref().map(probe),
+        "quirks": quirks(&it.quirks),
         "models": models,
         "stream_only": it.stream_only,
         "big_model": it.big_model,
         "small_model": it.small_model,
     })
+}
+
+fn service_account(it: &ServiceAccount) -> Value {
+    json!({"client_email": it.email, "token_uri": it.token_uri, "private_key": "***"})
 }
 
 fn model(it: &ModelFacts) -> Value {
@@ -87,21 +96,31 @@ fn model(it: &ModelFacts) -> Value {
         "max_output": it.max_output,
         "tools": it.tools,
         "images": it.images,
+        "documents": it.documents,
         "thinking": it.thinking,
         "price": it.price.map(|(input, output)| json!({"input": input, "output": output})),
-        "quirks": {
-            "max_completion_tokens": it.quirks.max_completion_tokens,
-            "sampling": it.quirks.sampling,
-            "reasoning_effort": it.quirks.reasoning_effort,
-            "replay_reasoning": it.quirks.replay_reasoning,
-            "stream_usage": it.quirks.stream_usage,
-            "files": it.quirks.files,
-        },
+        "thinking_style": it.thinking_style.map(ThinkingStyle::word),
+        "structured_output": it.structured_output,
+        "prefill": it.prefill,
+        "quirks": quirks(&it.quirks),
     })
 }
 
+/// What is said; the built-in table says the rest.
+fn quirks(it: &Quirks) -> Map<String, Value> {
+    let said = it.said().into_iter().map(|(key, said)| {
+        let value = match said {
+            Said::Switch(on) => json!(on),
+            Said::Word(word) => json!(word),
+            Said::Words(words) => json!(words),
+        };
+        (key.to_owned(), value)
+    });
+    said.collect()
+}
+
 fn route(it: &Route, providers: &[Provider]) -> Value {
-    candidates(&it.candidates, providers)
+    json!({"candidates": candidates(&it.candidates, providers), "on_loss": it.on_loss.word()})
 }
 
 fn rule(it: &RouteRule, providers: &[Provider]) -> Value {
@@ -117,6 +136,7 @@ fn rule(it: &RouteRule, providers: &[Provider]) -> Value {
             "header": headers.map(|(name, _)| (name.clone(), json!("***"))).collect::<Map<_, _>>(),
         },
         "candidates": candidates(&it.candidates, providers),
+        "on_loss": it.on_loss.word(),
     })
 }
 
@@ -138,6 +158,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "port": it.port,
         "threads": it.threads,
         "selection_strategy": it.strategy.word(),
+        "on_loss": it.on_loss.word(),
         "failure_cooldown": seconds(it.failure_cooldown),
         "unhealthy_threshold": it.unhealthy_threshold,
         "unhealthy_reset_timeout": seconds(it.unhealthy_reset_timeout),
@@ -232,6 +253,7 @@ fn auth_type(it: ProviderAuth) -> &'static str {
     match it {
         ProviderAuth::ApiKey => "api_key",
         ProviderAuth::AuthToken => "auth_token",
+        ProviderAuth::ServiceAccount => "service_account",
         ProviderAuth::Passthrough => "passthrough",
         ProviderAuth::None => "none",
         ProviderAuth::OAuth => "oauth",

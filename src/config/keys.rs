@@ -1,10 +1,13 @@
 //! Every key there is: one table per section. Read by the walk, by the schema and by the reader.
 
+use crate::config::model::OnLoss;
 use crate::config::table::{Field, Kind, Table};
+use crate::types::quirks::{COLUMNS, Shape, ThinkingStyle};
+use crate::types::vendor::VENDORS;
 
 use Kind::{
     Any, Bool, Choice, ChoiceOr, Choices, Codes, Count, Duration, DurationOrZero, Headers, Many,
-    Named, NamedMany, Number, One, Secret, Secrets, Size, Text, Texts, Tokens,
+    Named, NamedShort, Number, One, Secret, Secrets, Size, Text, Texts, Tokens,
 };
 
 const fn row(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
@@ -32,7 +35,14 @@ pub(super) const TYPES: &[&str] = &[
     "zed",
 ];
 /// Ways to sign in.
-pub(super) const AUTH_TYPES: &[&str] = &["api_key", "auth_token", "oauth", "passthrough", "none"];
+pub(super) const AUTH_TYPES: &[&str] = &[
+    "api_key",
+    "auth_token",
+    "service_account",
+    "oauth",
+    "passthrough",
+    "none",
+];
 /// Strategies; `sticky` is an old word for what affinity does.
 pub(super) const STRATEGIES: &[&str] = &[
     "priority",
@@ -53,6 +63,17 @@ pub(super) const HTTP2: &[&str] = &["auto", "on", "off"];
 /// Capabilities of a model.
 pub(super) const CAPS: &[&str] = &["tools", "images", "thinking"];
 
+/// Vendors by name.
+pub(super) const VENDOR_NAMES: &[&str] = &{
+    let mut names = [""; VENDORS.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = VENDORS[i].name;
+        i += 1;
+    }
+    names
+};
+
 /// The whole file.
 pub(super) const TOP: Table = &[
     row(
@@ -63,7 +84,7 @@ pub(super) const TOP: Table = &[
     ),
     row(
         "model_routes",
-        NamedMany(CANDIDATE),
+        NamedShort("candidates", ROUTE),
         "",
         "which providers serve which model names; `*` matches anything",
     ),
@@ -105,19 +126,49 @@ pub(super) const PROVIDER: Table = &[
         "type",
         Choice(TYPES),
         "anthropic",
-        "the wire protocol it speaks",
+        "the wire protocol it speaks; with `vendor`, that vendor's own when absent",
+    ),
+    row(
+        "vendor",
+        Choice(VENDOR_NAMES),
+        "",
+        "whose service it is, when the address does not tell; brings an address and quirks along",
     ),
     row(
         "base_url",
         Text,
         "",
-        "its address; `/v1/messages` or `/chat/completions` is appended",
+        "its address; the path of the call is appended",
     ),
     row(
         "endpoint_url",
         Text,
         "",
         "the whole URL of the call where the address rule does not fit",
+    ),
+    row(
+        "project",
+        Text,
+        "",
+        "vertex: the Google Cloud project; absent: the service account's own",
+    ),
+    row(
+        "location",
+        Text,
+        "",
+        "vertex: where the models run: us-east5, europe-west1, us, eu, global",
+    ),
+    row(
+        "service_account",
+        Secret,
+        "",
+        "vertex: the service account's key file as text, ${file:…} for example",
+    ),
+    row(
+        "credentials_file",
+        Secret,
+        "",
+        "vertex: path of that file, instead of `service_account`",
     ),
     row(
         "auth_type",
@@ -174,6 +225,12 @@ pub(super) const PROVIDER: Table = &[
     row("max_in_flight", Count(1, BIG), "", "requests at once"),
     row("probe", One(PROBE), "", "active health check"),
     row(
+        "quirks",
+        One(QUIRKS),
+        "",
+        "where an OpenAI-compatible service differs, for all its models",
+    ),
+    row(
         "models",
         Named(MODEL),
         "",
@@ -210,6 +267,13 @@ pub(super) const PROVIDER: Table = &[
     row("session_config", Any, "", "limits of a Zed session").not_yet(LATER),
 ];
 
+const ON_LOSS: Field = row(
+    "on_loss",
+    Choice(OnLoss::WORDS),
+    "",
+    "whether a translation that loses something goes out (warn) or not (refuse); absent: as `settings` say",
+);
+
 /// A route for some requests only.
 pub(super) const RULE: Table = &[
     row(
@@ -226,6 +290,7 @@ pub(super) const RULE: Table = &[
         "who serves it, as in model_routes",
     )
     .required(),
+    ON_LOSS,
 ];
 
 /// What must hold of a request; all that is given.
@@ -251,6 +316,12 @@ const WHEN: Table = &[
         "",
         "headers and the whole value each must have",
     ),
+];
+
+/// A route; its candidates alone are short for it.
+const ROUTE: Table = &[
+    row("candidates", Many(CANDIDATE), "", "who serves it").required(),
+    ON_LOSS,
 ];
 
 /// One way to serve a route.
@@ -425,7 +496,26 @@ const MODEL: Table = &[
     ),
     row("tools", Bool, "", "takes tools"),
     row("images", Bool, "", "takes pictures"),
+    row("documents", Bool, "", "takes documents (PDF)"),
     row("thinking", Bool, "", "can think"),
+    row(
+        "thinking_style",
+        Choice(ThinkingStyle::WORDS),
+        "",
+        "how it thinks, where its vendor's own dialect is spoken",
+    ),
+    row(
+        "structured_output",
+        Bool,
+        "",
+        "keeps to a JSON Schema that the request gives",
+    ),
+    row(
+        "prefill",
+        Bool,
+        "",
+        "continues an answer that the client has begun",
+    ),
     row(
         "price",
         One(PRICE),
@@ -436,7 +526,7 @@ const MODEL: Table = &[
         "quirks",
         One(QUIRKS),
         "",
-        "where an OpenAI-compatible service differs",
+        "where an OpenAI-compatible service differs, for this model",
     ),
 ];
 
@@ -445,29 +535,22 @@ const PRICE: Table = &[
     row("output", Number, "0", "dollars per million output tokens"),
 ];
 
-const QUIRKS: Table = &[
-    row(
-        "max_completion_tokens",
-        Bool,
-        "",
-        "wants `max_completion_tokens` instead of `max_tokens`",
-    ),
-    row("sampling", Bool, "", "accepts temperature, top_p, stop"),
-    row("reasoning_effort", Bool, "", "accepts `reasoning_effort`"),
-    row(
-        "replay_reasoning",
-        Bool,
-        "",
-        "wants `reasoning_content` of earlier tool-calling turns back",
-    ),
-    row(
-        "stream_usage",
-        Bool,
-        "",
-        "accepts `stream_options.include_usage`",
-    ),
-    row("files", Bool, "", "accepts file parts (PDF)"),
-];
+/// One row for each column of what may be said about an OpenAI-compatible service.
+const QUIRKS: Table = &{
+    let mut rows = [row("", Bool, "", ""); COLUMNS.len()];
+    let mut i = 0;
+    while i < rows.len() {
+        let (key, shape, doc) = COLUMNS[i];
+        let kind = match shape {
+            Shape::Switch => Bool,
+            Shape::Word(words) => Choice(words),
+            Shape::Words(words) => Choices(words),
+        };
+        rows[i] = row(key, kind, "", doc);
+        i += 1;
+    }
+    rows
+};
 
 const AUTH: Table = &[
     row("enabled", Bool, "true", "false: callers need no key"),
@@ -527,6 +610,12 @@ pub(super) const SETTINGS: Table = &[
         Choice(STRATEGIES),
         "priority",
         "order among candidates of one priority",
+    ),
+    row(
+        "on_loss",
+        Choice(OnLoss::WORDS),
+        "warn",
+        "whether a translation that loses something goes out (warn) or the next candidate is tried (refuse)",
     ),
     row(
         "default_route",

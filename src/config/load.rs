@@ -165,11 +165,11 @@ fn resolve(
     }
     check_loops(&settings, &providers, &mut report);
     let from_env = !top.has("providers") && !top.has("model_routes");
-    let rules = rules::rules(&top, &providers, &mut report);
+    let rules = rules::rules(&top, &providers, settings.on_loss, &mut report);
     let routes = if from_env {
-        vendors::routes(&providers)
+        vendors::routes(&providers, settings.on_loss)
     } else {
-        routes::routes(&top, &providers, &rules, &mut report)
+        routes::routes(&top, &providers, &rules, settings.on_loss, &mut report)
     };
     let default_route = routes::default_route(&section, &routes, &mut report);
     let (auth, key_written) = access::auth(&top, &section, &overrides, &mut report);

@@ -9,6 +9,7 @@ mod access;
 mod dump;
 mod env;
 mod expand;
+mod facts;
 mod fault;
 mod keys;
 mod load;
@@ -21,12 +22,14 @@ mod routes;
 mod rules;
 mod schema;
 mod secrets;
+mod service_account;
 mod settings;
 mod table;
 mod tree;
 mod units;
 mod url;
 mod vendors;
+mod vertex;
 mod walk;
 
 pub use dump::dump;
@@ -35,11 +38,12 @@ pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
     Admin, AffinitySettings, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy,
-    LogLevel, LogSettings, ModelFacts, Note, Probe, ProbeAsk, Provider, ProviderAuth, Quirks,
-    Route, RouteCandidate, RouteRule, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
-    When,
+    LogLevel, LogSettings, ModelFacts, Note, OnLoss, Platform, Probe, ProbeAsk, Provider,
+    ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Source, Strategy, Target, Timeouts,
+    TokenCounting, When,
 };
 pub use schema::schema;
+pub use service_account::ServiceAccount;
 
 #[cfg(test)]
 mod tests;

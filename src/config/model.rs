@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{Dialect, EndpointId, Secret};
+use crate::config::service_account::ServiceAccount;
+use crate::types::quirks::ThinkingStyle;
+use crate::types::{Dialect, EndpointId, Quirks, Secret, Vendor};
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -65,14 +67,22 @@ pub struct Provider {
     pub kind: String,
     /// The wire protocol; `None` for a type whose engine is not active yet.
     pub dialect: Option<Dialect>,
+    /// On whose platform it runs.
+    pub platform: Platform,
+    /// Whose service it is, where the operator says so; otherwise its host tells.
+    pub vendor: Option<&'static Vendor>,
     /// As written, without a trailing slash, for people.
     pub base_url: String,
     /// Where requests go; `None` for a provider that is not active.
     pub target: Option<Target>,
     /// How we sign in.
     pub auth: ProviderAuth,
+    /// The header that a key goes into under `api_key`; `None` is the dialect's usual one.
+    pub key_header: Option<&'static str>,
     /// Credentials in file order; empty unless `auth` needs one.
     pub keys: Vec<Secret>,
+    /// Whose tokens we sign in with, where `auth` says so.
+    pub service_account: Option<ServiceAccount>,
     /// How one of several keys is chosen.
     pub key_strategy: KeyStrategy,
     /// As written.
@@ -91,6 +101,8 @@ pub struct Provider {
     pub max_in_flight: Option<usize>,
     /// Active health check.
     pub probe: Option<Probe>,
+    /// Where an OpenAI-compatible service differs, for all its models.
+    pub quirks: Quirks,
     /// Declared facts about models, by glob pattern of the upstream model.
     pub models: BTreeMap<String, ModelFacts>,
     /// Legacy: model for all names that are not small ones (`None`, or `passthrough`, or a name).
@@ -106,6 +118,16 @@ impl Provider {
     pub fn is_active(&self) -> bool {
         self.enabled && self.inactive.is_none() && self.target.is_some()
     }
+}
+
+/// On whose platform a provider's models run: others than the vendor's own want the same dialect in another envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Platform {
+    /// The vendor's, or what passes for it.
+    #[default]
+    Own,
+    /// Google Cloud's: the model stands in the path, the version in the body.
+    Vertex,
 }
 
 /// Where requests to a provider go. Paths are complete and start with `/`.
@@ -188,10 +210,13 @@ fn push_segment(text: &str, out: &mut String) {
 /// How we sign in at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderAuth {
-    /// `x-api-key` for Anthropic-type providers, `Authorization: Bearer` for OpenAI-type ones.
+    /// The dialect's usual way: `x-api-key` for Anthropic, `x-goog-api-key` for Gemini, `Authorization: Bearer` for
+    /// OpenAI's dialects, `api-key` for those at Azure.
     ApiKey,
     /// `Authorization: Bearer`.
     AuthToken,
+    /// `Authorization: Bearer` with a token that is fetched for a service account.
+    ServiceAccount,
     /// The client's own credential.
     Passthrough,
     /// Nothing.
@@ -306,29 +331,20 @@ pub struct ModelFacts {
     pub tools: Option<bool>,
     /// Takes pictures.
     pub images: Option<bool>,
+    /// Takes documents (PDF).
+    pub documents: Option<bool>,
     /// Can think.
     pub thinking: Option<bool>,
+    /// How it thinks.
+    pub thinking_style: Option<ThinkingStyle>,
+    /// Keeps to a JSON Schema that the request gives.
+    pub structured_output: Option<bool>,
+    /// Continues an answer that the client has begun.
+    pub prefill: Option<bool>,
     /// Dollars per million tokens: input, output.
     pub price: Option<(f64, f64)>,
-    /// Translation quirks of an OpenAI-type model.
+    /// Where an OpenAI-compatible service differs, for this model.
     pub quirks: Quirks,
-}
-
-/// Where OpenAI-compatible providers differ. `None` leaves the built-in guess from host and model name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quirks {
-    /// Send `max_completion_tokens` instead of `max_tokens`.
-    pub max_completion_tokens: Option<bool>,
-    /// Accepts `temperature`, `top_p`, `stop`.
-    pub sampling: Option<bool>,
-    /// Accepts `reasoning_effort`.
-    pub reasoning_effort: Option<bool>,
-    /// Wants `reasoning_content` of earlier tool-calling turns back.
-    pub replay_reasoning: Option<bool>,
-    /// Accepts `stream_options.include_usage`.
-    pub stream_usage: Option<bool>,
-    /// Accepts `file` parts (PDF).
-    pub files: Option<bool>,
 }
 
 /// One pattern and who serves it.
@@ -338,6 +354,40 @@ pub struct Route {
     pub pattern: String,
     /// In file order; disabled ones are gone, ones on inactive providers stay.
     pub candidates: Vec<RouteCandidate>,
+    /// What happens when a translation cannot say everything.
+    pub on_loss: OnLoss,
+}
+
+/// What happens when a translation cannot say everything that a request says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnLoss {
+    /// The request goes out; what was lost is told in the log.
+    #[default]
+    Warn,
+    /// The next candidate is tried; when none is left, the client is told what was lost.
+    Refuse,
+}
+
+impl OnLoss {
+    /// The words of the configuration.
+    pub(super) const WORDS: &[&str] = &["warn", "refuse"];
+
+    /// What a word means.
+    pub(super) fn of_word(word: &str) -> Self {
+        if word == "refuse" {
+            OnLoss::Refuse
+        } else {
+            OnLoss::Warn
+        }
+    }
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            OnLoss::Warn => "warn",
+            OnLoss::Refuse => "refuse",
+        }
+    }
 }
 
 /// A route for some requests only.
@@ -351,6 +401,8 @@ pub struct RouteRule {
     pub when: When,
     /// As in a route.
     pub candidates: Vec<RouteCandidate>,
+    /// As in a route.
+    pub on_loss: OnLoss,
 }
 
 /// What must hold of a request; all that is given.
@@ -436,6 +488,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Order of candidates.
     pub strategy: Strategy,
+    /// What happens when a translation cannot say everything, where a route does not say it.
+    pub on_loss: OnLoss,
     /// How long an open circuit stays open at first.
     pub failure_cooldown: Duration,
     /// Errors that open a circuit.

@@ -1,12 +1,13 @@
 //! `providers[]` → [`Provider`]: address, credentials, limits. What is disabled is read but not judged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::config::facts;
 use crate::config::fault::Report;
 use crate::config::model::{
-    EgressProxy, EgressScheme, Http2, KeyStrategy, ModelFacts, Probe, ProbeAsk, Provider,
-    ProviderAuth, Quirks, Target, Timeouts,
+    EgressProxy, EgressScheme, Http2, KeyStrategy, Platform, Probe, ProbeAsk, Provider,
+    ProviderAuth, Target, Timeouts,
 };
 use crate::config::read::Reader;
 use crate::config::secrets;
@@ -14,8 +15,10 @@ use crate::config::settings;
 use crate::config::tree::Node;
 use crate::config::units;
 use crate::config::url::{Address, masked};
+use crate::config::vertex;
 use crate::config::walk::join;
-use crate::types::{Dialect, EndpointId, Secret};
+use crate::types::vendor::KeyPlace;
+use crate::types::{Dialect, EndpointId, Secret, Vendor};
 
 /// Headers that belong to the connection or to us.
 const OWN_HEADERS: &[&str] = &[
@@ -61,9 +64,22 @@ pub(super) fn providers(
 fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Report) -> Provider {
     let name = name(reader, report);
     let account_email = reader.text("account_email").map(str::to_lowercase);
-    let kind = reader.choice("type").unwrap_or("anthropic");
+    let vendor = reader.choice("vendor").and_then(Vendor::named);
+    let kind = reader
+        .choice("type")
+        .unwrap_or_else(|| vendor.map_or(Dialect::Anthropic, |it| it.dialect).name());
     let dialect = dialect(kind);
-    let (auth, keys) = credentials(reader, dialect.is_some(), report);
+    let on_vertex = kind == vertex::TYPE;
+    let vertex::Credentials {
+        auth,
+        keys,
+        service_account,
+    } = if on_vertex {
+        vertex::credentials(reader, report)
+    } else {
+        vertex::warn_of_keys(reader, report);
+        credentials(reader, vendor, dialect.is_some(), report).into()
+    };
     let inactive = inactive(kind, dialect, auth);
     if let Some(why) = inactive.as_ref().filter(|_| enabled) {
         report.warn(&reader.path, format!("{name}: {why}; it is skipped"));
@@ -73,18 +89,30 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
         let path = reader.section("timeouts").at("first_byte_whole");
         settings::warn_if_short(timeouts, path, report);
     }
-    let (base_url, target) = target(reader, dialect, inactive.is_some(), report);
+    let (base_url, target) = if on_vertex {
+        vertex::target(reader, service_account.as_ref(), report)
+    } else {
+        target(reader, vendor, dialect, inactive.is_some(), report)
+    };
     Provider {
         id: EndpointId::new(&name, account_email.as_deref()),
         name,
         account_email,
         kind: kind.to_owned(),
         dialect,
+        platform: if on_vertex {
+            Platform::Vertex
+        } else {
+            Platform::Own
+        },
+        vendor,
         base_url,
         probe: probe(&reader.section("probe"), target.as_ref(), report),
+        key_header: key_header(vendor, dialect, target.as_ref()),
         target: target.filter(|_| inactive.is_none()),
         auth,
         keys,
+        service_account,
         key_strategy: key_strategy(reader.choice("key_strategy")),
         enabled,
         inactive,
@@ -100,7 +128,8 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
             _ => Http2::Auto,
         },
         max_in_flight: reader.count("max_in_flight"),
-        models: models(reader),
+        quirks: facts::quirks(reader),
+        models: facts::models(reader),
         big_model: reader.text("big_model").map(str::to_owned),
         small_model: reader.text("small_model").map(str::to_owned),
         stream_only: reader.boolean("stream_only").unwrap_or(false),
@@ -121,7 +150,7 @@ fn name(reader: &Reader<'_>, report: &mut Report) -> String {
 
 fn dialect(kind: &str) -> Option<Dialect> {
     match kind {
-        "anthropic" => Some(Dialect::Anthropic),
+        "anthropic" | vertex::TYPE => Some(Dialect::Anthropic),
         "openai" => Some(Dialect::OpenAiChat),
         "openai-responses" => Some(Dialect::OpenAiResponses),
         "gemini" => Some(Dialect::Gemini),
@@ -139,22 +168,51 @@ fn inactive(kind: &str, dialect: Option<Dialect>, auth: ProviderAuth) -> Option<
     }
 }
 
-fn credentials(
+/// Where a vendor of OpenAI's dialects has its key, if in a header of its own. Anthropic's and Google's dialects have
+/// theirs everywhere.
+fn key_header(
+    vendor: Option<&Vendor>,
+    dialect: Option<Dialect>,
+    target: Option<&Target>,
+) -> Option<&'static str> {
+    let openai = matches!(
+        dialect,
+        Some(Dialect::OpenAiChat | Dialect::OpenAiResponses)
+    );
+    let vendor = vendor.or_else(|| Vendor::of_host(&target?.host));
+    match vendor.filter(|_| openai)?.key {
+        KeyPlace::Header(name) => Some(name),
+        KeyPlace::Bearer | KeyPlace::Nowhere => None,
+    }
+}
+
+/// The way to sign in with keys or without, and the keys.
+pub(super) fn credentials(
     reader: &Reader<'_>,
+    vendor: Option<&Vendor>,
     active_type: bool,
     report: &mut Report,
 ) -> (ProviderAuth, Vec<Secret>) {
     let value = reader.text("auth_value");
+    let any_key = reader.has("auth_value") || reader.has("api_keys");
     let auth = match (reader.choice("auth_type"), value) {
         (_, Some("passthrough")) | (Some("passthrough"), _) => ProviderAuth::Passthrough,
         (_, Some("oauth")) | (Some("oauth"), _) => ProviderAuth::OAuth,
         (Some("none"), _) => ProviderAuth::None,
         (Some("auth_token"), _) => ProviderAuth::AuthToken,
-        _ => ProviderAuth::ApiKey,
+        (Some("service_account"), _) => ProviderAuth::ServiceAccount,
+        (Some(_), _) => ProviderAuth::ApiKey,
+        (None, _) if vendor.is_some_and(|it| it.key == KeyPlace::Nowhere) && !any_key => {
+            ProviderAuth::None
+        }
+        (None, _) => ProviderAuth::ApiKey,
     };
     let needs_key = match auth {
         ProviderAuth::ApiKey | ProviderAuth::AuthToken => true,
-        ProviderAuth::Passthrough | ProviderAuth::None | ProviderAuth::OAuth => false,
+        ProviderAuth::Passthrough
+        | ProviderAuth::None
+        | ProviderAuth::OAuth
+        | ProviderAuth::ServiceAccount => false,
     };
     if !needs_key {
         let magic = matches!(value, None | Some("passthrough" | "oauth" | "none" | ""));
@@ -226,16 +284,20 @@ pub(super) fn key_strategy(word: Option<&str>) -> KeyStrategy {
 /// The address for people, and where requests go.
 fn target(
     reader: &Reader<'_>,
+    vendor: Option<&'static Vendor>,
     dialect: Option<Dialect>,
     inactive: bool,
     report: &mut Report,
 ) -> (String, Option<Target>) {
-    let base = reader.text("base_url");
+    let written = reader.text("base_url");
     let endpoint = reader.text("endpoint_url");
+    let own = vendor.and_then(|it| own_address(it, dialect?));
+    let base = written.or_else(|| own.filter(|_| endpoint.is_none()));
     let address = base.and_then(|it| parsed(reader, "base_url", it, Address::parse_base, report));
     let whole =
         endpoint.and_then(|it| parsed(reader, "endpoint_url", it, Address::parse_endpoint, report));
-    if !reader.has("base_url") && !reader.has("endpoint_url") && !inactive {
+    let unwritten = !reader.has("base_url") && !reader.has("endpoint_url");
+    if unwritten && own.is_none() && !inactive {
         report.fault(
             reader.at("base_url"),
             "is missing: give the provider's address, for example https://api.anthropic.com",
@@ -243,14 +305,57 @@ fn target(
     }
     let shown = masked(base.or(endpoint).unwrap_or_default());
     let target = match (whole, address, dialect) {
+        (Some(_), _, Some(Dialect::Gemini)) => {
+            report.fault(
+                reader.at("endpoint_url"),
+                "cannot be one URL for a provider of type gemini: the model is a part of the path; write `base_url`",
+            );
+            None
+        }
         (Some(whole), ..) => Some(whole.whole_target()),
-        (None, Some(address), Some(dialect)) => Some(address.target(dialect)),
+        (None, Some(address), Some(dialect)) => {
+            tell_misfit(reader, &address, vendor, dialect, report);
+            Some(address.rooted(vendor, dialect).target(dialect))
+        }
         (None, _, _) => None,
     };
     (shown.trim_end_matches('/').to_owned(), target)
 }
 
-fn parsed(
+/// The vendor's own address for a dialect, where it has one.
+fn own_address(vendor: &'static Vendor, dialect: Dialect) -> Option<&'static str> {
+    let openai = matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses);
+    let speaks = openai || dialect == vendor.dialect;
+    (speaks && !vendor.base_url.is_empty()).then_some(vendor.base_url)
+}
+
+/// Addresses that are right in themselves and wrong for what is spoken there.
+fn tell_misfit(
+    reader: &Reader<'_>,
+    address: &Address,
+    vendor: Option<&Vendor>,
+    dialect: Dialect,
+    report: &mut Report,
+) {
+    if dialect == Dialect::Gemini && address.path.ends_with("/openai") {
+        report.warn(
+            reader.at("base_url"),
+            "ends in /openai, where Google speaks OpenAI's dialect; remove that part, or write `type: openai`",
+        );
+    }
+    let azure = vendor
+        .or_else(|| Vendor::of_host(&address.host))
+        .is_some_and(|it| it.name == "azure");
+    if azure && address.path.contains("/deployments/") {
+        report.fault(
+            reader.at("base_url"),
+            "names a deployment; write the whole URL with its api-version as `endpoint_url`, or end it at /openai/v1",
+        );
+    }
+}
+
+/// The address under `key`, or the fault in it.
+pub(super) fn parsed(
     reader: &Reader<'_>,
     key: &str,
     text: &str,
@@ -380,42 +485,4 @@ fn probe(reader: &Reader<'_>, target: Option<&Target>, report: &mut Report) -> O
             .unwrap_or(Duration::from_secs(30)),
         ask,
     })
-}
-
-fn models(reader: &Reader<'_>) -> BTreeMap<String, ModelFacts> {
-    reader
-        .named("models")
-        .into_iter()
-        .map(|(pattern, it)| (pattern.to_owned(), facts(&it)))
-        .collect()
-}
-
-fn facts(reader: &Reader<'_>) -> ModelFacts {
-    let caps = reader.has("caps").then(|| reader.texts("caps"));
-    let can = |cap: &str| {
-        reader
-            .boolean(cap)
-            .or_else(|| caps.as_ref().map(|it| it.contains(&cap)))
-    };
-    let price = reader.section("price");
-    let quirks = reader.section("quirks");
-    ModelFacts {
-        context: reader.count("context").or_else(|| reader.count("ctx")),
-        max_output: reader.count("max_output"),
-        tools: can("tools"),
-        images: can("images"),
-        thinking: can("thinking"),
-        price: reader.has("price").then(|| {
-            let dollars = |key| price.number(key).unwrap_or(0.0);
-            (dollars("input"), dollars("output"))
-        }),
-        quirks: Quirks {
-            max_completion_tokens: quirks.boolean("max_completion_tokens"),
-            sampling: quirks.boolean("sampling"),
-            reasoning_effort: quirks.boolean("reasoning_effort"),
-            replay_reasoning: quirks.boolean("replay_reasoning"),
-            stream_usage: quirks.boolean("stream_usage"),
-            files: quirks.boolean("files"),
-        },
-    }
 }

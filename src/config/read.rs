@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
         find(self.rows, key).map_or(&[], |it| it.kind.rows())
     }
 
+    /// Whether a list stands in its place, and an empty one.
+    pub fn is_empty_list(&self) -> bool {
+        matches!(self.node, Some(Node::List(items)) if items.is_empty())
+    }
+
     /// The sections in the list under `key`.
     pub fn list(&self, key: &str) -> Vec<Reader<'a>> {
         sections(self.rows_of(key), self.raw(key), &self.at(key))
@@ -91,13 +96,20 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// The lists of sections under the free names below `key`.
-    pub fn named_lists(&self, key: &str) -> Vec<(&'a str, Vec<Reader<'a>>)> {
-        let rows = self.rows_of(key);
+    /// The sections under the free names below `key`, each with the list in it for which it may be short.
+    pub fn named_short(&self, key: &str) -> Vec<(&'a str, Reader<'a>, Vec<Reader<'a>>)> {
+        let Some(Kind::NamedShort(listed, rows)) = find(self.rows, key).map(|it| it.kind) else {
+            return Vec::new();
+        };
         self.entries(key)
             .map(|(name, node)| {
                 let path = join(&self.at(key), name);
-                (name, sections(rows, Some(node), &path))
+                let whole = Reader::new(rows, Some(node), path);
+                let list = match node {
+                    Node::List(_) => sections(whole.rows_of(listed), Some(node), &whole.path),
+                    _ => whole.list(listed),
+                };
+                (name, whole, list)
             })
             .collect()
     }

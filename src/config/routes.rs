@@ -2,10 +2,9 @@
 //! are written.
 
 use crate::config::fault::Report;
-use crate::config::model::{Provider, Route, RouteCandidate, RouteRule};
+use crate::config::model::{OnLoss, Provider, Route, RouteCandidate, RouteRule};
 use crate::config::near::hint;
 use crate::config::read::Reader;
-use crate::config::tree::Node;
 use crate::config::vendors;
 use crate::config::walk::join;
 use crate::types::Dialect;
@@ -21,21 +20,23 @@ pub(super) fn routes(
     top: &Reader<'_>,
     providers: &[Provider],
     rules: &[RouteRule],
+    on_loss: OnLoss,
     report: &mut Report,
 ) -> Vec<Route> {
     let mut routes = Vec::new();
-    let nodes = top.entries("model_routes").map(|it| it.1);
-    for ((pattern, candidates), node) in top.named_lists("model_routes").into_iter().zip(nodes) {
-        let path = join("model_routes", pattern);
+    for (pattern, whole, candidates) in top.named_short("model_routes") {
         if pattern.trim().is_empty() {
-            report.fault(path, "is an empty pattern; write `\"*\"` for every model");
+            report.fault(
+                whole.path,
+                "is an empty pattern; write `\"*\"` for every model",
+            );
             continue;
         }
         if candidates.is_empty() {
             // Anything but a list has been told already.
-            if node == &Node::List(Vec::new()) {
+            if whole.is_empty_list() || whole.section("candidates").is_empty_list() {
                 report.fault(
-                    path,
+                    whole.path,
                     "has no candidates; add `- provider: …`, or remove the route",
                 );
             }
@@ -49,12 +50,16 @@ pub(super) fn routes(
         routes.push(Route {
             pattern: pattern.to_owned(),
             candidates,
+            on_loss: whole.choice("on_loss").map_or(on_loss, OnLoss::of_word),
         });
     }
-    let written = !routes.is_empty();
+    let written = routes.len();
     legacy(&mut routes, providers, report);
-    if routes.is_empty() && !written {
+    if routes.is_empty() {
         routes = own_names(providers, report);
+    }
+    for route in routes.iter_mut().skip(written) {
+        route.on_loss = on_loss;
     }
     tell_unreached(&routes, rules, providers, report);
     routes
@@ -168,6 +173,7 @@ fn legacy(routes: &mut Vec<Route>, providers: &[Provider], report: &mut Report) 
         routes.push(Route {
             pattern: pattern.to_owned(),
             candidates: candidates(small),
+            on_loss: OnLoss::default(),
         });
     }
     report.remark(

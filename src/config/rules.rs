@@ -1,7 +1,7 @@
 //! `route_rules` → [`RouteRule`]s.
 
 use crate::config::fault::Report;
-use crate::config::model::{Provider, RouteRule, When};
+use crate::config::model::{OnLoss, Provider, RouteRule, When};
 use crate::config::read::Reader;
 use crate::config::routes::candidates_of;
 use crate::config::tree::Node;
@@ -21,16 +21,22 @@ const CREDENTIALS: &[&str] = &[
 pub(super) fn rules(
     top: &Reader<'_>,
     providers: &[Provider],
+    on_loss: OnLoss,
     report: &mut Report,
 ) -> Vec<RouteRule> {
     let readers = top.list("route_rules");
     readers
         .iter()
-        .map(|it| rule(it, providers, report))
+        .map(|it| rule(it, providers, on_loss, report))
         .collect()
 }
 
-fn rule(reader: &Reader<'_>, providers: &[Provider], report: &mut Report) -> RouteRule {
+fn rule(
+    reader: &Reader<'_>,
+    providers: &[Provider],
+    on_loss: OnLoss,
+    report: &mut Report,
+) -> RouteRule {
     let models = match reader.texts("models").as_slice() {
         [] => vec!["*".to_owned()],
         written => written.iter().map(|it| (*it).to_owned()).collect(),
@@ -57,6 +63,7 @@ fn rule(reader: &Reader<'_>, providers: &[Provider], report: &mut Report) -> Rou
         models,
         when: when(reader, report),
         candidates,
+        on_loss: reader.choice("on_loss").map_or(on_loss, OnLoss::of_word),
     }
 }
 

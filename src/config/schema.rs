@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::keys::TOP;
-use crate::config::table::{Field, Kind, State, Table};
+use crate::config::table::{Field, Kind, State, Table, find};
 
 /// The schema of a whole configuration.
 pub fn schema() -> Value {
@@ -117,10 +117,14 @@ fn shape(kind: Kind) -> Value {
         Kind::Named(rows) => {
             json!({"type": ["object", "null"], "additionalProperties": section(rows)})
         }
-        Kind::NamedMany(rows) => json!({
-            "type": ["object", "null"],
-            "additionalProperties": {"type": "array", "minItems": 1, "items": section(rows)},
-        }),
+        Kind::NamedShort(key, rows) => {
+            let listed = find(rows, key).map_or(&[][..], |it| it.kind.rows());
+            let list = json!({"type": "array", "minItems": 1, "items": section(listed)});
+            json!({
+                "type": ["object", "null"],
+                "additionalProperties": {"anyOf": [list, section(rows)]},
+            })
+        }
         Kind::Any => json!({}),
     }
 }

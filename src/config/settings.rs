@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::fault::Report;
 use crate::config::model::{
-    AffinitySettings, LogLevel, LogSettings, Settings, Strategy, Timeouts, TokenCounting,
+    AffinitySettings, LogLevel, LogSettings, OnLoss, Settings, Strategy, Timeouts, TokenCounting,
 };
 use crate::config::read::Reader;
 use crate::config::tree::Node;
@@ -27,6 +27,10 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         port: reader.count("port").unwrap_or(8080),
         threads: reader.count("threads"),
         strategy: strategy(reader, report),
+        on_loss: reader
+            .choice("on_loss")
+            .map(OnLoss::of_word)
+            .unwrap_or_default(),
         failure_cooldown: reader
             .duration("failure_cooldown")
             .unwrap_or(Duration::from_secs(180)),

@@ -75,8 +75,8 @@ pub(super) enum Kind {
     Many(Table),
     /// Free names with a section each.
     Named(Table),
-    /// Free names with a list of sections each.
-    NamedMany(Table),
+    /// Free names with a section each, or for short with nothing but the list under this key of it.
+    NamedShort(&'static str, Table),
     /// Anything: an engine that comes later will check it.
     Any,
 }
@@ -140,7 +140,7 @@ impl Kind {
             | Kind::ChoiceOr(_, rows)
             | Kind::Many(rows)
             | Kind::Named(rows)
-            | Kind::NamedMany(rows) => rows,
+            | Kind::NamedShort(_, rows) => rows,
             Kind::Bool
             | Kind::Count(..)
             | Kind::Number

@@ -4,7 +4,7 @@
 use std::net::Ipv6Addr;
 
 use crate::config::model::{CallPath, Target};
-use crate::types::Dialect;
+use crate::types::{Dialect, Vendor};
 
 /// A parsed address.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,7 +68,10 @@ impl Address {
             return Err("has a query (`?…`); use `endpoint_url` for a whole URL".to_owned());
         }
         let pasted = ["/messages", "/chat/completions", "/responses"];
-        if pasted.iter().any(|it| address.path.ends_with(it)) {
+        // `…/models/gemini-2.5-pro:generateContent`
+        let last = address.path.rsplit('/').next().unwrap_or_default();
+        let of_model = address.path.contains("/models/") && last.contains(':');
+        if of_model || pasted.iter().any(|it| address.path.ends_with(it)) {
             return Err(
                 "names a whole call; remove the last part, or write it as `endpoint_url`"
                     .to_owned(),
@@ -130,6 +133,21 @@ impl Address {
         }
     }
 
+    /// With the path at which the vendor, as declared or told by the host, speaks OpenAI's dialects, where an address
+    /// has none.
+    pub fn rooted(mut self, vendor: Option<&Vendor>, dialect: Dialect) -> Address {
+        let openai = matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses);
+        let vendor = vendor.or_else(|| Vendor::of_host(&self.host));
+        if let Some(vendor) = vendor.filter(|_| openai) {
+            // Azure's portal shows the address with and without its last part.
+            let part = vendor.root.strip_suffix("/v1") == Some(self.path.as_str());
+            if self.path.is_empty() || part {
+                vendor.root.clone_into(&mut self.path);
+            }
+        }
+        self
+    }
+
     /// Where calls of `dialect` go below this address.
     pub fn target(&self, dialect: Dialect) -> Target {
         let path = self.path.as_str();
@@ -144,6 +162,7 @@ impl Address {
             }
             Dialect::OpenAiChat | Dialect::OpenAiResponses => {
                 let root = if path.is_empty() { "/v1" } else { path };
+                let root = root.trim_end_matches('/');
                 let call = match dialect {
                     Dialect::OpenAiResponses => "responses",
                     _ => "chat/completions",
@@ -190,7 +209,7 @@ impl Address {
     }
 
     /// Nothing but inference, at this path.
-    fn target_at(&self, inference: CallPath) -> Target {
+    pub fn target_at(&self, inference: CallPath) -> Target {
         Target {
             tls: self.tls(),
             host: self.host.clone(),

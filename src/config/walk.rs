@@ -127,9 +127,11 @@ fn check(node: &Node, field: &Field, path: &str, report: &mut Report) {
                 section(value, rows, place, report);
             });
         }
-        (Kind::NamedMany(rows), Node::Map(entries)) => {
-            named(entries, path, report, |value, place, report| {
-                items(value, rows, place, report);
+        (Kind::NamedShort(key, rows), Node::Map(entries)) => {
+            let listed = find(rows, key).map_or(&[][..], |it| it.kind.rows());
+            named(entries, path, report, |value, place, report| match value {
+                Node::Map(_) => section(value, rows, place, report),
+                _ => items(value, listed, place, report),
             });
         }
         (Kind::Headers, Node::Map(entries)) => {
@@ -240,7 +242,7 @@ fn leaf(node: &Node, kind: Kind, default: &str) -> Result<(), String> {
             units::texts(node).is_some_and(|it| it.iter().all(|it| choices.contains(it))),
             format!("must be a list of {}", choices.join(", ")),
         ),
-        Kind::Headers | Kind::Named(_) | Kind::NamedMany(_) => (
+        Kind::Headers | Kind::Named(_) | Kind::NamedShort(..) => (
             false,
             format!("is {}; it must be names with values", node.kind()),
         ),

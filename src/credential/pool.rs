@@ -114,21 +114,35 @@ impl KeyPool {
         Some(KeyIndex(chosen))
     }
 
-    /// Tells `key` apart from others, also after a reload that moved it; shows nothing of it.
-    pub fn mark(&self, key: KeyIndex) -> Option<u64> {
+    /// A number that stands for the key itself, across reloads; its place in the list may be another's after one.
+    pub fn fingerprint(&self, key: KeyIndex) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         self.secret(key)?.expose().hash(&mut hasher);
         Some(hasher.finish())
     }
 
-    /// The key with that mark, if it may be used now. Takes no turn.
-    pub fn pick_marked(&self, now: Instant, mark: u64) -> Option<KeyIndex> {
-        let marked = |key: &KeyIndex| self.mark(*key) == Some(mark);
-        let key = (0..self.keys.len()).map(KeyIndex).find(marked)?;
-        let mut state = self.state.lock();
-        let state = state.keys.get_mut(key.0).filter(|it| it.is_usable(now))?;
-        state.used = state.used.saturating_add(1);
-        Some(key)
+    /// The key that a fingerprint stands for, if it is still one of these.
+    pub fn with_fingerprint(&self, wanted: u64) -> Option<KeyIndex> {
+        let mut all = (0..self.keys.len()).map(KeyIndex);
+        all.find(|key| self.fingerprint(*key) == Some(wanted))
+    }
+
+    /// Like [`KeyPool::pick`], but the one that is `preferred` if it may be used now; that takes no turn.
+    pub fn pick_preferring(
+        &self,
+        now: Instant,
+        tried: &[KeyIndex],
+        preferred: Option<KeyIndex>,
+    ) -> Option<KeyIndex> {
+        if let Some(key) = preferred.filter(|key| !tried.contains(key)) {
+            let mut state = self.state.lock();
+            let state = state.keys.get_mut(key.0).filter(|it| it.is_usable(now));
+            if let Some(state) = state {
+                state.used = state.used.saturating_add(1);
+                return Some(key);
+            }
+        }
+        self.pick(now, tried)
     }
 
     /// Since when a key may be used, while one may: `None` where none may, `Some(None)` for as long as is known.
@@ -318,19 +332,24 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_finds_its_key_wherever_it_stands_and_only_while_it_may_be_used() {
+    fn a_preferred_key_is_found_wherever_it_stands_and_taken_while_it_may_be_used() {
         let (old, now) = (pool(KeyStrategy::RoundRobin), Instant::now());
-        let mark = old.mark(KeyIndex(1)).unwrap();
+        let fingerprint = old.fingerprint(KeyIndex(1)).unwrap();
         let secrets = ["x", "c", "b"].map(|k| Secret::new(k.to_owned())).to_vec();
         let new = KeyPool::new(secrets, KeyStrategy::RoundRobin);
-        assert_eq!(new.pick_marked(now, mark), Some(KeyIndex(2)));
+        let preferred = new.with_fingerprint(fingerprint);
+        assert_eq!(preferred, Some(KeyIndex(2)));
+        assert_eq!(new.pick_preferring(now, &[], preferred), preferred);
         assert_eq!(new.pick(now, &[]), Some(KeyIndex(0)), "no turn was taken");
-        let later = now + Duration::from_secs(5);
+        let (later, tried) = (now + Duration::from_secs(5), [KeyIndex(2)]);
+        let another = new.pick_preferring(now, &tried, preferred);
+        assert_eq!(another, Some(KeyIndex(1)));
         new.cool(KeyIndex(2), later, "rate limit");
-        assert_eq!(new.pick_marked(now, mark), None);
-        assert_eq!(new.pick_marked(later, mark), Some(KeyIndex(2)));
-        assert_eq!(new.pick_marked(now, old.mark(KeyIndex(0)).unwrap()), None);
-        assert_eq!(new.mark(KeyIndex(9)), None);
+        assert_eq!(new.pick_preferring(now, &[], preferred), Some(KeyIndex(0)));
+        assert_eq!(new.pick_preferring(later, &[], preferred), preferred);
+        let gone = old.fingerprint(KeyIndex(0)).unwrap();
+        assert_eq!(new.with_fingerprint(gone), None);
+        assert_eq!(new.fingerprint(KeyIndex(9)), None);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::config::{
-    CallPath, Config, Http2, KeyStrategy, Provider, ProviderAuth, Route, RouteCandidate, Target,
-    Timeouts,
+    CallPath, Config, Http2, KeyStrategy, OnLoss, Platform, Provider, ProviderAuth, Route,
+    RouteCandidate, Target, Timeouts,
 };
 use crate::demo::openai;
 use crate::demo::providers::Addresses;
-use crate::types::{Dialect, EndpointId};
+use crate::types::{Dialect, EndpointId, Quirks};
 
 /// The pattern that serves every model.
 const EVERYTHING: &str = "*";
@@ -25,6 +25,7 @@ pub fn config(addresses: Addresses, empty: &Config) -> Config {
     config.routes = vec![Route {
         pattern: EVERYTHING.to_owned(),
         candidates: vec![candidate(0, None), candidate(1, Some(openai::MODEL))],
+        on_loss: OnLoss::default(),
     }];
     config.default_route = Some(EVERYTHING.to_owned());
     config
@@ -54,6 +55,8 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         account_email: None,
         kind: dialect.to_string(),
         dialect: Some(dialect),
+        platform: Platform::default(),
+        vendor: None,
         base_url: format!("http://{address}"),
         target: Some(Target {
             tls: false,
@@ -65,7 +68,9 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
             models: Some("/v1/models".to_owned()),
         }),
         auth: ProviderAuth::None,
+        key_header: None,
         keys: Vec::new(),
+        service_account: None,
         key_strategy: KeyStrategy::default(),
         enabled: true,
         inactive: None,
@@ -75,6 +80,7 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         http2: Http2::Off,
         max_in_flight: None,
         probe: None,
+        quirks: Quirks::NONE,
         models: BTreeMap::new(),
         big_model: None,
         small_model: None,

@@ -3,6 +3,7 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod canonical;
+pub mod capabilities;
 pub mod envelope;
 pub mod frame;
 pub mod scan;

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use super::asked::{self, has_images};
 use super::request::Request;
 use super::trail::{MODEL_UNKNOWN, Skip};
-use crate::config::{ProviderAuth, RouteCandidate, Strategy};
+use crate::config::{OnLoss, ProviderAuth, RouteCandidate};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
-use crate::routing::{Resolution, Turn, rank};
+use crate::routing::{Resolution, Turn, prefer_asked, rank};
 use crate::snapshot::{Endpoint, Snapshot};
 use crate::types::{Dialect, UpstreamModel};
 
@@ -36,6 +36,15 @@ pub struct Choice {
     pub skipped: Vec<Skip>,
     /// The pattern that matched.
     pub route: String,
+    /// What happens when a translation cannot say everything.
+    pub on_loss: OnLoss,
+}
+
+/// What a model name leads to, in the order to be tried.
+struct Listed {
+    route: String,
+    candidates: Vec<RouteCandidate>,
+    on_loss: OnLoss,
 }
 
 /// Orders the candidates for a request. One that `is_bound` on its route goes where it was before and takes no turn.
@@ -45,10 +54,10 @@ pub fn choose(
     is_bound: impl FnOnce(&str) -> bool,
 ) -> Result<Choice, Fault> {
     let head = &request.head;
-    let (route, listed) = match &head.pin {
+    let listed = match &head.pin {
         Some(pin) => {
             let pinned = pinned(snapshot, head, pin)?;
-            is_bound(&pinned.0);
+            is_bound(&pinned.route);
             pinned
         }
         None => routed(snapshot, request, is_bound)?,
@@ -61,10 +70,11 @@ pub fn choose(
     let mut choice = Choice {
         candidates: Vec::new(),
         skipped: Vec::new(),
-        route,
+        route: listed.route,
+        on_loss: listed.on_loss,
     };
     let mut incapable = Vec::new();
-    for listed in listed {
+    for listed in listed.candidates {
         let name = || {
             snapshot
                 .config
@@ -108,12 +118,13 @@ fn routed(
     snapshot: &Snapshot,
     request: &Request,
     is_bound: impl FnOnce(&str) -> bool,
-) -> Result<(String, Vec<RouteCandidate>), Fault> {
+) -> Result<Listed, Fault> {
     let head = &request.head;
     match asked::resolve(&snapshot.table, request) {
         Resolution::Route {
             pattern,
             candidates,
+            on_loss,
             fallback,
         } => {
             if fallback {
@@ -138,18 +149,13 @@ fn routed(
                 let vitals = |it: &Arc<Endpoint>| it.vitals(now, model.unwrap_or(&head.model));
                 endpoint.map(vitals).unwrap_or_default()
             });
-            let mut ordered: Vec<RouteCandidate> = order
-                .into_iter()
-                .filter_map(|i| candidates.get(i).cloned())
-                .collect();
-            if strategy == Strategy::Priority {
-                // Among equals the one that serves what was asked loses least.
-                let other = |c: &RouteCandidate| {
-                    c.model.as_deref().is_some_and(|model| model != head.model)
-                };
-                ordered.sort_by_key(|candidate| (candidate.priority, other(candidate)));
-            }
-            Ok((pattern.to_owned(), ordered))
+            prefer_asked(strategy, &mut order, candidates, &head.model);
+            let candidates = order.into_iter().filter_map(|i| candidates.get(i));
+            Ok(Listed {
+                route: pattern.to_owned(),
+                candidates: candidates.cloned().collect(),
+                on_loss,
+            })
         }
         Resolution::NoRoute { near } => {
             let mut text = format!("model: no route serves \"{}\"", head.model.escape_debug());
@@ -163,11 +169,7 @@ fn routed(
 }
 
 /// The seeds' pin: one provider by name, with the model its route would send, if one names it.
-fn pinned(
-    snapshot: &Snapshot,
-    head: &RequestHead,
-    pin: &str,
-) -> Result<(String, Vec<RouteCandidate>), Fault> {
+fn pinned(snapshot: &Snapshot, head: &RequestHead, pin: &str) -> Result<Listed, Fault> {
     let named = |i: &usize| {
         snapshot
             .config
@@ -180,13 +182,16 @@ fn pinned(
         let text = format!("provider: there is no provider \"{}\"", pin.escape_debug());
         return Err(Fault::new(FaultKind::ModelNotFound, text));
     }
-    let listed = match snapshot.table.resolve(&head.model) {
-        Resolution::Route { candidates, .. } => candidates
-            .iter()
-            .filter(|c| indices.contains(&c.provider))
-            .cloned()
-            .collect(),
-        Resolution::NoRoute { .. } => Vec::new(),
+    let (listed, on_loss) = match snapshot.table.resolve(&head.model) {
+        Resolution::Route {
+            candidates,
+            on_loss,
+            ..
+        } => {
+            let its = candidates.iter().filter(|c| indices.contains(&c.provider));
+            (its.cloned().collect(), on_loss)
+        }
+        Resolution::NoRoute { .. } => (Vec::new(), snapshot.config.settings.on_loss),
     };
     let plain = |provider: usize| RouteCandidate {
         provider,
@@ -199,7 +204,11 @@ fn pinned(
     } else {
         listed
     };
-    Ok((format!("provider {pin}"), candidates))
+    Ok(Listed {
+        route: format!("provider {pin}"),
+        candidates,
+        on_loss,
+    })
 }
 
 fn inactive_reason(snapshot: &Snapshot, provider: usize) -> String {

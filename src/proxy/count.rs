@@ -15,6 +15,7 @@ use super::refuse;
 use super::request::{Arrival, Request};
 use super::send::{self, Origin};
 use super::service::Edge;
+use super::vertex;
 use crate::access::Access;
 use crate::error::{Fault, FaultKind};
 use crate::snapshot::Snapshot;
@@ -158,21 +159,22 @@ fn remember(edge: &Edge, snapshot: &Snapshot, now: Instant, good: bool) {
 async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<Bytes> {
     let endpoint = &candidate.endpoint;
     let key = endpoint.keys.pick(Instant::now(), &[]);
-    let body = request
-        .head
-        .rewritten(&request.body.bytes, candidate.model.as_str());
+    let bearer = endpoint.bearer().await.ok()?;
+    let model = vertex::model(endpoint, candidate.model.as_str());
+    let body = request.head.rewritten(&request.body.bytes, &model);
+    let body = vertex::body(endpoint, body, vertex::Call::Count, &request.headers).ok()?;
     let origin = Origin::Client(&request.headers);
     let headers = send::signed_headers(
         &endpoint.provider,
         endpoint.dialect,
         origin,
-        key.and_then(|key| endpoint.keys.secret(key)),
+        endpoint.secret(key, bearer.as_ref()),
         &request.credentials,
     )
     .ok()?;
     let path = endpoint.target.count_tokens.as_ref()?;
-    let path = path.of(candidate.model.as_str(), false);
-    let path = send::with_query(path, request.query.as_deref());
+    let query = vertex::query(endpoint, request.query.as_deref());
+    let path = send::with_query(path.of(&model, false), query);
     let outgoing = Outgoing {
         method: http::Method::POST,
         path,

@@ -12,11 +12,12 @@ use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
 use super::home::AtHome;
 use super::judge::{self, Case};
-use super::refuse;
 use super::request::Request;
 use super::service::Edge;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
-use crate::credential::KeyIndex;
+use super::{profile, refuse};
+use crate::config::OnLoss;
+use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
 use crate::protocol::answer::Told;
@@ -77,10 +78,12 @@ pub struct Exchange<'e, 's> {
     /// Time from the request's arrival to its first content.
     pub(super) ttft: Option<Duration>,
     pub(super) told: Told,
+    /// What the translation of the last attempt lost.
     pub(super) losses: Losses,
     pub(super) route: String,
     /// Where its conversation is at home.
     pub(super) at_home: AtHome,
+    pub(super) on_loss: OnLoss,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -103,6 +106,7 @@ impl<'e, 's> Exchange<'e, 's> {
             losses: Losses::default(),
             route: String::new(),
             at_home: AtHome::default(),
+            on_loss: OnLoss::default(),
         }
     }
 
@@ -119,6 +123,7 @@ impl<'e, 's> Exchange<'e, 's> {
         };
         self.at_home = at_home;
         self.route = choice.route;
+        self.on_loss = choice.on_loss;
         self.trail.skipped = choice.skipped;
         let mut candidates = choice.candidates;
         self.lead_home(&mut candidates);
@@ -253,9 +258,10 @@ impl<'e, 's> Exchange<'e, 's> {
         let endpoint = &candidate.endpoint;
         let mut tried: Vec<KeyIndex> = Vec::new();
         loop {
-            let home = tried.is_empty().then(|| self.key_of_home(candidate));
-            let pick = || endpoint.keys.pick(Instant::now(), &tried);
-            let key = home.flatten().or_else(pick);
+            let preferred = self.key_of_home(candidate);
+            let key = endpoint
+                .keys
+                .pick_preferring(Instant::now(), &tried, preferred);
             if key.is_none() && !endpoint.keys.is_empty() {
                 return Err(Retry::NextEndpoint);
             }
@@ -306,7 +312,7 @@ impl<'e, 's> Exchange<'e, 's> {
         let session = self.request.session.as_deref();
         let known = session.and_then(|session| refused.at(session, endpoint, now));
         let thinking = known.map_or(Thinking::Kept, Thinking::CutBefore);
-        let first = self.attempt(candidate, key, thinking).await;
+        let first = self.attempt_signed_in(candidate, key, thinking).await;
         match &first {
             Outcome::Failed(_, Some(refused)) if self.is_repairable(candidate, refused) => {}
             _ => return first,
@@ -315,17 +321,16 @@ impl<'e, 's> Exchange<'e, 's> {
             "provider {} refused the thinking of earlier turns: trying once more without it",
             candidate.endpoint.id()
         );
-        let turns = self.request.head.turns(&self.request.body.bytes);
-        match self.attempt(candidate, key, Thinking::Cut).await {
+        // Before the answer: the client's next request comes with its last byte.
+        if let Some(session) = &self.request.session {
+            let turns = self.request.head.turns(&self.request.body.bytes);
+            let (id, now) = (candidate.endpoint.id(), Instant::now());
+            let refused = &self.edge.shared.refused_thinking;
+            refused.remember(session, id, turns, now);
+        }
+        match self.attempt_signed_in(candidate, key, Thinking::Cut).await {
             Outcome::Failed(..) => first,
-            repaired => {
-                if let Some(session) = &self.request.session {
-                    let (id, now) = (candidate.endpoint.id(), Instant::now());
-                    let refused = &self.edge.shared.refused_thinking;
-                    refused.remember(session, id, turns, now);
-                }
-                repaired
-            }
+            repaired => repaired,
         }
     }
 
@@ -355,17 +360,18 @@ impl<'e, 's> Exchange<'e, 's> {
     }
 
     /// One try.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
+        bearer: Option<&Bearer>,
         thinking: Thinking,
     ) -> Outcome {
         if self.request.deadline <= Instant::now() {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
             return Outcome::Failed(Fault::new(kind, "the request took too long"), None);
         }
-        let (outgoing, expect) = match self.prepare(candidate, key, thinking) {
+        let (outgoing, expect) = match self.prepare(candidate, key, bearer, thinking) {
             Ok(prepared) => prepared,
             Err(fault) => return Outcome::Failed(fault, None),
         };
@@ -422,5 +428,5 @@ impl<'e, 's> Exchange<'e, 's> {
 }
 
 fn window(candidate: &Candidate) -> Option<u64> {
-    candidate.endpoint.facts(candidate.model.as_str())?.context
+    profile::window(&candidate.endpoint, candidate.model.as_str())
 }

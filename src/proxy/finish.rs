@@ -72,7 +72,7 @@ pub fn marks(exchange: &Exchange<'_, '_>, words: Words<'_>) -> Vec<(HeaderName, 
         let mut trace = exchange.trail.trace(served);
         trace.truncate(MAX_TRACE);
         mark("x-pointsman-trace", &trace);
-        if !exchange.losses.is_empty() {
+        if served.is_some() && !exchange.losses.is_empty() {
             let mut losses: String = exchange.losses.to_string().chars().map(shown).collect();
             losses.truncate(MAX_TRACE);
             mark("x-pointsman-losses", &losses);
@@ -91,7 +91,8 @@ fn shown(c: char) -> char {
 
 /// Writes the request's line, and what was lost in translation.
 pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
-    if !exchange.losses.is_empty() {
+    if exchange.served_by.is_some() && !exchange.losses.is_empty() {
+        exchange.edge.shared.losses.count(&exchange.losses);
         let (id, losses, total) = (
             &exchange.request.id,
             &exchange.losses,

@@ -66,16 +66,13 @@ impl Exchange<'_, '_> {
         }
     }
 
-    /// The key that served the conversation at `candidate` before, if it may be used now.
+    /// The key that served the conversation at `candidate` before.
     pub(super) fn key_of_home(&self, candidate: &Candidate) -> Option<KeyIndex> {
         let home = self.at_home.home.as_ref()?;
         if !home.is(&candidate.endpoint.health, candidate.model.as_str()) {
             return None;
         }
-        candidate
-            .endpoint
-            .keys
-            .pick_marked(Instant::now(), home.key()?)
+        candidate.endpoint.keys.with_fingerprint(home.key()?)
     }
 
     /// `candidate` serves: the conversation is at home there.
@@ -87,7 +84,10 @@ impl Exchange<'_, '_> {
         let served = Served {
             health: &endpoint.health,
             model: candidate.model.as_str(),
-            key: self.at_home.key.and_then(|key| endpoint.keys.mark(key)),
+            key: self
+                .at_home
+                .key
+                .and_then(|key| endpoint.keys.fingerprint(key)),
         };
         let ttl = self.snapshot.config.settings.affinity.ttl;
         let affinity = &self.edge.shared.affinity;

@@ -130,7 +130,10 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
                 Some(value),
             ))
         }
-        Call::Providers => ok(admin::providers(snapshot, now)),
+        Call::Providers => {
+            let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
+            ok(admin::providers(snapshot, lost, now))
+        }
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query, asked.dialect)),
         Call::Model => model(snapshot, path, asked.dialect),

@@ -11,10 +11,12 @@ use super::attempt::Outgoing;
 use super::choose::Candidate;
 use super::exchange::Exchange;
 use super::send::Origin;
-use super::{profile, send};
-use crate::credential::KeyIndex;
+use super::{profile, send, vertex};
+use crate::config::OnLoss;
+use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{Rewrite, Thinking};
+use crate::protocol::canonical::Losses;
 use crate::protocol::translate::{self, RequestContext, Translation};
 use crate::tokens::quick_estimate;
 
@@ -32,12 +34,14 @@ impl Exchange<'_, '_> {
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
+        bearer: Option<&Bearer>,
         thinking: Thinking,
     ) -> Result<(Outgoing, Expect), Fault> {
         let endpoint = &candidate.endpoint;
         let stream = self.request.head.stream;
         let streamed = stream || endpoint.provider.stream_only;
         let same = endpoint.dialect == self.request.dialect;
+        self.losses = Losses::default();
         let prepared = if same {
             let dialect = endpoint.dialect;
             Prepared {
@@ -57,7 +61,7 @@ impl Exchange<'_, '_> {
             &endpoint.provider,
             endpoint.dialect,
             origin,
-            key.and_then(|key| endpoint.keys.secret(key)),
+            endpoint.secret(key, bearer),
             &self.request.credentials,
         )?;
         for (name, value) in prepared.headers {
@@ -65,15 +69,16 @@ impl Exchange<'_, '_> {
             headers.push((HeaderName::from_static(name), value));
         }
         let query = self.request.query.as_deref().filter(|_| same);
-        let path = endpoint
-            .target
-            .inference
-            .of(candidate.model.as_str(), streamed);
+        let query = vertex::query(endpoint, query);
+        let model = vertex::model(endpoint, candidate.model.as_str());
+        let path = endpoint.target.inference.of(&model, streamed);
+        let client: &[_] = if same { &self.request.headers } else { &[] };
+        let body = vertex::body(endpoint, prepared.body, vertex::Call::Message, client)?;
         let outgoing = Outgoing {
             method: http::Method::POST,
             path: send::with_query(path, query),
             headers,
-            body: prepared.body,
+            body,
         };
         let shape = prepared.shape;
         Ok((outgoing, Expect { shape }))
@@ -81,7 +86,12 @@ impl Exchange<'_, '_> {
 
     fn rewritten(&self, candidate: &Candidate, thinking: Thinking) -> Bytes {
         let rewrite = Rewrite {
-            model: candidate.model.as_str(),
+            // On its way out of the body a model need not be put in.
+            model: if vertex::is_vertex(&candidate.endpoint) {
+                &self.request.head.model
+            } else {
+                candidate.model.as_str()
+            },
             thinking,
             always_stream: candidate.endpoint.provider.stream_only,
         };
@@ -91,6 +101,9 @@ impl Exchange<'_, '_> {
 
     fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
         let translation = self.translation(candidate, thinking)?;
+        if self.on_loss == OnLoss::Refuse && !translation.losses.is_empty() {
+            return Err(refused(candidate, &translation.losses));
+        }
         self.losses = translation.losses;
         let (stream, context) = (self.request.head.stream, Box::new(translation.context));
         Ok(Prepared {
@@ -126,4 +139,15 @@ impl Exchange<'_, '_> {
             Fault::new(FaultKind::Untranslatable, error.to_string()).with_code(error.error_code())
         })
     }
+}
+
+/// What a client reads when its route forbids losses.
+fn refused(candidate: &Candidate, losses: &Losses) -> Fault {
+    let text = format!(
+        "its route allows no losses in translation, and {} with model {} would lose {}: {losses}",
+        candidate.endpoint.id(),
+        candidate.model.as_str().escape_debug(),
+        losses.total(),
+    );
+    Fault::new(FaultKind::Untranslatable, text)
 }

@@ -19,6 +19,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::attempt::{self, Attempt};
 use super::ctx::{Connection, Ctx};
+use super::losses::LossCounts;
 use super::receive::BodyMemory;
 use super::serve::{self, Head};
 use crate::error::Fault;
@@ -68,6 +69,8 @@ pub struct Shared {
     pub counts: Mutex<(u32, Option<Instant>)>,
     /// Where conversations are at home.
     pub affinity: Affinity,
+    /// What translations have lost.
+    pub losses: LossCounts,
     /// Sessions that are kept from an endpoint.
     pub steering: SessionNotes<()>,
     /// Where a session's thinking was refused, and how many of its turns that was about.
@@ -90,6 +93,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             counts: Mutex::new((0, None)),
             affinity: Affinity::new(),
+            losses: LossCounts::default(),
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
             retries: Mutex::new(RetryBudget::new(Instant::now())),

@@ -42,6 +42,13 @@ impl Skip {
     }
 }
 
+impl Skip {
+    /// Whether it would be skipped again, however long the client waits.
+    fn is_for_good(&self) -> bool {
+        self.back_in.is_none() && self.why != PROVIDER_OVERLOADED
+    }
+}
+
 /// A try that failed.
 #[derive(Clone, Debug)]
 pub struct Failed {
@@ -116,8 +123,10 @@ impl Trail {
             let text = "every provider refused this gateway's own credentials; an operator must look at them";
             return Verdict::Ours(Fault::new(FaultKind::CredentialsDead, text), None);
         }
+        let untranslatable = |f: &Failed| f.fault.kind == FaultKind::Untranslatable;
         if let Some(last) = self.failed.last()
-            && every(|kind| *kind == FaultKind::Untranslatable)
+            && self.failed.iter().all(untranslatable)
+            && self.skipped.iter().all(Skip::is_for_good)
         {
             return Verdict::Ours(last.fault.clone(), None);
         }

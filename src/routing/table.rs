@@ -1,6 +1,7 @@
 //! The compiled routes of one configuration.
 
 use crate::config::Config;
+use crate::config::OnLoss;
 use crate::config::Provider;
 use crate::config::Route;
 use crate::config::RouteCandidate;
@@ -26,6 +27,7 @@ struct Entry {
     pattern: Pattern,
     written: String,
     candidates: Vec<RouteCandidate>,
+    on_loss: OnLoss,
     /// Whether any of its providers is enabled and active.
     is_active: bool,
 }
@@ -39,6 +41,8 @@ pub enum Resolution<'t> {
         pattern: &'t str,
         /// Who may serve it, in file order; may be empty, and some may be on inactive providers.
         candidates: &'t [RouteCandidate],
+        /// What happens when a translation cannot say everything.
+        on_loss: OnLoss,
         /// No pattern fits; this is the default route, which deserves a warning.
         fallback: bool,
     },
@@ -68,6 +72,7 @@ impl Table {
                 pattern: Pattern::new(&route.pattern),
                 written: route.pattern.clone(),
                 candidates: route.candidates.clone(),
+                on_loss: route.on_loss,
                 is_active: route.candidates.iter().any(|it| is_active(it.provider)),
             })
             .collect();
@@ -93,6 +98,7 @@ impl Table {
         Some(Resolution::Route {
             pattern: &rule.label,
             candidates: &rule.candidates,
+            on_loss: rule.on_loss,
             fallback: false,
         })
     }
@@ -145,6 +151,7 @@ impl Entry {
         Resolution::Route {
             pattern: &self.written,
             candidates: &self.candidates,
+            on_loss: self.on_loss,
             fallback,
         }
     }
@@ -180,6 +187,7 @@ mod tests {
                     priority: 1,
                     weight: 1.0,
                 }],
+                on_loss: OnLoss::default(),
             })
             .collect();
         Table::compile(&routes, default, |provider| {

@@ -36,6 +36,10 @@ fn everything() -> Env {
         ("OPENROUTER_KEY_A", KEY),
         ("OPENROUTER_KEY_B", "sk-b"),
         ("TOGETHER_API_KEY", KEY),
+        ("OPENAI_API_KEY", KEY),
+        ("GEMINI_API_KEY", KEY),
+        ("AZURE_OPENAI_API_KEY", KEY),
+        ("MIRROR_API_KEY", KEY),
         ("GATEWAY_KEY", "gw-7f3a"),
         ("GATEWAY_KEY_B", "gw-8e1b"),
         ("POINTSMAN_ADMIN_KEY", "admin-7f3a"),
@@ -64,7 +68,7 @@ fn every_example_loads() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 9);
 }
 
 #[test]
@@ -112,14 +116,16 @@ fn collect(
                     collect(it, rows, below, out);
                 }
             }
-            (Kind::NamedMany(rows), Node::Map(entries)) => {
-                let below = &below["additionalProperties"]["items"];
-                for (_, items) in entries {
-                    let Node::List(items) = items else {
-                        panic!("{key}");
+            (Kind::NamedShort(listed, rows), Node::Map(entries)) => {
+                let [list, whole] = [0, 1].map(|i| &below["additionalProperties"]["anyOf"][i]);
+                for (_, route) in entries {
+                    let Node::List(items) = route else {
+                        collect(route, rows, whole, out);
+                        continue;
                     };
+                    let rows = find(rows, listed).unwrap().kind.rows();
                     for it in items {
-                        collect(it, rows, below, out);
+                        collect(it, rows, &list["items"], out);
                     }
                 }
             }

@@ -4,6 +4,8 @@ mod any;
 mod behaviour;
 mod examples;
 mod rules;
+mod services;
+mod vertex;
 
 use std::path::Path;
 

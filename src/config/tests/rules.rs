@@ -117,8 +117,16 @@ const PROVIDER: &[(&str, &str)] = &[
         "c.yaml: providers[0].type = claude: must be one of anthropic, openai,",
     ),
     (
+        "on_loss: refuse",
+        "c.yaml: providers[0].on_loss: is not a known key; it belongs under `settings`",
+    ),
+    (
         "auth_type: magic",
-        "c.yaml: providers[0].auth_type = magic: must be one of api_key, auth_token, oauth, passthrough, none",
+        "c.yaml: providers[0].auth_type = magic: must be one of api_key, auth_token, service_account, oauth, passthrough, none",
+    ),
+    (
+        "auth_type: service_account",
+        "c.yaml: providers[0].auth_type = service_account: is for providers of `type: vertex` only",
     ),
     (
         "headers: {'a b': c}",
@@ -155,6 +163,34 @@ const PROVIDER: &[(&str, &str)] = &[
     (
         "max_in_flight: 0",
         "c.yaml: providers[0].max_in_flight = 0: must be a whole number from 1",
+    ),
+    (
+        "vendor: deepsek",
+        "c.yaml: providers[0].vendor = deepsek: must be one of anthropic, openai, gemini,",
+    ),
+    (
+        "quirks: {top_kk: true}",
+        "c.yaml: providers[0].quirks.top_kk: is not a known key; did you mean `top_k`?",
+    ),
+    (
+        "quirks: {top_k: some}",
+        "c.yaml: providers[0].quirks.top_k = some: must be true or false",
+    ),
+    (
+        "quirks: {reasoning: magic}",
+        "c.yaml: providers[0].quirks.reasoning = magic: must be one of none, effort, openrouter, switch, enable_thinking",
+    ),
+    (
+        "quirks: {efforts: [low]}",
+        "c.yaml: providers[0].quirks.efforts: must be a list of none, minimal, xhigh, max",
+    ),
+    (
+        "models: {x: {quirks: {user: me}}}",
+        "c.yaml: providers[0].models.x.quirks.user = me: must be one of none, user, safety_identifier",
+    ),
+    (
+        "type: gemini, endpoint_url: 'https://a.b/v1beta/models/m:generateContent'",
+        "c.yaml: providers[0].endpoint_url: cannot be one URL for a provider of type gemini",
     ),
     (
         "models: {x: {caps: [magic]}}",
@@ -207,6 +243,26 @@ const BESIDE: &[(&str, &str)] = &[
     (
         "model_routes: {'': [{provider: a}]}\n",
         "c.yaml: model_routes.\"\"\"\": is an empty pattern",
+    ),
+    (
+        "model_routes: {'*': {candidates: []}}\n",
+        "c.yaml: model_routes.\"*\": has no candidates",
+    ),
+    (
+        "model_routes: {'*': {on_loss: refuse}}\n",
+        "c.yaml: model_routes.\"*\".candidates: is missing",
+    ),
+    (
+        "model_routes: {'*': {on_loss: maybe, candidates: [{provider: a}]}}\n",
+        "c.yaml: model_routes.\"*\".on_loss = maybe: must be one of warn, refuse",
+    ),
+    (
+        "model_routes: {'*': {on_los: warn, candidates: [{provider: a}]}}\n",
+        "c.yaml: model_routes.\"*\".on_los: is not a known key; did you mean `on_loss`?",
+    ),
+    (
+        "model_routes: {'*': {candidates: [{provider: b}]}}\n",
+        "c.yaml: model_routes.\"*\".candidates[0].provider = b: is no provider",
     ),
     (
         "model_routes: {'*': a}\n",
@@ -352,6 +408,30 @@ const WHOLE: &[(&str, &str)] = &[
     (
         "providers: [{name: a, base_url: 'https://a.b?key=sk-secret', auth_value: k}]\n",
         "c.yaml: providers[0].base_url = https://a.b?***: has a query",
+    ),
+    (
+        "providers: [{name: a, type: gemini, auth_value: k, base_url: 'https://a.b/v1beta/models/m:generateContent'}]\n",
+        "c.yaml: providers[0].base_url = https://a.b/v1beta/models/m:generateContent: names a whole call",
+    ),
+    (
+        "providers: [{name: a, type: openai-responses, auth_value: k, base_url: 'https://a.b/v1/responses'}]\n",
+        "c.yaml: providers[0].base_url = https://a.b/v1/responses: names a whole call",
+    ),
+    (
+        "providers: [{name: a, vendor: azure, auth_value: k}]\n",
+        "c.yaml: providers[0].base_url: is missing",
+    ),
+    (
+        "providers: [{name: a, vendor: deepseek}]\n",
+        "c.yaml: providers[0].auth_value: is missing",
+    ),
+    (
+        "providers: [{name: a, vendor: deepseek, type: anthropic, auth_value: k}]\n",
+        "c.yaml: providers[0].base_url: is missing",
+    ),
+    (
+        "providers: [{name: a, type: openai, auth_value: k, base_url: 'https://r.openai.azure.com/openai/deployments/d'}]\n",
+        "c.yaml: providers[0].base_url: names a deployment; write the whole URL",
     ),
     (
         "providers: [{name: a, base_url: 'file:///x', auth_value: k}]\n",

@@ -109,6 +109,23 @@ impl LossKind {
         LossKind::MayNotContinue,
     ];
 
+    /// Its place in [`LossKind::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name for metrics: `no_pictures`.
+    pub fn label(self) -> String {
+        let mut label = String::new();
+        for c in format!("{self:?}").chars() {
+            if c.is_ascii_uppercase() && !label.is_empty() {
+                label.push('_');
+            }
+            label.push(c.to_ascii_lowercase());
+        }
+        label
+    }
+
     /// What people read.
     pub fn text(self) -> &'static str {
         match self {
@@ -167,7 +184,8 @@ impl fmt::Display for Loss {
 #[derive(Clone, Debug, Default)]
 pub struct Losses {
     kept: Vec<Loss>,
-    more: usize,
+    /// Those that are not kept, by kind.
+    more: Vec<(LossKind, usize)>,
 }
 
 /// Losses kept with their path; further ones are only counted.
@@ -181,8 +199,10 @@ impl Losses {
                 path: path.into(),
                 kind,
             });
+        } else if let Some((_, times)) = self.more.iter_mut().find(|it| it.0 == kind) {
+            *times = times.saturating_add(1);
         } else {
-            self.more = self.more.saturating_add(1);
+            self.more.push((kind, 1));
         }
     }
 
@@ -198,7 +218,19 @@ impl Losses {
 
     /// All losses, those beyond the kept ones included.
     pub fn total(&self) -> usize {
-        self.kept.len().saturating_add(self.more)
+        self.kept.len().saturating_add(self.unkept())
+    }
+
+    /// How often each kind came, those beyond the kept ones included; a kind may come up several times.
+    pub fn counts(&self) -> impl Iterator<Item = (LossKind, u64)> {
+        let kept = self.kept.iter().map(|loss| (loss.kind, 1));
+        let more = self.more.iter();
+        kept.chain(more.map(|(kind, times)| (*kind, u64::try_from(*times).unwrap_or(u64::MAX))))
+    }
+
+    fn unkept(&self) -> usize {
+        let times = self.more.iter().map(|it| it.1);
+        times.fold(0, usize::saturating_add)
     }
 }
 
@@ -210,9 +242,49 @@ impl fmt::Display for Losses {
             }
             write!(f, "{loss}")?;
         }
-        if 0 < self.more {
-            write!(f, "; and {} more", self.more)?;
+        if 0 < self.unkept() {
+            write!(f, "; and {} more", self.unkept())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_place_its_label_and_its_text() {
+        let labels: BTreeSet<String> = LossKind::ALL.iter().map(|it| it.label()).collect();
+        assert_eq!(labels.len(), LossKind::ALL.len());
+        for (place, kind) in LossKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind.index(), place, "{kind:?}");
+            assert!(!kind.text().is_empty());
+        }
+        assert_eq!(
+            LossKind::DisabledByForcedTool.label(),
+            "disabled_by_forced_tool"
+        );
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let mut losses = Losses::default();
+        for i in 0..40 {
+            losses.add(format!("messages[{i}]"), LossKind::AsText);
+        }
+        losses.add("top_k", LossKind::NotAccepted);
+        assert_eq!((losses.kept().len(), losses.total()), (32, 41));
+        assert!(losses.to_string().ends_with("; and 9 more"), "{losses}");
+        let of = |kind| {
+            losses
+                .counts()
+                .filter(|it| it.0 == kind)
+                .map(|it| it.1)
+                .sum::<u64>()
+        };
+        assert_eq!((of(LossKind::AsText), of(LossKind::NotAccepted)), (40, 1));
     }
 }

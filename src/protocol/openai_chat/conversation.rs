@@ -18,10 +18,11 @@ use serde_json::Value;
 use crate::protocol::canonical::{
     Block, CacheAt, LossKind, Losses, Message, Request, Role, ToolResult,
 };
+use crate::types::quirks::{CacheMarks, MidSystem, Prefill};
 
 use super::content::{At, Parts, plainest};
 use super::names::{Names, tool_call_id};
-use super::profile::{CacheMarks, MidSystem, Prefill, Profile};
+use super::profile::Profile;
 use super::reasoning::Recall;
 use super::wire_request as wire;
 use super::wire_request::{Content, Mark, Part};

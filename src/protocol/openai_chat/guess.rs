@@ -1,62 +1,47 @@
-//! The built-in table: what a host and a model name tell about what an upstream takes.
+//! What a model's name tells about what it takes, wherever it runs, and the order in which everything that is known is
+//! laid one over the other.
 //!
-//! Hosts decide what the API accepts, model names what the model is. Everything here is documented by the provider or
-//! was seen in its errors, as of November 2026; whatever is wrong for someone can be overridden in the configuration.
-//!
-//! | host | differs in |
-//! | --- | --- |
-//! | `openai.com`, Azure | reasoning models: `max_completion_tokens`, no sampling, no `stop`, `reasoning_effort` |
-//! | `deepseek.com` | no pictures, `json_object` only, `thinking` switch, `prefix` |
-//! | `moonshot.*`, `kimi.com` | `thinking` switch, fixed sampling, `partial` |
-//! | `z.ai`, `bigmodel.cn` | `thinking` switch, `json_object` only, no forced tools |
-//! | `aliyuncs.com` | `enable_thinking`, `cache_control` |
-//! | `openrouter.ai` | `reasoning`, `reasoning_details`, files by address, `cache_control` |
-//! | `mistral.ai` | unknown fields are refused, `prefix` |
-//! | `googleapis.com` | few extras, thought signatures |
-//! | `x.ai`, `groq.com`, `cerebras.ai` | few extras |
+//! Models tell what they are, vendors what their API accepts: a reasoning model keeps its rules behind a gateway that
+//! nobody knows, and loses those that OpenRouter takes care of. Only one thing no vendor can make up for: eyes.
 //!
 //! | model | differs in |
 //! | --- | --- |
-//! | o-series, GPT-5 and later | as above, wherever they are served, OpenRouter apart |
+//! | o-series, GPT-5 and later | `max_completion_tokens`, no sampling, no `stop`, `reasoning_effort` |
+//! | GPT-5.6 and later | cache breakpoints, where the vendor takes them |
 //! | DeepSeek, Kimi, GLM, MiniMax, Qwen | want `reasoning_content` back |
 //! | Mistral's | ids of 9 characters, no user message right after tool messages |
+//! | those of `protocol/capabilities.rs` | no pictures, no documents, a largest output |
+
+use crate::protocol::capabilities::Capabilities;
+use crate::types::Vendor;
+use crate::types::quirks::{CacheMarks, EffortScale, IdStyle};
 
 use super::names::sent_model;
-use super::profile::{
-    CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Prefill, Profile, Reasoning,
-    Replay, UserField,
-};
+use super::profile::{Family, Profile, Reasoning, Replay};
 
 impl Profile {
     /// The guess from the host name of the base URL and the model as it is sent. Ports and case do not matter.
     pub fn guess(host: &str, model: &str) -> Self {
-        let host = Host::new(host);
+        Profile::at(Vendor::of_host(host), model)
+    }
+
+    /// What a model takes at a vendor, if anything is known of either.
+    pub fn at(vendor: Option<&Vendor>, model: &str) -> Self {
+        let known = Capabilities::of(model);
         let model = Model::new(model);
         let mut profile = Profile::generic();
         profile.family = model.family();
+        profile.max_output = known.max_output;
         by_model(&mut profile, &model);
-        by_host(&mut profile, &host, &model);
+        if let Some(vendor) = vendor {
+            profile.lay(&vendor.quirks_of(&model.full));
+        }
+        profile.images &= known.images != Some(false);
+        profile.files &= known.documents != Some(false);
+        if profile.cache == CacheMarks::Breakpoint && !model.knows_breakpoints() {
+            profile.cache = CacheMarks::Nothing;
+        }
         profile
-    }
-}
-
-/// A host name.
-pub(crate) struct Host(String);
-
-impl Host {
-    /// From a base URL's host, in any case and with or without a port.
-    pub fn new(host: &str) -> Self {
-        let name = host.split(':').next().unwrap_or_default();
-        Host(name.to_ascii_lowercase())
-    }
-
-    /// Whether the host is one of these domains or below one.
-    pub fn is(&self, domains: &[&str]) -> bool {
-        domains.iter().any(|domain| {
-            self.0
-                .strip_suffix(domain)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
     }
 }
 
@@ -117,6 +102,11 @@ impl Model {
         (o_series || self.base.starts_with("codex-")).then_some((0, 0))
     }
 
+    fn knows_breakpoints(&self) -> bool {
+        self.openai_reasoner()
+            .is_some_and(|version| (5, 6) <= version)
+    }
+
     fn mistral(&self) -> bool {
         self.has(&[
             "mistral",
@@ -163,112 +153,10 @@ fn by_model(profile: &mut Profile, model: &Model) {
     }
 }
 
-fn by_host(profile: &mut Profile, host: &Host, model: &Model) {
-    if host.is(&["openai.com"]) {
-        openai(profile, model);
-    } else if host.is(&[
-        "openai.azure.com",
-        "ai.azure.com",
-        "cognitiveservices.azure.com",
-    ]) {
-        profile.top_k = false;
-        profile.strict_tools = true;
-        profile.mid_system = MidSystem::InPlace;
-    } else if host.is(&["openrouter.ai"]) {
-        openrouter(profile);
-    } else if host.is(&["deepseek.com"]) {
-        profile.top_k = false;
-        profile.images = false;
-        profile.reasoning = Reasoning::Switch;
-        profile.json = JsonAnswers::Object;
-        profile.prefill = Prefill::Prefix;
-        profile.parallel_tool_calls = false;
-        profile.user = UserField::Nowhere;
-        profile.mid_system = MidSystem::InPlace;
-    } else if host.is(&["moonshot.ai", "moonshot.cn", "kimi.com"]) {
-        profile.top_k = false;
-        profile.reasoning = Reasoning::Switch;
-        profile.prefill = Prefill::Partial;
-        profile.sampling = !model.has(&["kimi"]);
-        profile.mid_system = MidSystem::InPlace;
-    } else if host.is(&["z.ai", "bigmodel.cn"]) {
-        profile.top_k = false;
-        profile.reasoning = Reasoning::Switch;
-        profile.json = JsonAnswers::Object;
-        profile.forced_tool_choice = false;
-        profile.parallel_tool_calls = false;
-    } else if host.is(&["aliyuncs.com"]) {
-        if model.has(&["qwen", "qwq"]) {
-            profile.cache = CacheMarks::CacheControl;
-            profile.reasoning = Reasoning::EnableThinking;
-        }
-    } else if host.is(&["mistral.ai"]) {
-        profile.top_k = false;
-        profile.stream_usage = false;
-        profile.user = UserField::Nowhere;
-        profile.prefill = Prefill::Prefix;
-    } else if host.is(&["googleapis.com"]) {
-        profile.thought_signatures = true;
-        profile.top_k = false;
-        profile.user = UserField::Nowhere;
-        profile.parallel_tool_calls = false;
-        profile.reasoning = Reasoning::Effort(EffortScale {
-            none: true,
-            minimal: true,
-            ..EffortScale::default()
-        });
-    } else if host.is(&["x.ai"]) {
-        profile.top_k = false;
-        profile.stop = false;
-        profile.mid_system = MidSystem::InPlace;
-        if model.has(&["grok-3-mini"]) {
-            profile.reasoning = Reasoning::Effort(EffortScale::default());
-        }
-    } else if host.is(&["groq.com", "cerebras.ai"]) {
-        profile.top_k = false;
-        // Unknown fields of a message are refused, `reasoning_content` among them.
-        profile.replay = Replay::Nothing;
-    }
-}
-
-fn openai(profile: &mut Profile, model: &Model) {
-    profile.top_k = false;
-    profile.files = true;
-    profile.strict_tools = true;
-    profile.user = UserField::SafetyIdentifier;
-    profile.prompt_cache_key = true;
-    profile.service_tier = true;
-    profile.mid_system = MidSystem::InPlace;
-    if model
-        .openai_reasoner()
-        .is_some_and(|version| (5, 6) <= version)
-    {
-        profile.cache = CacheMarks::Breakpoint;
-    }
-}
-
-/// OpenRouter translates for the provider behind it: it takes everything and leaves out what does not apply.
-fn openrouter(profile: &mut Profile) {
-    profile.max_completion_tokens = false;
-    profile.sampling = true;
-    profile.top_k = true;
-    profile.stop = true;
-    profile.parallel_tool_calls = true;
-    profile.reasoning = Reasoning::OpenRouter;
-    profile.replay = Replay::Details;
-    profile.files = true;
-    profile.file_urls = true;
-    profile.strict_tools = true;
-    profile.mid_system = MidSystem::InPlace;
-    profile.cache = match profile.family {
-        Family::Claude | Family::Gemini => CacheMarks::CacheControl,
-        Family::OpenAi | Family::Grok | Family::Other => CacheMarks::Nothing,
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::quirks::UserField;
 
     #[test]
     fn openai_reasoning_models_are_told_from_the_others() {
@@ -292,11 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_matched_by_domain_and_not_by_substring() {
-        assert!(Host::new("api.openai.com").is(&["openai.com"]));
-        assert!(Host::new("openai.com").is(&["openai.com"]));
-        assert!(!Host::new("notopenai.com").is(&["openai.com"]));
-        assert!(!Host::new("openai.com.example").is(&["openai.com"]));
+    fn ports_and_case_of_a_host_do_not_matter() {
         let with_port = Profile::guess("API.OpenAI.com:443", "gpt-5");
         assert_eq!(with_port, Profile::guess("api.openai.com", "gpt-5"));
         assert_eq!(with_port.user, UserField::SafetyIdentifier);
@@ -352,6 +236,54 @@ mod tests {
         assert_eq!(cache("openrouter.ai", "z-ai/glm-5"), CacheMarks::Nothing);
         assert_eq!(cache("api.openai.com", "gpt-5.6"), CacheMarks::Breakpoint);
         assert_eq!(cache("api.openai.com", "gpt-5.1"), CacheMarks::Nothing);
+    }
+
+    #[test]
+    fn every_column_can_be_overridden() {
+        use crate::protocol::profile::Overrides;
+        use crate::types::Quirks;
+        use crate::types::quirks::{COLUMNS, Said, Shape};
+        let bases = [Profile::generic(), Profile::guess("openai.com", "gpt-5.6")];
+        for (name, shape, _) in COLUMNS {
+            let values: Vec<Said<'_>> = match shape {
+                Shape::Switch => vec![Said::Switch(true), Said::Switch(false)],
+                Shape::Word(words) => words.iter().map(|it| Said::Word(it)).collect(),
+                Shape::Words(words) => vec![Said::Words(words.to_vec()), Said::Words(vec![])],
+            };
+            let changes = values.into_iter().any(|value| {
+                let quirks = Quirks::read(|key| (key == *name).then(|| value.clone()));
+                let overrides = Overrides::of(None, quirks);
+                bases.iter().any(|it| it.clone().with(&overrides) != *it)
+            });
+            assert!(changes, "{name} says nothing to anybody");
+        }
+    }
+
+    #[test]
+    fn a_vendor_accepts_what_its_models_can_do_and_no_more() {
+        let guess = |host, model| Profile::guess(host, model);
+        assert!(guess("openrouter.ai", "openai/gpt-4o").images);
+        assert!(!guess("openrouter.ai", "deepseek/deepseek-v3.2").images);
+        assert!(guess("api.openai.com", "gpt-4o").files);
+        assert!(!guess("api.openai.com", "o3-mini").files);
+        assert!(!guess("gateway.example", "gpt-4o").files);
+        assert_eq!(guess("gateway.example", "gpt-4o").max_output, Some(16_384));
+        assert_eq!(guess("gateway.example", "my-own").max_output, None);
+    }
+
+    #[test]
+    fn vendors_differ_where_they_say_so() {
+        let minimax = Profile::guess("api.minimaxi.com", "MiniMax-M2.1");
+        assert!(minimax.max_completion_tokens && !minimax.forced_tool_choice);
+        assert_eq!(minimax.replay, Replay::Content { filler: None });
+        let kimi = Profile::guess("api.moonshot.ai", "kimi-k2.5");
+        assert!(!kimi.sampling && kimi.stop);
+        let qwen = Profile::guess("dashscope-intl.aliyuncs.com", "qwen3-max");
+        assert_eq!(qwen.reasoning, Reasoning::EnableThinking);
+        let vertex = Profile::guess("aiplatform.googleapis.com", "google/gemini-2.5-pro");
+        assert!(vertex.thought_signatures);
+        let mini = Profile::guess("api.x.ai", "grok-3-mini");
+        assert_eq!(mini.reasoning, Reasoning::Effort(EffortScale::default()));
     }
 
     #[test]

@@ -41,7 +41,4 @@ pub use encode::{Encode, PING};
 pub use error::{error_body, error_event, parse_error, status_and_type, translate_error};
 pub use inbound::inbound;
 pub use outbound::outbound;
-pub use profile::{
-    CacheMarks, EffortScale, Family, IdStyle, JsonAnswers, MidSystem, Prefill, Profile, Reasoning,
-    Replay, UserField,
-};
+pub use profile::{Family, Profile, Reasoning, Replay};

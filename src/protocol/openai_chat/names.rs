@@ -8,8 +8,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use crate::protocol::canonical::ToolNames;
-
-use super::profile::IdStyle;
+use crate::types::quirks::IdStyle;
 
 /// Longest tool call id at OpenAI.
 const MAX_ID: usize = 40;

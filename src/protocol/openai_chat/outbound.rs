@@ -12,10 +12,11 @@ use serde_json::Value;
 use crate::protocol::canonical::{
     JsonFormat, LossKind, Losses, Outbound, Problem, Request, TranslateError,
 };
+use crate::types::quirks::{JsonAnswers, Prefill, UserField};
 
 use super::conversation;
 use super::names::{Names, hex, sent_model, shown};
-use super::profile::{JsonAnswers, Prefill, Profile, UserField};
+use super::profile::Profile;
 use super::reasoning;
 use super::schema;
 use super::tools;

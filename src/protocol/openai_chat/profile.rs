@@ -1,7 +1,12 @@
-//! What one upstream takes: where OpenAI-compatible providers differ. The guess from host and model is in `guess`; the
-//! configuration may override parts of it.
+//! What one upstream takes, and how what is said about it becomes that. What the model tells is in `guess`, what the
+//! vendor tells in `types/vendors.rs`; the configuration may override each column.
 
 use crate::protocol::profile::Overrides;
+use crate::types::Quirks;
+use crate::types::quirks::{
+    CacheMarks, EffortScale, IdStyle, JsonAnswers, MidSystem, Prefill, ReasoningAsk,
+    ReasoningReplay, UserField,
+};
 
 /// What one model at one provider takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,23 +87,6 @@ pub enum Reasoning {
     EnableThinking,
 }
 
-/// Which words of `reasoning_effort` are known besides `low`, `medium` and `high`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a set of words, each known or not"
-)]
-pub struct EffortScale {
-    /// `none`.
-    pub none: bool,
-    /// `minimal`.
-    pub minimal: bool,
-    /// `xhigh`.
-    pub xhigh: bool,
-    /// `max`.
-    pub max: bool,
-}
-
 /// What a provider wants to see again of its earlier reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
@@ -112,70 +100,6 @@ pub enum Replay {
     },
     /// `reasoning_details` of OpenRouter.
     Details,
-}
-
-/// How parts of the prompt are marked for the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheMarks {
-    /// Not at all.
-    Nothing,
-    /// `cache_control` on text parts, as Anthropic has it.
-    CacheControl,
-    /// `prompt_cache_breakpoint` on text parts.
-    Breakpoint,
-}
-
-/// Which tool call ids are accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdStyle {
-    /// Up to 40 of `[a-zA-Z0-9_-]`.
-    UpTo40,
-    /// Up to 64 of the same: `call_id` of OpenAI Responses.
-    UpTo64,
-    /// Exactly 9 of `[a-zA-Z0-9]`.
-    Nine,
-}
-
-/// How an answer begun by the client is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prefill {
-    /// As a last assistant message, which the model may or may not continue.
-    Plain,
-    /// With `prefix: true`.
-    Prefix,
-    /// With `partial: true`.
-    Partial,
-    /// With `continue_final_message: true` on the request.
-    ContinueFinal,
-}
-
-/// Where the end user's id goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserField {
-    /// Nowhere.
-    Nowhere,
-    /// `user`.
-    User,
-    /// `safety_identifier`, which replaces `user` at OpenAI.
-    SafetyIdentifier,
-}
-
-/// How answers in JSON are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JsonAnswers {
-    /// `response_format` of type `json_schema`.
-    Schema,
-    /// `response_format` of type `json_object`, the schema as an instruction.
-    Object,
-}
-
-/// What becomes of system messages in the middle of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MidSystem {
-    /// They stay where they are.
-    InPlace,
-    /// They become user text inside `<system-reminder>`: many chat templates know only a first system message.
-    Reminder,
 }
 
 /// Whose model it is. OpenRouter's `reasoning_details` name the vendor that sealed them; another one refuses them.
@@ -229,31 +153,84 @@ impl Profile {
 
     /// Applies what the configuration says over the guess.
     pub fn with(mut self, overrides: &Overrides) -> Self {
-        let set = |field: &mut bool, value: Option<bool>| *field = value.unwrap_or(*field);
-        set(
-            &mut self.max_completion_tokens,
-            overrides.max_completion_tokens,
-        );
-        set(&mut self.sampling, overrides.sampling);
-        set(&mut self.stop, overrides.sampling);
-        set(&mut self.stream_usage, overrides.stream_usage);
-        set(&mut self.files, overrides.files);
-        set(&mut self.images, overrides.images);
-        self.reasoning = match (overrides.reasoning_effort, self.reasoning) {
-            (Some(true), Reasoning::Effort(scale)) => Reasoning::Effort(scale),
-            (Some(true), _) => Reasoning::Effort(EffortScale::default()),
-            (Some(false), Reasoning::Effort(_)) => Reasoning::Unsupported,
-            (Some(false) | None, other) => other,
-        };
+        self.lay(&overrides.all_quirks());
         if overrides.thinking == Some(false) {
             self.reasoning = Reasoning::Unsupported;
         }
-        self.replay = match (overrides.replay_reasoning, self.replay) {
-            (Some(true), Replay::Nothing) => Replay::Content { filler: Some("") },
-            (Some(false), _) => Replay::Nothing,
-            (Some(true) | None, other) => other,
-        };
         self.max_output = overrides.max_output.or(self.max_output);
         self
+    }
+
+    /// Lays what is said about a service over what has been known so far.
+    pub(super) fn lay(&mut self, said: &Quirks) {
+        put(&mut self.max_completion_tokens, said.max_completion_tokens);
+        put(&mut self.sampling, said.sampling);
+        put(&mut self.stop, said.stop.or(said.sampling));
+        put(&mut self.top_k, said.top_k);
+        put(&mut self.stream_usage, said.stream_usage);
+        put(&mut self.images, said.images);
+        put(&mut self.files, said.files);
+        put(&mut self.file_urls, said.file_urls);
+        put(&mut self.cache, said.cache_marks);
+        put(&mut self.ids, said.tool_ids);
+        put(&mut self.prefill, said.prefill);
+        put(&mut self.parallel_tool_calls, said.parallel_tool_calls);
+        put(&mut self.forced_tool_choice, said.forced_tool_choice);
+        put(&mut self.strict_tools, said.strict_tools);
+        put(&mut self.user, said.user);
+        put(&mut self.prompt_cache_key, said.prompt_cache_key);
+        put(&mut self.service_tier, said.service_tier);
+        put(&mut self.json, said.json);
+        put(&mut self.developer, said.developer);
+        put(&mut self.mid_system, said.mid_system);
+        put(&mut self.null_content, said.null_content);
+        put(&mut self.bridge_after_tools, said.bridge_after_tools);
+        put(&mut self.thought_signatures, said.thought_signatures);
+        self.reasoning = self.reasoning.with(said);
+        self.replay = self.replay.with(said);
+    }
+}
+
+fn put<T: Copy>(field: &mut T, said: Option<T>) {
+    if let Some(value) = said {
+        *field = value;
+    }
+}
+
+impl Reasoning {
+    fn with(self, said: &Quirks) -> Self {
+        let effort = match self {
+            Reasoning::Effort(scale) => Reasoning::Effort(said.efforts.unwrap_or(scale)),
+            _ => Reasoning::Effort(said.efforts.unwrap_or_default()),
+        };
+        let kept = match self {
+            Reasoning::Effort(_) => effort,
+            other => other,
+        };
+        match (said.reasoning, said.reasoning_effort, kept) {
+            (Some(ReasoningAsk::Nothing), ..) => Reasoning::Unsupported,
+            (Some(ReasoningAsk::Effort), ..) | (None, Some(true), _) => effort,
+            (Some(ReasoningAsk::OpenRouter), ..) => Reasoning::OpenRouter,
+            (Some(ReasoningAsk::Switch), ..) => Reasoning::Switch,
+            (Some(ReasoningAsk::EnableThinking), ..) => Reasoning::EnableThinking,
+            (None, Some(false), Reasoning::Effort(_)) => Reasoning::Unsupported,
+            (None, Some(false) | None, other) => other,
+        }
+    }
+}
+
+impl Replay {
+    fn with(self, said: &Quirks) -> Self {
+        let content = |filler| Replay::Content { filler };
+        match (said.replay, said.replay_reasoning, self) {
+            (Some(ReasoningReplay::Nothing), ..) | (None, Some(false), _) => Replay::Nothing,
+            (Some(ReasoningReplay::Content), ..) => content(None),
+            (Some(ReasoningReplay::ContentOrEmpty), ..) | (None, Some(true), Replay::Nothing) => {
+                content(Some(""))
+            }
+            (Some(ReasoningReplay::ContentOrSpace), ..) => content(Some(" ")),
+            (Some(ReasoningReplay::Details), ..) => Replay::Details,
+            (None, Some(true) | None, other) => other,
+        }
     }
 }

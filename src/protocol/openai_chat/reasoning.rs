@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::protocol::canonical::{Block, Effort, LossKind, Losses, Request, Thinking};
 use crate::protocol::envelope::{self, ReasoningKind};
+use crate::types::quirks::EffortScale;
 
-use super::profile::{EffortScale, Family, Profile, Reasoning, Replay};
+use super::profile::{Family, Profile, Reasoning, Replay};
 use super::wire_request as wire;
 
 /// Budgets up to these many tokens count as that much effort. Steps as other translators have them, so that clients

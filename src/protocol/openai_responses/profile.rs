@@ -11,11 +11,11 @@
 //! | `openrouter.ai` | sealed reasoning, effort in OpenRouter's words |
 //! | `deepseek.com` and other models that want their reasoning back | get it as `reasoning_text` (recorded 2026) |
 
-use crate::protocol::openai_chat::guess::{Host, Model};
-use crate::protocol::openai_chat::{
-    self, EffortScale, Family, IdStyle, MidSystem, Prefill, Reasoning,
-};
+use crate::protocol::openai_chat::guess::Model;
+use crate::protocol::openai_chat::{self, Family, Reasoning};
 use crate::protocol::profile::Overrides;
+use crate::types::Vendor;
+use crate::types::quirks::{EffortScale, IdStyle, MidSystem, Prefill};
 
 /// Fewest output tokens that OpenAI takes: less is a 400.
 const OPENAI_LEAST: u64 = 16;
@@ -61,23 +61,18 @@ pub enum WebSearch {
 impl Profile {
     /// What is known of `model` at `host`.
     pub fn guess(host: &str, model: &str) -> Self {
-        let mut base = openai_chat::Profile::guess(host, model);
-        let host = Host::new(host);
+        Profile::at(Vendor::of_host(host), model)
+    }
+
+    /// What a model takes at a vendor, if anything is known of either.
+    pub fn at(vendor: Option<&Vendor>, model: &str) -> Self {
+        let mut base = here(openai_chat::Profile::at(vendor, model));
         let model = Model::new(model);
-        base.ids = IdStyle::UpTo64;
-        base.prefill = Prefill::Plain;
-        base.bridge_after_tools = false;
-        base.thought_signatures = false;
-        base.stop = false;
-        base.reasoning = effort_only(base.reasoning);
         let reasoner = model.openai_reasoner();
-        let azure = host.is(&[
-            "openai.azure.com",
-            "ai.azure.com",
-            "cognitiveservices.azure.com",
-        ]);
-        let openai = azure || host.is(&["openai.com"]);
-        let xai = host.is(&["x.ai"]);
+        let is = |name| vendor.is_some_and(|it| it.name == name);
+        let azure = is("azure");
+        let openai = azure || is("openai");
+        let xai = is("xai");
         if reasoner.is_some() {
             base.mid_system = MidSystem::InPlace;
         }
@@ -94,7 +89,7 @@ impl Profile {
             } else {
                 1
             },
-            sealed_reasoning: reasoner.is_some() || grok || host.is(&["openrouter.ai"]),
+            sealed_reasoning: reasoner.is_some() || grok || is("openrouter"),
             summaries: reasoner.is_some(),
             custom_tools: recent,
             web_search: match (azure, openai || xai) {
@@ -111,13 +106,23 @@ impl Profile {
 
     /// Over it what the operator declared.
     pub fn with(mut self, overrides: &Overrides) -> Self {
-        self.base = self.base.with(overrides);
-        self.base.stop = false;
+        self.base = here(self.base.with(overrides));
         if overrides.thinking == Some(false) {
             self.sealed_reasoning = false;
         }
         self
     }
+}
+
+/// What holds in the older dialect, without what this one has no place for.
+fn here(mut base: openai_chat::Profile) -> openai_chat::Profile {
+    base.ids = IdStyle::UpTo64;
+    base.prefill = Prefill::Plain;
+    base.bridge_after_tools = false;
+    base.thought_signatures = false;
+    base.stop = false;
+    base.reasoning = effort_only(base.reasoning);
+    base
 }
 
 /// This dialect asks for thought in one way only.
@@ -150,6 +155,27 @@ mod tests {
         assert_eq!(local.web_search, WebSearch::Nowhere);
         assert!(!local.code_interpreter && !local.custom_tools && !local.sealed_reasoning);
         assert_eq!((local.least_output, openai.least_output), (1, 16));
+    }
+
+    #[test]
+    fn what_is_said_of_the_older_dialect_stays_inside_this_one() {
+        use crate::types::quirks::{Quirks, ReasoningAsk};
+        let said = Quirks {
+            reasoning: Some(ReasoningAsk::Switch),
+            prefill: Some(Prefill::Prefix),
+            tool_ids: Some(IdStyle::Nine),
+            stop: Some(true),
+            ..Quirks::NONE
+        };
+        let guess = Profile::at(Vendor::named("azure"), "gpt-5");
+        assert_eq!(guess.web_search, WebSearch::Preview);
+        let profile = guess.with(&Overrides::of(None, said)).base;
+        assert!(matches!(profile.reasoning, Reasoning::Effort(_)));
+        assert_eq!(
+            (profile.prefill, profile.ids),
+            (Prefill::Plain, IdStyle::UpTo64)
+        );
+        assert!(!profile.stop);
     }
 
     #[test]

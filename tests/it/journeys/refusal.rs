@@ -295,3 +295,28 @@ async fn when_all_are_overloaded_the_last_is_quoted() {
     assert_eq!(reply.header("retry-after"), Some("40"));
     assert_eq!(reply.text(), error_body("overloaded_error", "busy"));
 }
+
+#[tokio::test]
+async fn a_prompt_that_is_too_long_goes_on_to_a_model_that_is_known_to_hold_more() {
+    let text = "prompt is too long: 300000 tokens > 200000 maximum";
+    let small = Upstream::script([refuses(400, "invalid_request_error", text)]).await;
+    let equal = Upstream::silent().await;
+    let large = Upstream::always(says("c")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &small.url()),
+        Provider::anthropic("b", &equal.url()),
+        Provider::anthropic("c", &large.url()),
+    ])
+    .route(
+        "*",
+        &[
+            "provider: a, model: claude-sonnet-4-5, priority: 1",
+            "provider: b, model: claude-haiku-4-5, priority: 2",
+            "provider: c, model: gemini-2.5-pro, priority: 3",
+        ],
+    );
+    let proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!(reply.text(), message("c"));
+    assert_eq!((small.calls(), equal.calls()), (1, 0));
+}

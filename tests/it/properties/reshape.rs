@@ -1,10 +1,13 @@
 //! Any message: as a stream it says the same, and put together again it is the same, wherever the bytes were cut.
 
+use std::collections::HashMap;
+
 use pointsman::protocol::anthropic::{Reassemble, stream_of};
 use pointsman::protocol::upstream_error::StreamError;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::naive::assembly::{check_order, put_together};
 use crate::properties::answers::pieces;
@@ -124,8 +127,9 @@ proptest! {
         let whole = reassemble(&[&bytes]);
         prop_assert_eq!(&reassemble(&pieces(&bytes, &cuts)), &whole);
         if let Ok(whole) = whole {
-            let object: Map<String, Value> = serde_json::from_slice(&whole).unwrap();
-            prop_assert!(object["content"].is_array());
+            // Numbers pass as they stood, and damage makes some that no float can hold.
+            let object: HashMap<String, Box<RawValue>> = serde_json::from_slice(&whole).unwrap();
+            prop_assert!(object["content"].get().starts_with('['));
             prop_assert!(memmem(&bytes, b"message_stop"));
         }
     }

@@ -1,5 +1,10 @@
 //! Configurations for journeys, written as a person would write them.
 
+use serde_json::json;
+
+/// A private key that was made for these tests and opens nothing.
+const TEST_KEY: &str = include_str!("../../fixtures/credential/throw-away-test-key.pem");
+
 /// One `providers` entry.
 pub struct Provider {
     name: String,
@@ -16,6 +21,39 @@ impl Provider {
     /// An OpenAI-type provider with one key of its own.
     pub fn openai(name: &str, url: &str) -> Provider {
         Provider::of_type("openai", name, url).keyed(&[&key_of(name)])
+    }
+
+    /// Claude on Google Cloud at `url`, with a service account whose tokens come from `tokens`, on loopback.
+    pub fn vertex(name: &str, url: &str, tokens: &str) -> Provider {
+        let file = json!({
+            "type": "service_account",
+            "project_id": "signal-box",
+            "private_key_id": "k1",
+            "private_key": TEST_KEY,
+            "client_email": "points@signal-box.iam.gserviceaccount.com",
+            "token_uri": format!("{tokens}/token"),
+        });
+        let mut provider = Provider::of_type("vertex", name, url)
+            .with("location: us-east5")
+            .with(&format!("service_account: '{file}'"));
+        let key = TEST_KEY.lines().filter(|line| !line.starts_with('-'));
+        provider.secrets = key.map(str::to_owned).collect();
+        // What every assertion begins with.
+        provider.secrets.push("eyJhbGciOi".to_owned());
+        provider
+    }
+
+    /// The same with a token that somebody else takes care of.
+    pub fn vertex_with_token(name: &str, url: &str, token: &str) -> Provider {
+        Provider::of_type("vertex", name, url)
+            .token(token)
+            .with("location: us-east5")
+            .with("project: signal-box")
+    }
+
+    /// A Gemini-type provider with one key of its own.
+    pub fn gemini(name: &str, url: &str) -> Provider {
+        Provider::of_type("gemini", name, url).keyed(&[&key_of(name)])
     }
 
     fn of_type(kind: &str, name: &str, url: &str) -> Provider {
@@ -56,6 +94,13 @@ impl Provider {
             .retain(|line| !line.starts_with("auth_") && !line.starts_with("api_keys"));
         self.lines.push("auth_type: passthrough".to_owned());
         self.secrets.clear();
+        self
+    }
+
+    /// Nothing is said about keys.
+    pub fn keyless(mut self) -> Provider {
+        self = self.passthrough();
+        self.lines.retain(|line| !line.starts_with("auth_"));
         self
     }
 
@@ -101,6 +146,19 @@ impl Setup {
         let mut text = format!("  \"{pattern}\":\n");
         for candidate in candidates {
             text.push_str(&format!("    - {{{candidate}}}\n"));
+        }
+        self.routes.push(text);
+        self
+    }
+
+    /// Adds a route that refuses losses, to these providers in this order.
+    pub fn strict_route(mut self, pattern: &str, providers: &[&str]) -> Setup {
+        let mut text = format!("  \"{pattern}\":\n    on_loss: refuse\n    candidates:\n");
+        for (index, name) in providers.iter().enumerate() {
+            let priority = index + 1;
+            text.push_str(&format!(
+                "      - {{provider: {name}, priority: {priority}}}\n"
+            ));
         }
         self.routes.push(text);
         self

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::protocol::openai_chat::profile::{
-    CacheMarks, IdStyle, MidSystem, Prefill, Profile, Replay,
-};
+use crate::protocol::openai_chat::profile::{Profile, Replay};
 use crate::protocol::openai_chat::sample::{call, result, send, talk, text, try_send, with};
+use crate::types::quirks::{CacheMarks, IdStyle, MidSystem, Prefill};
 
 fn generic() -> Profile {
     Profile::generic()

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::protocol::openai_chat::profile::{EffortScale, Reasoning};
+use crate::protocol::openai_chat::profile::Reasoning;
 use crate::protocol::openai_chat::sample::{send, try_send, with};
 use crate::protocol::profile::Overrides;
+use crate::types::quirks::EffortScale;
 
 fn generic() -> Profile {
     Profile::generic()

@@ -13,13 +13,13 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::protocol::canonical::{Block, LossKind, Losses, Message, Request, Role, ToolResult};
-use crate::protocol::openai_chat::MidSystem;
 use crate::protocol::openai_chat::content::{At, Parts, tool_text};
 use crate::protocol::openai_chat::conversation::{Marks, marks, remind, without_billing};
 use crate::protocol::openai_chat::names::{Names, tool_call_id};
 use crate::protocol::openai_chat::wire_request::{Mark, Part as Said};
 use crate::protocol::openai_responses::Profile;
 use crate::protocol::openai_responses::wire_request::{Item, Output, Part};
+use crate::types::quirks::MidSystem;
 
 /// Stands in for the result of a call that was never answered.
 const NO_RESULT: &str = "[no result]";
