@@ -1,5 +1,6 @@
 //! The keys of one endpoint: whose turn it is, which cool down after a rate limit, which are benched for good.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -93,6 +94,16 @@ impl KeyPool {
 
     /// The key to use now, other than `tried`.
     pub fn pick(&self, now: Instant, tried: &[KeyIndex]) -> Option<KeyIndex> {
+        self.pick_preferring(now, tried, None)
+    }
+
+    /// The key to use now, other than `tried`: the one that is `preferred`, if it may be used.
+    pub fn pick_preferring(
+        &self,
+        now: Instant,
+        tried: &[KeyIndex],
+        preferred: Option<KeyIndex>,
+    ) -> Option<KeyIndex> {
         let mut state = self.state.lock();
         let usable = |state: &State, i: usize| {
             !tried.contains(&KeyIndex(i)) && state.keys.get(i).is_some_and(|key| key.is_usable(now))
@@ -103,10 +114,16 @@ impl KeyPool {
             KeyStrategy::RoundRobin => state.next,
             KeyStrategy::Random => fastrand::usize(..count.max(1)),
         };
-        let chosen = (0..count)
-            .map(|step| (start + step) % count)
-            .find(|i| usable(&state, *i))?;
-        state.next = (chosen + 1) % count;
+        let wanted = preferred.map(|key| key.0).filter(|i| usable(&state, *i));
+        let chosen = match wanted {
+            Some(wanted) => wanted,
+            None => {
+                let mut order = (0..count).map(|step| (start + step) % count);
+                let chosen = order.find(|i| usable(&state, *i))?;
+                state.next = (chosen + 1) % count;
+                chosen
+            }
+        };
         if let Some(key) = state.keys.get_mut(chosen) {
             key.used = key.used.saturating_add(1);
         }
@@ -116,6 +133,18 @@ impl KeyPool {
     /// The key itself.
     pub fn secret(&self, key: KeyIndex) -> Option<&Secret> {
         self.keys.get(key.0)
+    }
+
+    /// A number that stands for the key itself, in this process and across reloads; its place in the list may be
+    /// another's after one.
+    pub fn fingerprint(&self, key: KeyIndex) -> Option<u64> {
+        self.secret(key).map(fingerprint)
+    }
+
+    /// The key that a fingerprint stands for, if it is still one of these.
+    pub fn with_fingerprint(&self, wanted: u64) -> Option<KeyIndex> {
+        let mut all = self.keys.iter();
+        all.position(|key| fingerprint(key) == wanted).map(KeyIndex)
     }
 
     /// The key as it may be shown; empty where there is none.
@@ -210,6 +239,12 @@ impl KeyPool {
     }
 }
 
+fn fingerprint(key: &Secret) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.expose().hash(&mut hasher);
+    hasher.finish()
+}
+
 impl KeyState {
     fn is_usable(&self, now: Instant) -> bool {
         self.benched.is_none() && self.cooling_until.is_none_or(|until| until <= now)
@@ -245,6 +280,26 @@ mod tests {
         assert!(
             ["a", "b", "c"].iter().all(|k| random.contains(k)),
             "{random}"
+        );
+    }
+
+    #[test]
+    fn a_preferred_key_is_taken_out_of_turn_while_it_may_be_used() {
+        let (pool, now) = (pool(KeyStrategy::RoundRobin), Instant::now());
+        let last = KeyIndex(2);
+        let bound = pool.fingerprint(last).unwrap();
+        assert_eq!(pool.with_fingerprint(bound), Some(last));
+        assert_eq!(pool.with_fingerprint(!bound), None);
+        assert_eq!(pool.pick_preferring(now, &[], Some(last)), Some(last));
+        assert_eq!(pool.pick(now, &[]), Some(KeyIndex(0)), "took no turn");
+        assert_eq!(
+            pool.pick_preferring(now, &[last], Some(last)),
+            Some(KeyIndex(1))
+        );
+        pool.cool(last, now + Duration::from_secs(5), "rate limit");
+        assert_eq!(
+            pool.pick_preferring(now, &[], Some(last)),
+            Some(KeyIndex(0))
         );
     }
 
