@@ -33,6 +33,7 @@ pub fn dump(config: &Config) -> String {
         "admin": {
             "key": config.admin.key.as_ref().map(Secret::masked),
             "listen": config.admin.listen,
+            "requests": config.admin.requests,
         },
     });
     // Only maps with keys that are no texts fail, and there are none.
@@ -71,6 +72,8 @@ fn provider(it: &Provider) -> Value {
         "timeouts": timeouts(it.timeouts),
         "http2": http2(it.http2),
         "max_in_flight": it.max_in_flight,
+        "rpm": it.rpm,
+        "tpm": it.tpm,
         "probe": it.probe.as_ref().map(probe),
         "models": models,
         "stream_only": it.stream_only,

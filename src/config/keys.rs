@@ -166,6 +166,13 @@ pub(super) const PROVIDER: Table = &[
     ),
     row("http2", Choice(HTTP2), "auto", "HTTP version towards it"),
     row("max_in_flight", Count(1, BIG), "", "requests at once"),
+    row("rpm", Count(1, BIG), "", "requests a minute with each key"),
+    row(
+        "tpm",
+        Count(1, BIG),
+        "",
+        "tokens a minute with each key, as far as answers tell them",
+    ),
     row("probe", One(PROBE), "", "active health check"),
     row(
         "models",
@@ -446,6 +453,12 @@ const ADMIN: Table = &[
         "the admin key; POINTSMAN_ADMIN_KEY overrides it",
     ),
     row("listen", Text, "", "a listener of its own, host:port"),
+    row(
+        "requests",
+        Count(0, 10_000),
+        "200",
+        "how many of the last requests GET /admin/requests tells about",
+    ),
 ];
 
 const NO_SHARING: &str = "every request makes its own call";

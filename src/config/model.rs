@@ -87,6 +87,10 @@ pub struct Provider {
     pub http2: Http2,
     /// Requests at once; `None` is no limit.
     pub max_in_flight: Option<usize>,
+    /// Requests a minute with each key; `None` is no limit.
+    pub rpm: Option<u64>,
+    /// Tokens a minute with each key; `None` is no limit.
+    pub tpm: Option<u64>,
     /// Active health check.
     pub probe: Option<Probe>,
     /// Declared facts about models, by glob pattern of the upstream model.
@@ -489,4 +493,6 @@ pub struct Admin {
     pub key: Option<Secret>,
     /// A listener of its own, `host:port`; the main one then serves no admin surface.
     pub listen: Option<String>,
+    /// How many of the last requests are told about.
+    pub requests: usize,
 }

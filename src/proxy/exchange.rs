@@ -109,7 +109,9 @@ impl<'e, 's> Exchange<'e, 's> {
             Err(fault) => return refuse::with_fault(self, fault, None).await,
         };
         self.route = choice.route;
-        self.trail.skipped = choice.skipped;
+        for skip in choice.skipped {
+            self.trail.pass_over(skip);
+        }
         let candidates = self.steered(choice.candidates);
         let permanent = self.trail.skipped.len();
         if let Some(end) = self.try_all(&candidates, Round::First).await {
@@ -201,7 +203,7 @@ impl<'e, 's> Exchange<'e, 's> {
         if !endpoint.keys.any_usable(now) {
             let back_in = endpoint
                 .keys
-                .next_usable()
+                .next_usable(now)
                 .map(|at| at.saturating_duration_since(now));
             let dead = endpoint.keys.all_benched();
             let why = if dead {
@@ -210,7 +212,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 "all its keys rest"
             };
             let endpoint = endpoint.id().as_str().to_owned();
-            self.trail.skipped.push(Skip {
+            self.trail.pass_over(Skip {
                 endpoint,
                 why: why.to_owned(),
                 back_in,
@@ -246,12 +248,15 @@ impl<'e, 's> Exchange<'e, 's> {
                 return Err(Retry::NextEndpoint);
             }
             tried.extend(key);
+            let label = key.map(|key| endpoint.keys.label(key));
+            let began = self.trail.begin(endpoint.id(), label);
+            let _in_use = key.and_then(|key| endpoint.keys.begin(key));
             let (fault, refused) = match self.attempt_or_repair(candidate, key).await {
                 Outcome::Served => return Ok(End::Served),
                 Outcome::Left => return Ok(End::Left),
                 Outcome::Cut(fault, ending) => {
                     // First this, then the client's end: its repeat comes at once.
-                    judge::judge(&self.case(candidate, key), &fault);
+                    judge::judge(&self.case(candidate, key, began), &fault);
                     if let Some(session) = &self.request.session {
                         let steering = &self.edge.shared.steering;
                         steering.remember(session, endpoint.id(), (), Instant::now());
@@ -260,10 +265,10 @@ impl<'e, 's> Exchange<'e, 's> {
                 }
                 Outcome::Failed(fault, refused) => (fault, refused),
             };
-            let retry = judge::judge(&self.case(candidate, key), &fault);
+            let retry = judge::judge(&self.case(candidate, key, began), &fault);
             let passthrough = is_passthrough(endpoint);
             let (endpoint_id, dialect) = (endpoint.id().clone(), endpoint.dialect);
-            self.trail.failed.push(Failed {
+            self.trail.fail(Failed {
                 endpoint: endpoint_id,
                 dialect,
                 fault,
@@ -304,6 +309,9 @@ impl<'e, 's> Exchange<'e, 's> {
             "provider {} refused the thinking of earlier turns: trying once more without it",
             candidate.endpoint.id()
         );
+        let what = "it refused the thinking of earlier turns: once more without it";
+        self.trail
+            .note(candidate.endpoint.id().as_str(), what.to_owned(), None);
         let turns = self.request.head.turns(&self.request.body.bytes);
         match self.attempt(candidate, key, Thinking::Cut).await {
             Outcome::Failed(..) => first,
@@ -367,12 +375,12 @@ impl<'e, 's> Exchange<'e, 's> {
             (Ok(app), Ok(template)) => Running::start(app, template, attempt),
             (Err(fault), _) | (_, Err(fault)) => return Outcome::Failed(fault, None),
         };
-        self.relay(candidate, running).await
+        self.relay(candidate, key, running).await
     }
 
     fn skip(&mut self, candidate: &Candidate, why: String, back_in: Option<Duration>) {
         let endpoint = candidate.endpoint.id().as_str().to_owned();
-        self.trail.skipped.push(Skip {
+        self.trail.pass_over(Skip {
             endpoint,
             why,
             back_in,
@@ -380,8 +388,14 @@ impl<'e, 's> Exchange<'e, 's> {
         });
     }
 
-    fn case<'c>(&'c self, candidate: &'c Candidate, key: Option<KeyIndex>) -> Case<'c> {
+    fn case<'c>(
+        &'c self,
+        candidate: &'c Candidate,
+        key: Option<KeyIndex>,
+        began: Instant,
+    ) -> Case<'c> {
         Case {
+            began,
             snapshot: &self.snapshot,
             endpoint: &candidate.endpoint,
             key,
@@ -393,7 +407,7 @@ impl<'e, 's> Exchange<'e, 's> {
 
     /// What an error answer means; see [`judge::fault_of`].
     pub(super) fn fault_of(&self, candidate: &Candidate, refused: &Refused) -> Fault {
-        judge::fault_of(&self.case(candidate, None), refused)
+        judge::fault_of(&self.case(candidate, None, Instant::now()), refused)
     }
 
     fn last_was(&self, matches: fn(&FaultKind) -> bool) -> bool {
