@@ -180,7 +180,10 @@ impl Key {
         let own_tokens = pace
             .tpm
             .map(|tpm| tpm.saturating_sub(state.tokens.sum(now)));
-        let told = |learnt: Option<Learnt>| Some(learnt?.allowance.remaining);
+        let told = |learnt: Option<Learnt>| {
+            let learnt = learnt.filter(|it| it.is_fresh(now))?;
+            Some(learnt.allowance.remaining)
+        };
         let least = |told: Option<u64>, own: Option<u64>| match (told, own) {
             (Some(told), Some(own)) => Some(told.min(own)),
             (told, own) => told.or(own),
@@ -235,14 +238,22 @@ impl State {
 }
 
 impl Learnt {
+    fn whole_in(&self) -> Duration {
+        self.allowance.resets_in.unwrap_or(USUAL_RESET)
+    }
+
+    /// Whether its reset is still to come.
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) < self.whole_in()
+    }
+
     /// What is left now, if nothing was used since: limits fill up again bit by bit until their reset.
     fn share(&self, now: Instant) -> f64 {
-        let share = self.allowance.share();
-        let whole = self.allowance.resets_in.unwrap_or(USUAL_RESET);
-        let passed = now.saturating_duration_since(self.at);
-        if whole <= passed {
+        if !self.is_fresh(now) {
             return 1.0;
         }
+        let (share, whole) = (self.allowance.share(), self.whole_in());
+        let passed = now.saturating_duration_since(self.at);
         share + (1.0 - share) * passed.as_secs_f64() / whole.as_secs_f64()
     }
 }

@@ -124,7 +124,9 @@ impl<'e, 's> Exchange<'e, 's> {
             if let Some(end) = self.try_anyway(&candidates).await {
                 return end;
             }
-            wait = self.short_wait(&candidates);
+            if 0 < self.trail.attempts {
+                wait = self.short_wait(&candidates);
+            }
         }
         if let Some(wait) = wait {
             if !self.wait(wait).await {

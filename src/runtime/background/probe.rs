@@ -126,7 +126,13 @@ impl Probes {
 
     /// Takes down how a probe went; the same as [`Probes::fresh`] afterwards.
     fn remember(&self, id: &EndpointId, alive: bool) -> u32 {
+        let snapshot = self.shared.live.current();
+        let is_probed = |known: &EndpointId| {
+            let mut active = snapshot.active();
+            active.any(|it| it.id() == known && it.provider.probe.is_some())
+        };
         let mut last = self.last.lock();
+        last.retain(|known, _| is_probed(known));
         let (at, failures) = last.entry(id.clone()).or_insert((Instant::now(), 0));
         *at = Instant::now();
         *failures = if alive { 0 } else { failures.saturating_add(1) };
