@@ -127,6 +127,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "unhealthy_response_body_patterns": it.unhealthy_response_body_patterns,
         "credit_patterns": it.credit_patterns,
         "credit_cooldown": seconds(it.credit_cooldown),
+        "key_recheck": seconds(it.key_recheck),
         "fail_open": it.fail_open,
         "max_attempts": it.max_attempts,
         "max_keys_per_candidate": it.max_keys_per_candidate,

@@ -587,6 +587,12 @@ pub(super) const SETTINGS: Table = &[
         "rest of a key without money",
     ),
     row(
+        "key_recheck",
+        DurationOrZero,
+        "300s",
+        "how often the list of models is asked for with a refused key, to see whether it is good again; 0 never",
+    ),
+    row(
         "fail_open",
         Bool,
         "true",

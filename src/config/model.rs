@@ -399,6 +399,8 @@ pub struct Settings {
     pub credit_patterns: Vec<String>,
     /// Bench of a credential without money.
     pub credit_cooldown: Duration,
+    /// How often a refused key is looked at again where no probe does; zero never.
+    pub key_recheck: Duration,
     /// Try the endpoint whose cooldown ends first rather than refuse.
     pub fail_open: bool,
     /// Candidates tried for one request.

@@ -217,6 +217,11 @@ impl KeyPool {
                 .any(|key| key.usable(now, self.pace).is_some())
     }
 
+    /// Whether some key is benched.
+    pub fn any_benched(&self) -> bool {
+        self.keys.iter().any(|key| key.is_benched())
+    }
+
     /// Whether every key is benched.
     pub fn all_benched(&self) -> bool {
         !self.keys.is_empty() && self.keys.iter().all(|key| key.is_benched())

@@ -234,8 +234,8 @@ fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
             .bench(key, format!("refused with status {status}"));
         let masked = case.endpoint.keys.masked(key);
         log::error!(
-            "provider {id} refused key {masked} with status {status}: it is not used again until a reload; put a good key into the \
-             configuration"
+            "provider {id} refused key {masked} with status {status}: it is not used again until a reload, or until a look at the provider's \
+             models finds it good; put a good key into the configuration"
         );
     }
     if case.key.is_none() || case.endpoint.keys.all_benched() {
