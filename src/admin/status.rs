@@ -7,15 +7,16 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{EgressScheme, Provider, Strategy};
 use crate::credential::{KeyView, TokenView};
-use crate::health::{BreakerState, EndpointView};
+use crate::health::{BreakerState, BudgetView, EndpointView};
 use crate::routing::Resolution;
 use crate::routing::catalogue::{self, Listed};
 use crate::snapshot::{Endpoint, Snapshot};
 
-/// `GET /providers`: every provider of the configuration and how it fares, and the `losses` of
+/// `GET /providers`: every provider of the configuration and how it fares, the budget for repeats, and the `losses` of
 /// translations since the start, by kind.
 pub fn providers(
     snapshot: &Snapshot,
+    retries: BudgetView,
     losses: impl Iterator<Item = (String, u64)>,
     now: Instant,
 ) -> Value {
@@ -33,6 +34,13 @@ pub fn providers(
         "selection_strategy": strategy_name(config.settings.strategy),
         "total_model_routes": config.routes.len(),
         "translation_losses": losses.map(|(kind, times)| (kind, times.into())).collect::<Map<String, Value>>(),
+        "retry_budget": {
+            "used": retries.used,
+            "allowed": retries.allowed,
+            "window_seconds": retries.window,
+            "granted": retries.granted,
+            "refused": retries.refused,
+        },
         "providers": list,
     })
 }
@@ -106,7 +114,12 @@ fn key_state(key: &KeyView) -> Value {
         "state": state,
         "why": key.why,
         "back_in_seconds": key.cooling.map(|left| left.as_secs_f64()),
+        "until": key.cooling.map(|left| epoch(SystemTime::now() + left)),
         "used": key.used,
+        "in_flight": key.in_flight,
+        "room": (key.room * 100.0).round() / 100.0,
+        "requests_left": key.requests_left,
+        "tokens_left": key.tokens_left,
     })
 }
 
@@ -145,7 +158,7 @@ fn cooldown(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<Du
         BreakerState::Closed | BreakerState::HalfOpen { .. } => None,
     };
     let keys = (!endpoint.keys.any_usable(now))
-        .then(|| endpoint.keys.next_usable())
+        .then(|| endpoint.keys.next_usable(now))
         .flatten();
     let until = open.max(view.cooling.map(|(until, _)| until)).max(keys)?;
     (now < until).then(|| until - now)
@@ -282,7 +295,7 @@ fn proxy_text(provider: &Provider) -> Option<String> {
     })
 }
 
-fn epoch(at: SystemTime) -> f64 {
+pub(super) fn epoch(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs_f64()

@@ -9,9 +9,9 @@ mod registry;
 mod retry_budget;
 mod session_notes;
 
-pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted};
+pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted, Ignored};
 pub use endpoint::{EndpointHealth, EndpointView, Permit, Refusal};
 pub use latency::Ewma;
 pub use registry::HealthRegistry;
-pub use retry_budget::RetryBudget;
+pub use retry_budget::{BudgetView, RetryBudget};
 pub use session_notes::SessionNotes;

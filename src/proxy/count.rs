@@ -158,7 +158,7 @@ fn remember(edge: &Edge, snapshot: &Snapshot, now: Instant, good: bool) {
 /// A provider's own count; `None` when it gives none. Says nothing about its health.
 async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<Bytes> {
     let endpoint = &candidate.endpoint;
-    let key = endpoint.keys.pick(Instant::now(), &[]);
+    let key = endpoint.keys.beside_limits(Instant::now());
     let bearer = endpoint.bearer().await.ok()?;
     let model = vertex::model(endpoint, candidate.model.as_str());
     let body = request.head.rewritten(&request.body.bytes, &model);

@@ -114,7 +114,9 @@ impl<'e, 's> Exchange<'e, 's> {
         };
         self.route = choice.route;
         self.on_loss = choice.on_loss;
-        self.trail.skipped = choice.skipped;
+        for skip in choice.skipped {
+            self.trail.pass_over(skip);
+        }
         let candidates = self.steered(choice.candidates);
         let permanent = self.trail.skipped.len();
         if let Some(end) = self.try_all(&candidates, Round::First).await {
@@ -127,7 +129,9 @@ impl<'e, 's> Exchange<'e, 's> {
             if let Some(end) = self.try_anyway(&candidates).await {
                 return end;
             }
-            wait = self.short_wait(&candidates);
+            if 0 < self.trail.attempts {
+                wait = self.short_wait(&candidates);
+            }
         }
         if let Some(wait) = wait {
             if !self.wait(wait).await {
@@ -206,7 +210,7 @@ impl<'e, 's> Exchange<'e, 's> {
         if !endpoint.keys.any_usable(now) {
             let back_in = endpoint
                 .keys
-                .next_usable()
+                .next_usable(now)
                 .map(|at| at.saturating_duration_since(now));
             let dead = endpoint.keys.all_benched();
             let why = if dead {
@@ -215,7 +219,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 "all its keys rest"
             };
             let endpoint = endpoint.id().as_str().to_owned();
-            self.trail.skipped.push(Skip {
+            self.trail.pass_over(Skip {
                 endpoint,
                 why: why.to_owned(),
                 back_in,
@@ -251,12 +255,15 @@ impl<'e, 's> Exchange<'e, 's> {
                 return Err(Retry::NextEndpoint);
             }
             tried.extend(key);
+            let label = key.map(|key| endpoint.keys.label(key));
+            let began = self.trail.begin(endpoint.id(), label);
+            let _in_use = key.and_then(|key| endpoint.keys.begin(key));
             let (fault, refused) = match self.attempt_or_repair(candidate, key).await {
                 Outcome::Served => return Ok(End::Served),
                 Outcome::Left => return Ok(End::Left),
                 Outcome::Cut(fault, ending) => {
                     // First this, then the client's end: its repeat comes at once.
-                    judge::judge(&self.case(candidate, key), &fault);
+                    judge::judge(&self.case(candidate, key, began), &fault);
                     if let Some(session) = &self.request.session {
                         let steering = &self.edge.shared.steering;
                         steering.remember(session, endpoint.id(), (), Instant::now());
@@ -265,10 +272,10 @@ impl<'e, 's> Exchange<'e, 's> {
                 }
                 Outcome::Failed(fault, refused) => (fault, refused),
             };
-            let retry = judge::judge(&self.case(candidate, key), &fault);
+            let retry = judge::judge(&self.case(candidate, key, began), &fault);
             let passthrough = is_passthrough(endpoint);
             let (endpoint_id, dialect) = (endpoint.id().clone(), endpoint.dialect);
-            self.trail.failed.push(Failed {
+            self.trail.fail(Failed {
                 endpoint: endpoint_id,
                 dialect,
                 fault,
@@ -309,6 +316,9 @@ impl<'e, 's> Exchange<'e, 's> {
             "provider {} refused the thinking of earlier turns: trying once more without it",
             candidate.endpoint.id()
         );
+        let what = "it refused the thinking of earlier turns: once more without it";
+        self.trail
+            .note(candidate.endpoint.id().as_str(), what.to_owned(), None);
         // Before the answer: the client's next request comes with its last byte.
         if let Some(session) = &self.request.session {
             let turns = self.request.head.turns(&self.request.body.bytes);
@@ -372,12 +382,12 @@ impl<'e, 's> Exchange<'e, 's> {
             (Ok(app), Ok(template)) => Running::start(app, template, attempt),
             (Err(fault), _) | (_, Err(fault)) => return Outcome::Failed(fault, None),
         };
-        self.relay(candidate, running).await
+        self.relay(candidate, key, running).await
     }
 
     fn skip(&mut self, candidate: &Candidate, why: String, back_in: Option<Duration>) {
         let endpoint = candidate.endpoint.id().as_str().to_owned();
-        self.trail.skipped.push(Skip {
+        self.trail.pass_over(Skip {
             endpoint,
             why,
             back_in,
@@ -385,8 +395,14 @@ impl<'e, 's> Exchange<'e, 's> {
         });
     }
 
-    fn case<'c>(&'c self, candidate: &'c Candidate, key: Option<KeyIndex>) -> Case<'c> {
+    fn case<'c>(
+        &'c self,
+        candidate: &'c Candidate,
+        key: Option<KeyIndex>,
+        began: Instant,
+    ) -> Case<'c> {
         Case {
+            began,
             snapshot: &self.snapshot,
             endpoint: &candidate.endpoint,
             key,
@@ -398,7 +414,7 @@ impl<'e, 's> Exchange<'e, 's> {
 
     /// What an error answer means; see [`judge::fault_of`].
     pub(super) fn fault_of(&self, candidate: &Candidate, refused: &Refused) -> Fault {
-        judge::fault_of(&self.case(candidate, None), refused)
+        judge::fault_of(&self.case(candidate, None, Instant::now()), refused)
     }
 
     fn last_was(&self, matches: fn(&FaultKind) -> bool) -> bool {

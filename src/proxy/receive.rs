@@ -53,6 +53,8 @@ pub enum Call {
     Providers,
     /// `POST /providers/reload`.
     Reload,
+    /// `GET /admin/requests`.
+    Requests,
 }
 
 impl Call {
@@ -72,6 +74,7 @@ impl Call {
             "/livez" => (Call::Live, GET),
             "/readyz" => (Call::Ready, GET),
             "/providers" => (Call::Providers, GET),
+            "/admin/requests" => (Call::Requests, GET),
             "/providers/reload" => (Call::Reload, POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
             _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),
@@ -91,7 +94,7 @@ impl Call {
 
     /// Whether it is part of the admin surface.
     pub fn is_admin(self) -> bool {
-        matches!(self, Call::Providers | Call::Reload)
+        matches!(self, Call::Providers | Call::Reload | Call::Requests)
     }
 
     /// Whether it is asked so often, by machines, that a line in the log for each would drown the others.

@@ -22,8 +22,9 @@ use super::ctx::{Connection, Ctx};
 use super::losses::LossCounts;
 use super::receive::BodyMemory;
 use super::serve::{self, Head};
+use crate::admin::RecentRequests;
 use crate::error::Fault;
-use crate::health::{RetryBudget, SessionNotes};
+use crate::health::{BudgetView, RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
 use crate::tokens::Counter;
 
@@ -73,6 +74,8 @@ pub struct Shared {
     pub steering: SessionNotes<()>,
     /// Where a session's thinking was refused, and how many of its turns that was about.
     pub refused_thinking: SessionNotes<usize>,
+    /// What became of the last requests.
+    pub requests: RecentRequests,
     retries: Mutex<RetryBudget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
@@ -93,6 +96,7 @@ impl Shared {
             losses: LossCounts::default(),
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
+            requests: RecentRequests::default(),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),
@@ -116,6 +120,11 @@ impl Shared {
     /// Takes one repeat on the same endpoint from the budget.
     pub fn take_retry(&self, now: Instant) -> bool {
         self.retries.lock().take(now)
+    }
+
+    /// How much of the budget for repeats is used.
+    pub fn retries(&self, now: Instant) -> BudgetView {
+        self.retries.lock().view(now)
     }
 
     /// A request came in; the budget grows with them.
