@@ -109,8 +109,10 @@ async fn count(
         .map_or(request.head.model.clone(), |c| c.model.as_str().to_owned());
     let (local, body) = (Arc::clone(&edge.shared.counter), request.body.bytes.clone());
     // A hostile body may take half a second: not on a thread that relays streams.
-    let tokens =
-        tokio::task::spawn_blocking(move || local.count_messages_request(&body, &model)).await;
+    let tokens = tokio::task::spawn_blocking(move || {
+        local.messages(&body, &model).map(|it| it.corrected(1.0))
+    })
+    .await;
     let tokens = tokens
         .map_err(Fault::internal)?
         .map_err(|error| Fault::new(FaultKind::InvalidRequest, error.to_string()))?;
