@@ -9,6 +9,7 @@ use super::answer::Refused;
 use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
+use super::estimate::{PromptEstimate, Sample};
 use super::judge::{self, Case};
 use super::refuse;
 use super::request::Request;
@@ -77,6 +78,10 @@ pub struct Exchange<'e, 's> {
     pub(super) told: Told,
     pub(super) losses: Losses,
     pub(super) route: String,
+    /// The prompt's size before its provider has told.
+    pub(super) estimate: Option<PromptEstimate>,
+    /// The prompt, kept to be counted when its answer has ended.
+    pub(super) sample: Option<Sample>,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -98,6 +103,8 @@ impl<'e, 's> Exchange<'e, 's> {
             told: Told::default(),
             losses: Losses::default(),
             route: String::new(),
+            estimate: None,
+            sample: None,
         }
     }
 

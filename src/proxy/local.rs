@@ -99,13 +99,15 @@ fn answer(edge: &Edge, snapshot: &Snapshot, call: Call, path: &str, query: &str)
                 Some(value),
             ))
         }
-        Call::Providers => ok(admin::providers(snapshot, now)),
+        Call::Providers => ok(admin::providers(snapshot, &edge.shared.calibration, now)),
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query)),
         Call::Model => model(snapshot, path),
-        Call::Messages | Call::ChatCompletions | Call::Responses | Call::CountTokens => {
-            Err(Fault::internal("a call for a provider was answered here"))
-        }
+        Call::Messages
+        | Call::ChatCompletions
+        | Call::Responses
+        | Call::CountTokens
+        | Call::CountInput => Err(Fault::internal("a call for a provider was answered here")),
     }
 }
 

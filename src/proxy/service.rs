@@ -18,13 +18,15 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use super::attempt::{self, Attempt};
+use super::count::Rests;
 use super::ctx::{Connection, Ctx};
+use super::estimate::Samples;
 use super::receive::BodyMemory;
 use super::serve::{self, Head};
 use crate::error::Fault;
 use crate::health::{RetryBudget, Steering};
 use crate::snapshot::{Live, Snapshot};
-use crate::tokens::Counter;
+use crate::tokens::{Calibration, Counter};
 
 /// How long a client's HTTP/2 connection may idle.
 pub const H2_IDLE: Duration = Duration::from_secs(300);
@@ -60,8 +62,12 @@ pub struct Shared {
     pub in_flight: AtomicUsize,
     /// The process is about to end and takes no new work.
     pub draining: AtomicBool,
-    /// Failures in a row of providers' own token counts, and until when they are left alone.
-    pub counts: Mutex<(u32, Option<Instant>)>,
+    /// What answers have taught about our counts.
+    pub calibration: Arc<Calibration>,
+    /// Which requests are counted for what they teach.
+    pub samples: Arc<Samples>,
+    /// Which endpoints are not asked for token counts of their own for now.
+    pub counts: Rests,
     /// Sessions that are kept from an endpoint.
     pub steering: Steering,
     retries: Mutex<RetryBudget>,
@@ -80,7 +86,9 @@ impl Shared {
             counter: Arc::new(Counter::new()),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
-            counts: Mutex::new((0, None)),
+            calibration: Arc::new(Calibration::new()),
+            samples: Arc::default(),
+            counts: Rests::default(),
             steering: Steering::new(),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
             app: OnceLock::new(),
