@@ -42,8 +42,9 @@ fn blocks(tally: &mut Tally<'_>, blocks: &[Block], depth: u8) {
                 title,
                 context,
             } => {
-                let words = [title, context].into_iter().flatten();
-                words.for_each(|text| tally.text(text));
+                for words in [title, context].into_iter().flatten() {
+                    tally.text(words);
+                }
                 document(tally, source, depth);
             }
             Block::SearchResult {
@@ -78,7 +79,9 @@ fn result_part(tally: &mut Tally<'_>, part: &ToolResultPart, depth: u8) {
         ToolResultPart::Text(text) => tally.text(text),
         ToolResultPart::Image(source) => image(tally, source),
         ToolResultPart::Document { source, title } => {
-            title.iter().for_each(|text| tally.text(text));
+            if let Some(title) = title {
+                tally.text(title);
+            }
             document(tally, source, depth);
         }
         ToolResultPart::Unknown { raw, .. } => tally.text(raw.get()),
@@ -111,7 +114,9 @@ fn definition(tally: &mut Tally<'_>, tool: &Tool) {
     }
     tally.tool();
     tally.text(&tool.name);
-    tool.description.iter().for_each(|text| tally.text(text));
+    if let Some(description) = &tool.description {
+        tally.text(description);
+    }
     let grammar = tool.freeform.as_ref().map(|it| it.format.as_ref());
     match grammar {
         Some(Some(grammar)) => tally.text(&grammar.to_string()),
