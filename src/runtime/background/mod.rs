@@ -4,8 +4,10 @@ mod drain;
 mod hangup;
 mod probe;
 mod simulated;
+mod warm;
 
 pub use drain::Drain;
 pub use hangup::Hangup;
 pub use probe::health_checks;
 pub use simulated::Simulated;
+pub use warm::Warm;
