@@ -28,6 +28,7 @@ mod reshape;
 
 pub use body::Assemble;
 pub use decode::Decode;
+pub(in crate::protocol) use encode::OutputEstimate;
 pub use encode::{Encode, PING};
 pub use error::{
     coded_error_body, error_body, error_event, is_signature_refusal, parse_error, status_and_type,
