@@ -40,15 +40,6 @@ const RESPONSES_FIELDS: &[&str] = &[
     "truncation",
 ];
 
-/// A call that asks a provider for a count.
-#[derive(Debug)]
-pub struct CountCall {
-    /// The body to send.
-    pub body: Vec<u8>,
-    /// Headers that the body needs, beyond those every call has.
-    pub headers: Vec<(&'static str, String)>,
-}
-
 /// What [`count_call`] needs to know besides the request itself.
 #[derive(Clone, Copy, Debug)]
 pub struct CountContext<'a> {
@@ -72,26 +63,25 @@ pub fn countable(client: Dialect, body: &[u8]) -> Result<Request, TranslateError
 }
 
 /// Translates a client's call for a count; `None` when the provider's dialect has none.
-pub fn count_call(body: &[u8], ctx: CountContext<'_>) -> Result<Option<CountCall>, TranslateError> {
-    let fields = match ctx.profile {
-        Profile::Anthropic(_) => ANTHROPIC_FIELDS,
-        Profile::OpenAiResponses(_) => RESPONSES_FIELDS,
-        Profile::OpenAiChat(_) => return Ok(None),
+pub fn count_call(body: &[u8], ctx: CountContext<'_>) -> Result<Option<Outbound>, TranslateError> {
+    if let Profile::OpenAiChat(_) = ctx.profile {
+        return Ok(None);
+    }
+    let (request, losses) = (countable(ctx.client, body)?, &mut Losses::default());
+    let whole = |losses| outbound(&request, ctx.model, ctx.profile, losses);
+    let outbound = match ctx.profile {
+        Profile::Anthropic(_) => with_only(ANTHROPIC_FIELDS, whole(losses)?)?,
+        Profile::OpenAiResponses(_) => with_only(RESPONSES_FIELDS, whole(losses)?)?,
         Profile::Gemini(profile) => {
-            let request = countable(ctx.client, body)?;
-            let losses = &mut Losses::default();
-            let body = gemini::count_tokens_body(&request, ctx.model, profile, losses)?;
-            let headers = Vec::new();
-            return Ok(Some(CountCall { body, headers }));
+            gemini::count_tokens_body(&request, ctx.model, profile, losses)?
         }
+        Profile::OpenAiChat(_) => return Ok(None),
     };
-    let request = countable(ctx.client, body)?;
-    let outbound = outbound(&request, ctx.model, ctx.profile, &mut Losses::default())?;
-    Ok(Some(with_only(fields, outbound)?))
+    Ok(Some(outbound))
 }
 
 /// A request with these of its fields and no others.
-fn with_only(fields: &[&str], outbound: Outbound) -> Result<CountCall, TranslateError> {
+fn with_only(fields: &[&str], mut outbound: Outbound) -> Result<Outbound, TranslateError> {
     let sent: HashMap<&str, &RawValue> =
         serde_json::from_slice(&outbound.body).map_err(TranslateError::Json)?;
     let mut body = Vec::with_capacity(outbound.body.len());
@@ -106,8 +96,8 @@ fn with_only(fields: &[&str], outbound: Outbound) -> Result<CountCall, Translate
         body.extend_from_slice(value.get().as_bytes());
     }
     body.push(b'}');
-    let headers = outbound.headers;
-    Ok(CountCall { body, headers })
+    outbound.body = body;
+    Ok(outbound)
 }
 
 /// The count in a provider's answer; `None` when there is none.
@@ -139,6 +129,7 @@ pub fn count_answer(client: Dialect, tokens: u64) -> String {
 mod tests {
     use super::*;
     use crate::protocol::canonical::ToolNames;
+    use crate::protocol::profile::Overrides;
 
     #[test]
     fn only_what_a_count_takes_is_sent_untouched() {
@@ -179,7 +170,7 @@ mod tests {
 
     #[test]
     fn chat_completions_has_no_call_for_a_count() {
-        let profile = Profile::of(Dialect::OpenAiChat, "a.b", "m", &Default::default());
+        let profile = Profile::of(Dialect::OpenAiChat, "a.b", "m", &Overrides::default());
         let ctx = CountContext {
             client: Dialect::Anthropic,
             model: "m",

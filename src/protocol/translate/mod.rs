@@ -12,7 +12,7 @@ pub use answer::{
     AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator, WholeAnswer, body_answer,
     stream_from_body,
 };
-pub use count::{CountCall, CountContext, count_answer, count_call, countable, counted};
+pub use count::{CountContext, count_answer, count_call, countable, counted};
 pub use observe::Observer;
 pub use request::{RequestContext, Translation, canonical, request};
 

@@ -18,6 +18,11 @@ impl Provider {
         Provider::of_type("openai", name, url).keyed(&[&key_of(name)])
     }
 
+    /// A provider of any other type with one key of its own.
+    pub fn speaking(kind: &str, name: &str, url: &str) -> Provider {
+        Provider::of_type(kind, name, url).keyed(&[&key_of(name)])
+    }
+
     fn of_type(kind: &str, name: &str, url: &str) -> Provider {
         Provider {
             name: name.to_owned(),
