@@ -150,6 +150,14 @@ impl RequestHead {
         self.rewrite(body, &forgetful)
     }
 
+    /// How many turns the conversation has.
+    pub fn turns(&self, body: &[u8]) -> usize {
+        let turns = self.messages_at.as_ref();
+        turns.map_or(0, |at| {
+            scan::elements(body, at.start).map_or(0, |(turns, _)| turns.len())
+        })
+    }
+
     /// The body for an Anthropic-type provider, with these changes and no others.
     pub fn rewrite(&self, body: &Bytes, rewrite: &Rewrite<'_>) -> Bytes {
         let mut splice = Splice::default();
@@ -169,7 +177,7 @@ impl RequestHead {
         }
         let may_cut = match rewrite.thinking {
             Thinking::Kept => self.has_envelopes,
-            Thinking::Cut => true,
+            Thinking::Cut | Thinking::CutBefore(_) => true,
         };
         if let (true, Some(messages)) = (may_cut, &self.messages_at) {
             match self.dialect {
@@ -202,6 +210,8 @@ pub enum Thinking {
     Kept,
     /// All of it goes.
     Cut,
+    /// That of the first turns goes; the later ones keep theirs.
+    CutBefore(usize),
 }
 
 /// The only member called `key`.
@@ -316,7 +326,12 @@ fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut S
         return;
     };
     let mut emptied = vec![false; turns.len()];
-    for (turn, emptied) in turns.iter().zip(&mut emptied) {
+    for (at, (turn, emptied)) in turns.iter().zip(&mut emptied).enumerate() {
+        let thinking = match thinking {
+            Thinking::CutBefore(turns) if at < turns => Thinking::Cut,
+            Thinking::CutBefore(_) => Thinking::Kept,
+            Thinking::Kept | Thinking::Cut => thinking,
+        };
         let Some(blocks) = content_blocks(body, turn, thinking) else {
             continue;
         };
@@ -324,7 +339,7 @@ fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut S
             .iter()
             .map(|block| match thinking {
                 Thinking::Kept => is_sealed(body, block),
-                Thinking::Cut => is_thinking(body, block),
+                Thinking::Cut | Thinking::CutBefore(_) => is_thinking(body, block),
             })
             .collect();
         // A turn without content is an error there, so the whole turn goes.

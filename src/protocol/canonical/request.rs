@@ -1,7 +1,11 @@
 //! A request, whatever dialect it came in.
 
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
+
+use super::NativeTool;
 
 /// One call of a model.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +20,8 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// Tools that the client runs.
     pub tools: Vec<Tool>,
+    /// Those of `tools` that the client's dialect calls by an item of their own kind, by name.
+    pub native: HashMap<String, NativeTool>,
     /// Tools that the provider would run.
     pub server_tools: Vec<ServerTool>,
     /// How tools are to be chosen; `None` is the provider's default.

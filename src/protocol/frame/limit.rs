@@ -10,6 +10,9 @@ pub const MAX_HELD_BYTES: usize = 4 << 20;
 /// Reasoning details that one stream may gather for their way back to the provider, in bytes.
 pub const MAX_DETAIL_BYTES: usize = 4 << 20;
 
+/// Addresses and titles of the sources of one text block, which are shown at its end, in bytes.
+pub const MAX_CITATION_BYTES: usize = 1 << 20;
+
 /// Tool calls of one answer.
 pub const MAX_TOOL_CALLS: usize = 1024;
 

@@ -2,7 +2,11 @@
 
 mod answers;
 mod counts;
+mod chat_requests;
+pub mod items;
 pub mod order;
 mod recordings;
 mod requests;
 mod reshape;
+mod responses;
+mod responses_client;

@@ -3,3 +3,5 @@
 pub mod anthropic;
 pub mod assembly;
 pub mod openai;
+pub mod responses;
+pub mod responses_client;
