@@ -1,8 +1,8 @@
 //! Recorded traffic. It is not part of the repository; `POINTSMAN_CORPUS` names its directory.
 
 mod answers;
-mod counts;
 mod chat_requests;
+mod counts;
 pub mod items;
 pub mod order;
 mod recordings;
