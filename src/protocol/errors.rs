@@ -2,16 +2,15 @@
 
 use crate::error::Fault;
 use crate::protocol::upstream_error::UpstreamError;
-use crate::protocol::{anthropic, openai_chat, openai_responses};
+use crate::protocol::{anthropic, gemini, openai_chat, openai_responses};
 use crate::types::Dialect;
 
 /// Reads the error answer of a provider of that dialect. Whatever it is, there is an error in the end.
 pub fn parse(provider: Dialect, status: Option<u16>, body: &[u8]) -> UpstreamError {
     match provider {
         Dialect::Anthropic => anthropic::parse_error(status, body),
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => {
-            openai_chat::parse_error(status, body)
-        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::parse_error(status, body),
+        Dialect::Gemini => gemini::parse_error(status, body),
     }
 }
 

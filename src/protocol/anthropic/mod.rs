@@ -4,6 +4,8 @@
 
 // What decides where a request goes, and edits in place for providers of the same dialect.
 mod head;
+mod own_blocks;
+mod vertex;
 // Requests on their way to other dialects.
 mod blocks;
 // Other dialects of clients read their fields in the same way, and write JSON with `text`.
@@ -44,3 +46,4 @@ pub use profile::Profile;
 pub use reassemble::Reassemble;
 pub use reshape::stream_of;
 pub use tap::{BodyTap, StreamTap};
+pub use vertex::for_vertex;

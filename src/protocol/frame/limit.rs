@@ -18,3 +18,7 @@ pub const MAX_TOOL_CALLS: usize = 1024;
 
 /// A whole answer put together from a stream, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Text of one block that is kept to find the passages that sources are named for, in bytes; passages beyond are named
+/// without their place.
+pub const MAX_SPAN_BYTES: usize = 1 << 20;

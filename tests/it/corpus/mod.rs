@@ -1,8 +1,12 @@
 //! Recorded traffic. It is not part of the repository; `POINTSMAN_CORPUS` names its directory.
 
 mod answers;
+mod anthropic_answers;
+mod anthropic_requests;
 mod chat_requests;
+pub mod contents;
 mod counts;
+mod gemini;
 pub mod items;
 pub mod order;
 mod recordings;
@@ -10,3 +14,4 @@ mod requests;
 mod reshape;
 mod responses;
 mod responses_client;
+pub mod turns;

@@ -50,11 +50,14 @@ fn block() -> impl Strategy<Value = Value> {
         1 => Just(json!({"type": "redacted_thinking",
             "data": "pm1.r.{\"type\":\"reasoning\",\"summary\":[],\"encrypted_content\":\"BB\"}"})),
         1 => Just(json!({"type": "server_tool_use", "id": "srvtoolu_pm1_0", "name": "web_search", "input": {}})),
+        1 => words().prop_map(|text| json!({"type": "thinking", "thinking": text, "signature": "pm1.g.dGg="})),
+        1 => "[a-z]{0,2}".prop_map(|it| json!({"type": "redacted_thinking", "data": format!("pm1.g.{it}")})),
         1 => words().prop_map(|text| json!({"type": "new_block", "content": text})),
     ]
 }
 
-fn message() -> impl Strategy<Value = Value> {
+/// A message of anyone.
+pub fn message() -> impl Strategy<Value = Value> {
     let role = prop_oneof![4 => Just("user"), 4 => Just("assistant"), 1 => Just("system")];
     (role, prop::collection::vec(block(), 0..5))
         .prop_map(|(role, content)| json!({"role": role, "content": content}))

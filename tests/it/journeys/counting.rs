@@ -385,3 +385,20 @@ async fn responses_count_in_their_own_words() {
         assert!(sent.get(field).is_none(), "{field} in {sent}");
     }
 }
+
+#[tokio::test]
+async fn anthropic_counts_for_a_client_of_responses_and_gets_nothing_it_refuses() {
+    let upstream = Upstream::script([Act::answer(200, &[], "{\"input_tokens\": 14}")]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let body = json!({"model": MODEL, "instructions": "Be brief.", "input": "how many?", "temperature": 1, "max_output_tokens": 9});
+    let request = Request::post("/v1/responses/input_tokens", body.to_string());
+    let reply = proxy.ask(request).await;
+    let told = "{\"object\":\"response.input_tokens\",\"input_tokens\":14}";
+    assert_eq!(reply.text(), told);
+    let seen = upstream.only();
+    assert_eq!(seen.head.line, "POST /v1/messages/count_tokens HTTP/1.1");
+    let sent = seen.json();
+    let mut fields: Vec<&String> = sent.as_object().unwrap().keys().collect();
+    fields.sort();
+    assert_eq!(fields, ["messages", "model", "system"], "{sent}");
+}
