@@ -16,7 +16,7 @@ use super::refuse;
 use super::request::Request;
 use super::service::Edge;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
-use crate::credential::KeyIndex;
+use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
 use crate::protocol::answer::Told;
@@ -302,7 +302,7 @@ impl<'e, 's> Exchange<'e, 's> {
         let session = self.request.session.as_deref();
         let known = session.and_then(|session| refused.at(session, endpoint, now));
         let thinking = known.map_or(Thinking::Kept, Thinking::CutBefore);
-        let first = self.attempt(candidate, key, thinking).await;
+        let first = self.attempt_signed_in(candidate, key, thinking).await;
         match &first {
             Outcome::Failed(_, Some(refused)) if self.is_repairable(candidate, refused) => {}
             _ => return first,
@@ -312,7 +312,7 @@ impl<'e, 's> Exchange<'e, 's> {
             candidate.endpoint.id()
         );
         let turns = self.request.head.turns(&self.request.body.bytes);
-        match self.attempt(candidate, key, Thinking::Cut).await {
+        match self.attempt_signed_in(candidate, key, Thinking::Cut).await {
             Outcome::Failed(..) => first,
             repaired => {
                 if let Some(session) = &self.request.session {
@@ -351,17 +351,18 @@ impl<'e, 's> Exchange<'e, 's> {
     }
 
     /// One try.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
+        bearer: Option<&Bearer>,
         thinking: Thinking,
     ) -> Outcome {
         if self.request.deadline <= Instant::now() {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
             return Outcome::Failed(Fault::new(kind, "the request took too long"), None);
         }
-        let (outgoing, expect) = match self.prepare(candidate, key, thinking) {
+        let (outgoing, expect) = match self.prepare(candidate, key, bearer, thinking) {
             Ok(prepared) => prepared,
             Err(fault) => return Outcome::Failed(fault, None),
         };

@@ -6,6 +6,8 @@
 mod head;
 mod own_blocks;
 mod vertex;
+// The same for Google Cloud.
+mod vertex_spelling;
 // Requests on their way to other dialects.
 mod blocks;
 // Other dialects of clients read their fields in the same way, and write JSON with `text`.
@@ -47,3 +49,4 @@ pub use reassemble::Reassemble;
 pub use reshape::stream_of;
 pub use tap::{BodyTap, StreamTap};
 pub use vertex::for_vertex;
+pub use vertex_spelling::{count_for_vertex, vertex_model, vertex_version};

@@ -106,6 +106,7 @@ pub fn all() -> Vec<Feature> {
         conversation(),
         tool_features(),
         settings(),
+        sampling(),
         vendor_only(),
     ]
     .into_iter()
@@ -345,6 +346,11 @@ fn settings() -> Vec<Feature> {
             json!({"response_format": {"type": "json_object"}}),
             json!({"text": {"format": {"type": "json_object"}}}),
         ),
+    ]
+}
+
+fn sampling() -> Vec<Feature> {
+    vec![
         feature(
             "stop sequences",
             json!({"stop_sequences": ["a", "b"]}),

@@ -23,12 +23,15 @@ pub fn read_stream(what: &str, bytes: &[u8]) -> Value {
     reader.end.unwrap_or_else(|| panic!("{what}: no end"))
 }
 
+/// The texts of an item's parts, by kind and index.
+type Parts = HashMap<(String, u64), String>;
+
 #[derive(Default)]
 struct Reader {
     events: u64,
     items: Vec<Value>,
     /// The item that was added and is not done: its id, and what deltas said, by kind and index.
-    open: Option<(String, HashMap<(String, u64), String>)>,
+    open: Option<(String, Parts)>,
     end: Option<Value>,
 }
 
