@@ -62,6 +62,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("tiktoken_rs", &["tokens"]),
     ("serde_yaml", &["config"]),
+    ("ring", &["config"]),
 ];
 
 /// Crates that are not named in these rooms.
@@ -69,15 +70,7 @@ const NEVER_IN: &[(&str, &[&str])] = &[
     (
         "tokio",
         &[
-            "types",
-            "config",
-            "protocol",
-            "tokens",
-            "routing",
-            "health",
-            "credential",
-            "access",
-            "admin",
+            "types", "config", "protocol", "tokens", "routing", "health", "access", "admin",
         ],
     ),
     (

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::config::{EgressScheme, Provider, Strategy};
-use crate::credential::KeyView;
+use crate::credential::{KeyView, TokenView};
 use crate::health::{BreakerState, EndpointView};
 use crate::routing::Resolution;
 use crate::routing::catalogue::{self, Listed};
@@ -86,6 +86,7 @@ fn active_state(endpoint: &Endpoint, now: Instant) -> Value {
         "unsupported_models": view.unsupported,
         "probe": endpoint.provider.probe.as_ref().map(|_| if view.probe_down { "failing" } else { "passing" }),
         "keys": keys.iter().map(key_state).collect::<Vec<Value>>(),
+        "token": endpoint.tokens.as_ref().map(|it| token_state(&it.view())),
     })
 }
 
@@ -121,6 +122,13 @@ fn key_state(key: &KeyView) -> Value {
         "why": key.why,
         "back_in_seconds": key.cooling.map(|left| left.as_secs_f64()),
         "used": key.used,
+    })
+}
+
+fn token_state(token: &TokenView) -> Value {
+    json!({
+        "good_for_seconds": token.good_for.map(|left| left.as_secs_f64()),
+        "why": token.why,
     })
 }
 

@@ -128,6 +128,11 @@ fn credentials(it: &Provider) -> String {
         ProviderAuth::Passthrough => "the client's own credential".to_owned(),
         ProviderAuth::None => "no credential".to_owned(),
         ProviderAuth::OAuth => "OAuth".to_owned(),
+        ProviderAuth::ServiceAccount => it
+            .service_account
+            .as_ref()
+            .map(|it| it.email.clone())
+            .unwrap_or_default(),
         ProviderAuth::ApiKey | ProviderAuth::AuthToken => match it.keys.as_slice() {
             [only] => only.masked(),
             several => format!("{} keys", several.len()),

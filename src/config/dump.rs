@@ -8,6 +8,7 @@ use crate::config::model::{
     Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, ModelFacts, Probe, ProbeAsk,
     Provider, ProviderAuth, Route, Settings, Strategy, Timeouts, TokenCounting,
 };
+use crate::config::service_account::ServiceAccount;
 use crate::types::Secret;
 
 /// The whole configuration in the shape of the file, defaults filled in, secrets masked.
@@ -63,6 +64,7 @@ fn provider(it: &Provider) -> Value {
         "calls_go_to": calls,
         "auth_type": auth_type(it.auth),
         "api_keys": masked(&it.keys),
+        "service_account": it.service_account.as_ref().map(service_account),
         "key_strategy": key_strategy(it.key_strategy),
         "enabled": it.enabled,
         "inactive": it.inactive,
@@ -77,6 +79,10 @@ fn provider(it: &Provider) -> Value {
         "big_model": it.big_model,
         "small_model": it.small_model,
     })
+}
+
+fn service_account(it: &ServiceAccount) -> Value {
+    json!({"client_email": it.email, "token_uri": it.token_uri, "private_key": "***"})
 }
 
 fn model(it: &ModelFacts) -> Value {
@@ -200,6 +206,7 @@ fn auth_type(it: ProviderAuth) -> &'static str {
     match it {
         ProviderAuth::ApiKey => "api_key",
         ProviderAuth::AuthToken => "auth_token",
+        ProviderAuth::ServiceAccount => "service_account",
         ProviderAuth::Passthrough => "passthrough",
         ProviderAuth::None => "none",
         ProviderAuth::OAuth => "oauth",

@@ -10,6 +10,9 @@ use crate::config::units;
 /// Largest file a reference may read, in bytes.
 const MAX_SECRET_FILE_BYTES: u64 = 64 << 10;
 
+/// The key of a provider whose value is the path of a file and stands for what is in it.
+const FILE_KEY: &str = "credentials_file";
+
 /// Where references lead.
 pub(super) struct Sources<'a> {
     /// Variables.
@@ -40,10 +43,35 @@ impl Sources<'_> {
         let mut switch = provider.get("enabled").cloned().unwrap_or(Node::Bool(true));
         let mut ignored = Report::new("");
         self.expand_node(&mut switch, path, &mut ignored);
-        if units::boolean(&switch) == Some(false) {
-            self.expand_node(provider, path, &mut ignored);
-        } else {
-            self.expand_node(provider, path, report);
+        let report = match units::boolean(&switch) {
+            Some(false) => &mut ignored,
+            Some(true) | None => report,
+        };
+        self.expand_node(provider, path, report);
+        if let Node::Map(entries) = provider {
+            let files = entries.iter_mut().filter(|it| it.0 == FILE_KEY);
+            files
+                .for_each(|it| self.put_in_place(&mut it.1, &format!("{path}.{FILE_KEY}"), report));
+        }
+    }
+
+    /// Puts what is in a file in place of its path.
+    fn put_in_place(&self, node: &mut Node, path: &str, report: &mut Report) {
+        let Node::Text { text, written } = node else {
+            return;
+        };
+        if text.is_empty() {
+            return;
+        }
+        match self.read_file(text, path, report) {
+            Ok(inside) => {
+                let file = std::mem::replace(text, inside);
+                written.get_or_insert(file);
+            }
+            Err(remedy) => {
+                report.fault(path, remedy);
+                *node = Node::Broken;
+            }
         }
     }
 

@@ -32,7 +32,14 @@ pub(super) const TYPES: &[&str] = &[
     "zed",
 ];
 /// Ways to sign in.
-pub(super) const AUTH_TYPES: &[&str] = &["api_key", "auth_token", "oauth", "passthrough", "none"];
+pub(super) const AUTH_TYPES: &[&str] = &[
+    "api_key",
+    "auth_token",
+    "service_account",
+    "oauth",
+    "passthrough",
+    "none",
+];
 /// Strategies, active and later ones.
 pub(super) const STRATEGIES: &[&str] = &[
     "priority",
@@ -112,6 +119,30 @@ pub(super) const PROVIDER: Table = &[
         Text,
         "",
         "the whole URL of the call where the address rule does not fit",
+    ),
+    row(
+        "project",
+        Text,
+        "",
+        "vertex: the Google Cloud project; absent: the service account's own",
+    ),
+    row(
+        "location",
+        Text,
+        "",
+        "vertex: where the models run: us-east5, europe-west1, us, eu, global",
+    ),
+    row(
+        "service_account",
+        Secret,
+        "",
+        "vertex: the service account's key file as text, ${file:…} for example",
+    ),
+    row(
+        "credentials_file",
+        Secret,
+        "",
+        "vertex: path of that file, instead of `service_account`",
     ),
     row(
         "auth_type",

@@ -20,12 +20,14 @@ mod read;
 mod routes;
 mod schema;
 mod secrets;
+mod service_account;
 mod settings;
 mod table;
 mod tree;
 mod units;
 mod url;
 mod vendors;
+mod vertex;
 mod walk;
 
 pub use dump::dump;
@@ -34,10 +36,11 @@ pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
     Admin, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel,
-    LogSettings, ModelFacts, Note, Probe, ProbeAsk, Provider, ProviderAuth, Quirks, Route,
-    RouteCandidate, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
+    LogSettings, ModelFacts, Note, Platform, Probe, ProbeAsk, Provider, ProviderAuth, Quirks,
+    Route, RouteCandidate, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
 };
 pub use schema::schema;
+pub use service_account::ServiceAccount;
 
 #[cfg(test)]
 mod tests;

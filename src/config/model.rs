@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::service_account::ServiceAccount;
 use crate::types::{Dialect, EndpointId, Secret};
 
 /// All of it.
@@ -63,6 +64,8 @@ pub struct Provider {
     pub kind: String,
     /// The wire protocol; `None` for a type whose engine is not active yet.
     pub dialect: Option<Dialect>,
+    /// On whose platform it runs.
+    pub platform: Platform,
     /// As written, without a trailing slash, for people.
     pub base_url: String,
     /// Where requests go; `None` for a provider that is not active.
@@ -71,6 +74,8 @@ pub struct Provider {
     pub auth: ProviderAuth,
     /// Credentials in file order; empty unless `auth` needs one.
     pub keys: Vec<Secret>,
+    /// Whose tokens we sign in with, where `auth` says so.
+    pub service_account: Option<ServiceAccount>,
     /// How one of several keys is chosen.
     pub key_strategy: KeyStrategy,
     /// As written.
@@ -104,6 +109,16 @@ impl Provider {
     pub fn is_active(&self) -> bool {
         self.enabled && self.inactive.is_none() && self.target.is_some()
     }
+}
+
+/// On whose platform a provider's models run: others than the vendor's own want the same dialect in another envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Platform {
+    /// The vendor's, or what passes for it.
+    #[default]
+    Own,
+    /// Google Cloud's: the model stands in the path, the version in the body.
+    Vertex,
 }
 
 /// Where requests to a provider go. Paths are complete and start with `/`.
@@ -190,6 +205,8 @@ pub enum ProviderAuth {
     ApiKey,
     /// `Authorization: Bearer`.
     AuthToken,
+    /// `Authorization: Bearer` with a token that is fetched for a service account.
+    ServiceAccount,
     /// The client's own credential.
     Passthrough,
     /// Nothing.

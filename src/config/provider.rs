@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::fault::Report;
 use crate::config::model::{
-    EgressProxy, EgressScheme, Http2, KeyStrategy, ModelFacts, Probe, ProbeAsk, Provider,
+    EgressProxy, EgressScheme, Http2, KeyStrategy, ModelFacts, Platform, Probe, ProbeAsk, Provider,
     ProviderAuth, Quirks, Target, Timeouts,
 };
 use crate::config::read::Reader;
@@ -14,6 +14,7 @@ use crate::config::settings;
 use crate::config::tree::Node;
 use crate::config::units;
 use crate::config::url::{Address, masked};
+use crate::config::vertex;
 use crate::config::walk::join;
 use crate::types::{Dialect, EndpointId, Secret};
 
@@ -63,7 +64,17 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
     let account_email = reader.text("account_email").map(str::to_lowercase);
     let kind = reader.choice("type").unwrap_or("anthropic");
     let dialect = dialect(kind);
-    let (auth, keys) = credentials(reader, dialect.is_some(), report);
+    let on_vertex = kind == vertex::TYPE;
+    let vertex::Credentials {
+        auth,
+        keys,
+        service_account,
+    } = if on_vertex {
+        vertex::credentials(reader, report)
+    } else {
+        vertex::warn_of_keys(reader, report);
+        credentials(reader, dialect.is_some(), report).into()
+    };
     let inactive = inactive(kind, dialect, auth);
     if let Some(why) = inactive.as_ref().filter(|_| enabled) {
         report.warn(&reader.path, format!("{name}: {why}; it is skipped"));
@@ -73,18 +84,28 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
         let path = reader.section("timeouts").at("first_byte_whole");
         settings::warn_if_short(timeouts, path, report);
     }
-    let (base_url, target) = target(reader, dialect, inactive.is_some(), report);
+    let (base_url, target) = if on_vertex {
+        vertex::target(reader, service_account.as_ref(), report)
+    } else {
+        target(reader, dialect, inactive.is_some(), report)
+    };
     Provider {
         id: EndpointId::new(&name, account_email.as_deref()),
         name,
         account_email,
         kind: kind.to_owned(),
         dialect,
+        platform: if on_vertex {
+            Platform::Vertex
+        } else {
+            Platform::Own
+        },
         base_url,
         probe: probe(&reader.section("probe"), target.as_ref(), report),
         target: target.filter(|_| inactive.is_none()),
         auth,
         keys,
+        service_account,
         key_strategy: key_strategy(reader.choice("key_strategy")),
         enabled,
         inactive,
@@ -121,7 +142,7 @@ fn name(reader: &Reader<'_>, report: &mut Report) -> String {
 
 fn dialect(kind: &str) -> Option<Dialect> {
     match kind {
-        "anthropic" => Some(Dialect::Anthropic),
+        "anthropic" | vertex::TYPE => Some(Dialect::Anthropic),
         "openai" => Some(Dialect::OpenAiChat),
         "openai-responses" => Some(Dialect::OpenAiResponses),
         "gemini" => Some(Dialect::Gemini),
@@ -139,7 +160,8 @@ fn inactive(kind: &str, dialect: Option<Dialect>, auth: ProviderAuth) -> Option<
     }
 }
 
-fn credentials(
+/// The way to sign in with keys or without, and the keys.
+pub(super) fn credentials(
     reader: &Reader<'_>,
     active_type: bool,
     report: &mut Report,
@@ -150,11 +172,15 @@ fn credentials(
         (_, Some("oauth")) | (Some("oauth"), _) => ProviderAuth::OAuth,
         (Some("none"), _) => ProviderAuth::None,
         (Some("auth_token"), _) => ProviderAuth::AuthToken,
+        (Some("service_account"), _) => ProviderAuth::ServiceAccount,
         _ => ProviderAuth::ApiKey,
     };
     let needs_key = match auth {
         ProviderAuth::ApiKey | ProviderAuth::AuthToken => true,
-        ProviderAuth::Passthrough | ProviderAuth::None | ProviderAuth::OAuth => false,
+        ProviderAuth::Passthrough
+        | ProviderAuth::None
+        | ProviderAuth::OAuth
+        | ProviderAuth::ServiceAccount => false,
     };
     if !needs_key {
         let magic = matches!(value, None | Some("passthrough" | "oauth" | "none" | ""));
@@ -250,7 +276,8 @@ fn target(
     (shown.trim_end_matches('/').to_owned(), target)
 }
 
-fn parsed(
+/// The address under `key`, or the fault in it.
+pub(super) fn parsed(
     reader: &Reader<'_>,
     key: &str,
     text: &str,

@@ -191,7 +191,7 @@ impl Address {
     }
 
     /// Nothing but inference, at this path.
-    fn target_at(&self, inference: CallPath) -> Target {
+    pub fn target_at(&self, inference: CallPath) -> Target {
         Target {
             tls: self.tls(),
             host: self.host.clone(),

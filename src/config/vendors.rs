@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::config::env::Env;
 use crate::config::model::{
-    Http2, KeyStrategy, Provider, ProviderAuth, Route, RouteCandidate, Timeouts,
+    Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route, RouteCandidate, Timeouts,
 };
 use crate::config::secrets;
 use crate::config::url::Address;
@@ -142,10 +142,12 @@ fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider
         account_email: None,
         kind: vendor.dialect.to_string(),
         dialect: Some(vendor.dialect),
+        platform: Platform::default(),
         base_url: vendor.base_url.to_owned(),
         target: Some(address.target(vendor.dialect)),
         auth: ProviderAuth::ApiKey,
         keys: vec![key],
+        service_account: None,
         key_strategy: KeyStrategy::default(),
         enabled: true,
         inactive: None,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::config::{
-    CallPath, Config, Http2, KeyStrategy, Provider, ProviderAuth, Route, RouteCandidate, Target,
-    Timeouts,
+    CallPath, Config, Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route, RouteCandidate,
+    Target, Timeouts,
 };
 use crate::demo::openai;
 use crate::demo::providers::Addresses;
@@ -54,6 +54,7 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         account_email: None,
         kind: dialect.to_string(),
         dialect: Some(dialect),
+        platform: Platform::default(),
         base_url: format!("http://{address}"),
         target: Some(Target {
             tls: false,
@@ -66,6 +67,7 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         }),
         auth: ProviderAuth::None,
         keys: Vec::new(),
+        service_account: None,
         key_strategy: KeyStrategy::default(),
         enabled: true,
         inactive: None,

@@ -7,11 +7,11 @@ mod endpoint;
 mod latency;
 mod registry;
 mod retry_budget;
-mod steer;
+mod session_notes;
 
 pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted};
 pub use endpoint::{EndpointHealth, EndpointView, Permit, Refusal};
 pub use latency::Ewma;
 pub use registry::HealthRegistry;
 pub use retry_budget::RetryBudget;
-pub use steer::Steering;
+pub use session_notes::SessionNotes;

@@ -1,8 +1,11 @@
-//! The way to a provider: name resolution, egress proxies, and the peer that Pingora connects to.
+//! The way to a provider: name resolution, egress proxies, and the peer that Pingora connects to; and a small
+//! client for calls of our own.
 
+mod client;
 mod egress;
 mod peer;
 mod resolve;
 
+pub use client::{Answer, Call, CallError, Client};
 pub use peer::{PeerError, PeerFactory};
 pub use resolve::{ResolveError, Resolver};

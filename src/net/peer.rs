@@ -65,6 +65,21 @@ impl PeerFactory {
         }
     }
 
+    /// For calls of our own: HTTP/1.1, which a single call is best made with.
+    pub(super) fn for_calls(
+        target: Target,
+        proxy: Option<EgressProxy>,
+        resolver: Arc<Resolver>,
+    ) -> Self {
+        PeerFactory {
+            target,
+            proxy,
+            http2: Http2::Off,
+            timeouts: Timeouts::default(),
+            resolver,
+        }
+    }
+
     /// A peer to connect to now. `credential` separates pooled connections of different accounts: a provider may
     /// bind state to a connection.
     pub async fn peer(&self, credential: u64) -> Result<Box<HttpPeer>, PeerError> {

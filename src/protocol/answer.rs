@@ -173,8 +173,13 @@ impl AnswerReader {
             }
             Machine::ToStream(mut translator) => {
                 let mut out = Vec::new();
-                translator.finish(&mut out)?;
+                let ended = translator.finish(&mut out);
                 self.told = stream_told(&translator);
+                if let Err(error) = ended {
+                    // Its last words are still to be said.
+                    self.machine = Machine::ToStream(translator);
+                    return Err(error);
+                }
                 self.held.extend_from_slice(&out);
                 Ok(self.rest())
             }
@@ -223,6 +228,14 @@ impl AnswerReader {
             Machine::WholeFromStream(gathered) => gathered.is_complete(),
             Machine::PassWhole(_) | Machine::StreamFromWhole | Machine::PassRaw => false,
             Machine::Over => true,
+        }
+    }
+
+    /// The error that ends the client's stream, where it has to go on from what was written.
+    pub fn fail(&mut self, message: &str) -> Option<Vec<u8>> {
+        match &mut self.machine {
+            Machine::ToStream(translator) => translator.fail(message),
+            _ => None,
         }
     }
 

@@ -2,21 +2,27 @@
 
 use crate::error::Fault;
 use crate::protocol::upstream_error::UpstreamError;
-use crate::protocol::{anthropic, openai_chat};
+use crate::protocol::{anthropic, gemini, openai_chat, openai_responses};
 use crate::types::Dialect;
 
 /// Reads the error answer of a provider of that dialect. Whatever it is, there is an error in the end.
 pub fn parse(provider: Dialect, status: Option<u16>, body: &[u8]) -> UpstreamError {
     match provider {
         Dialect::Anthropic => anthropic::parse_error(status, body),
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => {
-            openai_chat::parse_error(status, body)
-        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => openai_chat::parse_error(status, body),
+        Dialect::Gemini => gemini::parse_error(status, body),
     }
 }
 
 /// A provider's error for a client of another dialect: status and body.
 pub fn translated(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Vec<u8>) {
+    let (status, body) = written(client, error, request_id);
+    // Some gateways make up statuses that no client knows.
+    let known = (400..600).contains(&status);
+    (if known { status } else { 502 }, body)
+}
+
+fn written(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Vec<u8>) {
     match client {
         Dialect::Anthropic | Dialect::Gemini => {
             let (status, error_type, message) = anthropic::translate_error(error);
@@ -24,11 +30,9 @@ pub fn translated(client: Dialect, error: &UpstreamError, request_id: &str) -> (
             (status, body)
         }
         Dialect::OpenAiChat | Dialect::OpenAiResponses => {
-            let (status, error_type, code) = openai_chat::status_and_type(&error.fault_kind(None));
-            (
-                status,
-                openai_chat::error_body(error_type, &error.message, None, code),
-            )
+            let (status, error_type, code, message) = openai_chat::translate_error(error);
+            let body = openai_chat::error_body(error_type, &message, error.param.as_deref(), code);
+            (status, body)
         }
     }
 }
@@ -75,8 +79,11 @@ pub fn stream_end(client: Dialect, error_type: &str, text: &str, request_id: &st
         Dialect::Anthropic | Dialect::Gemini => {
             anthropic::error_event(error_type, text, Some(request_id), &mut out);
         }
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+        Dialect::OpenAiChat => {
             openai_chat::error_event("server_error", text, Some(error_type), &mut out);
+        }
+        Dialect::OpenAiResponses => {
+            openai_responses::error_event("server_error", text, Some("server_error"), &mut out);
         }
     }
     out
@@ -86,7 +93,7 @@ pub fn stream_end(client: Dialect, error_type: &str, text: &str, request_id: &st
 pub fn ping(client: Dialect) -> &'static [u8] {
     match client {
         Dialect::Anthropic | Dialect::Gemini => anthropic::PING,
-        // Neither dialect has an event for it; all clients skip comments.
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => b": ping\n\n",
+        Dialect::OpenAiChat => openai_chat::PING,
+        Dialect::OpenAiResponses => openai_responses::PING,
     }
 }

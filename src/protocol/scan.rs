@@ -41,7 +41,8 @@ pub struct Member {
 #[derive(Debug)]
 pub struct Watch {
     prefix: &'static [u8],
-    /// A string inside an array or object began with it.
+    other: Option<&'static [u8]>,
+    /// A string inside an array or object began with one of them.
     pub seen: bool,
 }
 
@@ -50,13 +51,22 @@ impl Watch {
     pub fn strings_with(prefix: &'static str) -> Self {
         Watch {
             prefix: prefix.as_bytes(),
+            other: None,
             seen: false,
         }
+    }
+
+    /// And for those that begin with this one, in place of any other named before.
+    #[must_use]
+    pub fn or(mut self, prefix: &'static str) -> Self {
+        self.other = Some(prefix.as_bytes());
+        self
     }
 
     fn nothing() -> Self {
         Watch {
             prefix: &[],
+            other: None,
             seen: true,
         }
     }
@@ -64,9 +74,9 @@ impl Watch {
     /// A string begins at `at`.
     fn string(&mut self, text: &[u8], at: usize) {
         if !self.seen {
-            self.seen = text
-                .get(at..)
-                .is_some_and(|rest| rest.starts_with(self.prefix));
+            let rest = text.get(at..).unwrap_or_default();
+            self.seen = rest.starts_with(self.prefix)
+                || self.other.is_some_and(|other| rest.starts_with(other));
         }
     }
 }
@@ -264,10 +274,11 @@ mod tests {
     fn sees_what_it_looks_out_for_inside_values_only() {
         for (text, seen) in [
             (r#"{"a":[{"b":"pm1.x"}]}"#, true),
+            (r#"{"a":["another","otherwise"]}"#, true),
             (r#"{"a":["pm1"," pm1.","xpm1."]}"#, false),
             (r#"{"pm1.a":1}"#, false),
         ] {
-            let mut watch = Watch::strings_with("pm1.");
+            let mut watch = Watch::strings_with("pm1.").or("other");
             members_watching(text.as_bytes(), 0, &mut watch).unwrap();
             assert_eq!(watch.seen, seen, "{text}");
         }

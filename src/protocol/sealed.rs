@@ -92,6 +92,6 @@ mod tests {
         let foreign = sealed.replace("pm1.a.x", "gAAAA");
         let message = r#"{"type":"message","role":"user","content":"pm1.a. said he"}"#;
         let body = format!("[{sealed}, {message},{foreign} ,{sealed}]");
-        assert_eq!(cut(&body, cut_items), format!("[ {message},{foreign} ]"));
+        assert_eq!(cut(&body, cut_items), format!("[ {message},{foreign}]"));
     }
 }

@@ -161,6 +161,14 @@ impl Incoming {
         Some(Fault::new(error.fault_kind(None), error.message.clone()))
     }
 
+    /// The error that ends the client's stream, where it has to go on from what was written.
+    pub fn last_words(&mut self, fault: &Fault) -> Option<Bytes> {
+        match &mut self.state {
+            State::Reading(reader) => reader.fail(&fault.public).map(Bytes::from),
+            State::Waiting(_) | State::Error(..) | State::Over => None,
+        }
+    }
+
     /// Whether the answer's own end has been seen.
     pub fn is_complete(&self) -> bool {
         match &self.state {

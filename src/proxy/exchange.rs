@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use super::answer::Refused;
@@ -15,7 +16,7 @@ use super::refuse;
 use super::request::Request;
 use super::service::Edge;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
-use crate::credential::KeyIndex;
+use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
 use crate::protocol::answer::Told;
@@ -40,7 +41,7 @@ pub enum End {
 /// How a stream that broke off is to be ended.
 pub(super) enum Ending {
     /// With an error event of ours.
-    ErrorEvent,
+    ErrorEvent(Bytes),
     /// Without another word: the provider's own error event has gone out.
     Silence,
 }
@@ -146,7 +147,8 @@ impl<'e, 's> Exchange<'e, 's> {
     fn steered(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         let session = self.request.session.as_deref();
         let steering = &self.edge.shared.steering;
-        if let Some(avoided) = session.and_then(|session| steering.avoids(session, Instant::now()))
+        if let Some(avoided) =
+            session.and_then(|session| steering.endpoint(session, Instant::now()))
         {
             candidates.sort_by_key(|candidate| *candidate.endpoint.id() == avoided);
         }
@@ -259,7 +261,7 @@ impl<'e, 's> Exchange<'e, 's> {
                     judge::judge(&self.case(candidate, key), &fault);
                     if let Some(session) = &self.request.session {
                         let steering = &self.edge.shared.steering;
-                        steering.broke(session, endpoint.id(), Instant::now());
+                        steering.remember(session, endpoint.id(), (), Instant::now());
                     }
                     return Ok(self.end_cut(fault, ending).await);
                 }
@@ -293,9 +295,14 @@ impl<'e, 's> Exchange<'e, 's> {
     }
 
     /// One try, and when the provider does not take back the thinking of earlier turns, one more without it. If that
-    /// fails as well, the first refusal stands.
+    /// fails as well, the first refusal stands. Where it has refused it before, the same turns go without it at once.
     async fn attempt_or_repair(&mut self, candidate: &Candidate, key: Option<KeyIndex>) -> Outcome {
-        let first = self.attempt(candidate, key, Thinking::Kept).await;
+        let (endpoint, now) = (candidate.endpoint.id(), Instant::now());
+        let refused = &self.edge.shared.refused_thinking;
+        let session = self.request.session.as_deref();
+        let known = session.and_then(|session| refused.at(session, endpoint, now));
+        let thinking = known.map_or(Thinking::Kept, Thinking::CutBefore);
+        let first = self.attempt_signed_in(candidate, key, thinking).await;
         match &first {
             Outcome::Failed(_, Some(refused)) if self.is_repairable(candidate, refused) => {}
             _ => return first,
@@ -304,9 +311,17 @@ impl<'e, 's> Exchange<'e, 's> {
             "provider {} refused the thinking of earlier turns: trying once more without it",
             candidate.endpoint.id()
         );
-        match self.attempt(candidate, key, Thinking::Cut).await {
+        let turns = self.request.head.turns(&self.request.body.bytes);
+        match self.attempt_signed_in(candidate, key, Thinking::Cut).await {
             Outcome::Failed(..) => first,
-            repaired => repaired,
+            repaired => {
+                if let Some(session) = &self.request.session {
+                    let (id, now) = (candidate.endpoint.id(), Instant::now());
+                    let refused = &self.edge.shared.refused_thinking;
+                    refused.remember(session, id, turns, now);
+                }
+                repaired
+            }
         }
     }
 
@@ -336,17 +351,18 @@ impl<'e, 's> Exchange<'e, 's> {
     }
 
     /// One try.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
+        bearer: Option<&Bearer>,
         thinking: Thinking,
     ) -> Outcome {
         if self.request.deadline <= Instant::now() {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
             return Outcome::Failed(Fault::new(kind, "the request took too long"), None);
         }
-        let (outgoing, expect) = match self.prepare(candidate, key, thinking) {
+        let (outgoing, expect) = match self.prepare(candidate, key, bearer, thinking) {
             Ok(prepared) => prepared,
             Err(fault) => return Outcome::Failed(fault, None),
         };

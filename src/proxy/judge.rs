@@ -64,12 +64,8 @@ pub fn fault_of(case: &Case<'_>, refused: &Refused) -> Fault {
 /// A text of a provider without our own keys: some quote the key they refuse.
 pub fn without_keys(endpoint: &Endpoint, text: &str) -> String {
     let mut text = text.to_owned();
-    for key in endpoint
-        .provider
-        .keys
-        .iter()
-        .filter(|key| !key.expose().is_empty())
-    {
+    let secrets = endpoint.secrets();
+    for key in secrets.iter().filter(|key| !key.expose().is_empty()) {
         if text.contains(key.expose()) {
             text = text.replace(key.expose(), "***");
         }
@@ -81,11 +77,7 @@ pub fn without_keys(endpoint: &Endpoint, text: &str) -> String {
 pub fn quotes_a_key(endpoint: &Endpoint, text: &[u8]) -> bool {
     let quotes =
         |key: &str| !key.is_empty() && memchr::memmem::find(text, key.as_bytes()).is_some();
-    endpoint
-        .provider
-        .keys
-        .iter()
-        .any(|key| quotes(key.expose()))
+    endpoint.any_secret(|key| quotes(key.expose()))
 }
 
 fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refused) -> FaultKind {

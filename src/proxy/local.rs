@@ -51,12 +51,19 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
         .query()
         .unwrap_or_default()
         .to_owned();
-    let answered = answer(edge, snapshot, call, &arrival.path, &query);
+    let dialect = dialect_of(call, session);
+    let asked = Asked {
+        call,
+        path: &arrival.path,
+        query: &query,
+        dialect,
+    };
+    let answered = answer(edge, snapshot, &asked);
     let mut client = Downstream::new(session, id.clone(), settings.client_write_timeout);
     let (status, value) = match answered {
         Ok(answered) => answered,
         Err(fault) => {
-            let _ = refuse::plain(&mut client, id, Dialect::Anthropic, &fault, None, &[]).await;
+            let _ = refuse::plain(&mut client, id, dialect, &fault, None, &[]).await;
             return client.status;
         }
     };
@@ -73,9 +80,33 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
     client.status
 }
 
+/// Models are asked for by clients of all dialects, under one path: Anthropic's name the version of their API.
+fn dialect_of(call: Call, session: &Session) -> Dialect {
+    let versioned = session
+        .req_header()
+        .headers
+        .contains_key("anthropic-version");
+    match call {
+        Call::Models | Call::Model if !versioned => Dialect::OpenAiChat,
+        _ => Dialect::Anthropic,
+    }
+}
+
 type Answer = Result<(StatusCode, Option<Value>), Fault>;
 
-fn answer(edge: &Edge, snapshot: &Snapshot, call: Call, path: &str, query: &str) -> Answer {
+/// What an answer of ours depends on.
+struct Asked<'a> {
+    call: Call,
+    path: &'a str,
+    query: &'a str,
+    /// The client's dialect.
+    dialect: Dialect,
+}
+
+fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
+    let Asked {
+        call, path, query, ..
+    } = *asked;
     let now = Instant::now();
     let ok = |value: Value| Ok((StatusCode::OK, Some(value)));
     match call {
@@ -101,8 +132,8 @@ fn answer(edge: &Edge, snapshot: &Snapshot, call: Call, path: &str, query: &str)
         }
         Call::Providers => ok(admin::providers(snapshot, &edge.shared.calibration, now)),
         Call::Reload => Ok(reload(edge, now)),
-        Call::Models => ok(models(snapshot, query)),
-        Call::Model => model(snapshot, path),
+        Call::Models => ok(models(snapshot, query, asked.dialect)),
+        Call::Model => model(snapshot, path, asked.dialect),
         Call::Messages
         | Call::ChatCompletions
         | Call::Responses
@@ -145,7 +176,7 @@ fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {
     }
 }
 
-fn models(snapshot: &Snapshot, query: &str) -> Value {
+fn models(snapshot: &Snapshot, query: &str, dialect: Dialect) -> Value {
     let limit = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("limit=")?.parse::<usize>().ok());
@@ -153,22 +184,26 @@ fn models(snapshot: &Snapshot, query: &str) -> Value {
     let shown: Vec<Value> = all
         .iter()
         .take(limit.unwrap_or(usize::MAX))
-        .map(model_value)
+        .map(|model| model_value(model, dialect))
         .collect();
     let id = |value: Option<&Value>| value.and_then(|model| model.get("id")).cloned();
-    json!({
+    let mut list = json!({
         "first_id": id(shown.first()),
         "last_id": id(shown.last()),
         "has_more": shown.len() < all.len(),
         "data": shown,
-    })
+    });
+    if let (true, Some(list)) = (dialect != Dialect::Anthropic, list.as_object_mut()) {
+        list.insert("object".to_owned(), "list".into());
+    }
+    list
 }
 
-fn model(snapshot: &Snapshot, path: &str) -> Answer {
+fn model(snapshot: &Snapshot, path: &str, dialect: Dialect) -> Answer {
     let written = path.strip_prefix("/v1/models/").unwrap_or_default();
     let name = percent_decoded(written);
     if let Some(model) = admin::model(snapshot, &name) {
-        Ok((StatusCode::OK, Some(model_value(&model))))
+        Ok((StatusCode::OK, Some(model_value(&model, dialect))))
     } else {
         let text = format!("model: {}", name.escape_debug());
         Err(Fault::new(FaultKind::ModelNotFound, text))
@@ -199,13 +234,21 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-fn model_value(model: &Listed) -> Value {
-    json!({
+/// A model in the caller's dialect. OpenAI's shape has Anthropic's beside it, for callers that say nothing of
+/// themselves.
+fn model_value(model: &Listed, dialect: Dialect) -> Value {
+    let mut value = json!({
         "type": "model",
         "id": model.id,
         "display_name": model.display_name,
         "created_at": model.created_at,
-    })
+    });
+    if let (true, Some(value)) = (dialect != Dialect::Anthropic, value.as_object_mut()) {
+        value.insert("object".to_owned(), "model".into());
+        value.insert("created".to_owned(), model.created().into());
+        value.insert("owned_by".to_owned(), "pointsman".into());
+    }
+    value
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //! | call, key | `serve` | 404, 405, 401, 403 | access line |
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
 //! | route, order | `choose` | 404 | skips in the trail |
-//! | one try | `exchange`, `prepare`, `send`, `attempt` | every upstream fault | attempts in the trail |
+//! | token | `token` | no token: next candidate | as a failed attempt |
+//! | one try | `exchange`, `prepare`, `vertex`, `send`, `attempt` | every upstream fault | attempts in the trail |
 //! | its answer | `answer`, `relay`, `timers`, `downstream` | stall, cut, client gone | time to first content |
 //! | verdict | `judge` | – | circuit, keys, cooldowns |
 //! | nobody left | `patience` | – | – |
@@ -41,7 +42,9 @@ mod send;
 mod serve;
 mod service;
 mod timers;
+mod token;
 mod trail;
+mod vertex;
 
 pub use count::warm;
 pub use front::Cap;

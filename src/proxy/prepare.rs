@@ -12,8 +12,8 @@ use super::choose::Candidate;
 use super::estimate::{PromptEstimate, model_of};
 use super::exchange::Exchange;
 use super::send::Origin;
-use super::{profile, send};
-use crate::credential::KeyIndex;
+use super::{profile, send, vertex};
+use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{Rewrite, Thinking};
 use crate::protocol::translate::{self, RequestContext, Translation};
@@ -32,6 +32,7 @@ impl Exchange<'_, '_> {
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
+        bearer: Option<&Bearer>,
         thinking: Thinking,
     ) -> Result<(Outgoing, Expect), Fault> {
         let endpoint = &candidate.endpoint;
@@ -58,7 +59,7 @@ impl Exchange<'_, '_> {
             &endpoint.provider,
             endpoint.dialect,
             origin,
-            key.and_then(|key| endpoint.keys.secret(key)),
+            endpoint.secret(key, bearer),
             &self.request.credentials,
         )?;
         for (name, value) in prepared.headers {
@@ -66,15 +67,16 @@ impl Exchange<'_, '_> {
             headers.push((HeaderName::from_static(name), value));
         }
         let query = self.request.query.as_deref().filter(|_| same);
-        let path = endpoint
-            .target
-            .inference
-            .of(candidate.model.as_str(), streamed);
+        let query = vertex::query(endpoint, query);
+        let model = vertex::model(endpoint, candidate.model.as_str());
+        let path = endpoint.target.inference.of(&model, streamed);
+        let client: &[_] = if same { &self.request.headers } else { &[] };
+        let body = vertex::body(endpoint, prepared.body, vertex::Call::Message, client)?;
         let outgoing = Outgoing {
             method: http::Method::POST,
             path: send::with_query(path, query),
             headers,
-            body: prepared.body,
+            body,
         };
         let shape = prepared.shape;
         Ok((outgoing, Expect { shape }))
@@ -82,7 +84,12 @@ impl Exchange<'_, '_> {
 
     fn rewritten(&self, candidate: &Candidate, thinking: Thinking) -> Bytes {
         let rewrite = Rewrite {
-            model: candidate.model.as_str(),
+            // On its way out of the body a model need not be put in.
+            model: if vertex::is_vertex(&candidate.endpoint) {
+                &self.request.head.model
+            } else {
+                candidate.model.as_str()
+            },
             thinking,
             always_stream: candidate.endpoint.provider.stream_only,
         };

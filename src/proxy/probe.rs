@@ -11,8 +11,9 @@ use super::attempt::{Attempt, Outgoing, Progress, Running};
 use super::profile;
 use super::send::{self, Origin};
 use super::service::Shared;
+use super::vertex;
 use crate::config::ProbeAsk;
-use crate::credential::KeyIndex;
+use crate::credential::{Bearer, KeyIndex};
 use crate::protocol::anthropic::Thinking;
 use crate::protocol::translate::{self, RequestContext};
 use crate::snapshot::Endpoint;
@@ -49,7 +50,8 @@ async fn status_of(
     ask: &ProbeAsk,
     key: Option<KeyIndex>,
 ) -> Option<u16> {
-    let outgoing = outgoing(endpoint, ask, key)?;
+    let bearer = endpoint.bearer().await.ok()?;
+    let outgoing = outgoing(endpoint, ask, key, bearer.as_ref())?;
     let group = endpoint.connection_group(key, &[]);
     let attempt = Attempt::new(
         Arc::clone(endpoint),
@@ -72,7 +74,7 @@ async fn status_of(
 /// An Anthropic request in the endpoint's dialect.
 fn spoken(endpoint: &Endpoint, model: &str, body: String) -> Option<Bytes> {
     if endpoint.dialect == Dialect::Anthropic {
-        return Some(Bytes::from(body));
+        return vertex::body(endpoint, Bytes::from(body), vertex::Call::Message, &[]).ok();
     }
     let context = RequestContext {
         client: Dialect::Anthropic,
@@ -88,13 +90,19 @@ fn spoken(endpoint: &Endpoint, model: &str, body: String) -> Option<Bytes> {
     Some(Bytes::from(translation.body))
 }
 
-fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk, key: Option<KeyIndex>) -> Option<Outgoing> {
+fn outgoing(
+    endpoint: &Endpoint,
+    ask: &ProbeAsk,
+    key: Option<KeyIndex>,
+    bearer: Option<&Bearer>,
+) -> Option<Outgoing> {
     let (method, path, body) = match ask {
         ProbeAsk::Path(path) => (Method::GET, path.clone(), Bytes::new()),
         ProbeAsk::Model(model) => {
             let messages = serde_json::json!([{"role": "user", "content": "ping"}]);
             let body = serde_json::json!({"model": model, "max_tokens": 1, "messages": messages});
-            let path = endpoint.target.inference.of(model, false);
+            let named = vertex::model(endpoint, model);
+            let path = endpoint.target.inference.of(&named, false);
             (
                 Method::POST,
                 path,
@@ -103,9 +111,9 @@ fn outgoing(endpoint: &Endpoint, ask: &ProbeAsk, key: Option<KeyIndex>) -> Optio
         }
     };
     let origin = Origin::OursForWhole;
-    let key = key.and_then(|key| endpoint.keys.secret(key));
+    let secret = endpoint.secret(key, bearer);
     let headers =
-        send::signed_headers(&endpoint.provider, endpoint.dialect, origin, key, &[]).ok()?;
+        send::signed_headers(&endpoint.provider, endpoint.dialect, origin, secret, &[]).ok()?;
     Some(Outgoing {
         method,
         path,

@@ -217,7 +217,9 @@ impl Exchange<'_, '_> {
             relay.committed = false;
             return Outcome::Failed(fault, None);
         }
-        Outcome::Cut(fault, Ending::ErrorEvent)
+        let words = relay.running.attempt().incoming().last_words(&fault);
+        let event = words.unwrap_or_else(|| refuse::stream_event(self, &fault));
+        Outcome::Cut(fault, Ending::ErrorEvent(event))
     }
 
     /// Keeps the session from where its answer broke off, before the client is told: its repeat comes at once.
@@ -225,17 +227,14 @@ impl Exchange<'_, '_> {
         if let Some(session) = &self.request.session {
             let endpoint = relay.running.attempt().endpoint.id();
             let steering = &self.edge.shared.steering;
-            steering.broke(session, endpoint, Instant::now());
+            steering.remember(session, endpoint, (), Instant::now());
         }
     }
 
     /// Ends the client's stream, whose answer broke off.
     pub(super) async fn end_cut(&mut self, fault: Fault, ending: Ending) -> End {
         let written = match ending {
-            Ending::ErrorEvent => {
-                let event = refuse::stream_event(self, &fault);
-                self.client.stream_error(event).await
-            }
+            Ending::ErrorEvent(event) => self.client.stream_error(event).await,
             Ending::Silence => {
                 self.client.session().set_keepalive(None);
                 self.client.stream(None, Vec::new(), true).await

@@ -6,7 +6,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::answer::is_hop_by_hop;
-use crate::config::{Provider, ProviderAuth};
+use crate::config::{Platform, Provider, ProviderAuth};
 use crate::error::Fault;
 use crate::types::{Dialect, Secret};
 
@@ -109,7 +109,10 @@ fn headers(
     };
     let has =
         |headers: &[(HeaderName, HeaderValue)], name: &str| headers.iter().any(|(n, _)| n == name);
-    if upstream == Dialect::Anthropic && !has(&headers, "anthropic-version") {
+    if provider.platform == Platform::Vertex {
+        // It stands in the body there.
+        headers.retain(|(name, _)| name != "anthropic-version");
+    } else if upstream == Dialect::Anthropic && !has(&headers, "anthropic-version") {
         let version = HeaderValue::from_static(ANTHROPIC_VERSION);
         headers.push((HeaderName::from_static("anthropic-version"), version));
     }
@@ -151,7 +154,7 @@ fn sign_in(
         (ProviderAuth::ApiKey, Dialect::Anthropic) => Some("x-api-key"),
         (ProviderAuth::ApiKey, Dialect::Gemini) => Some("x-goog-api-key"),
         (ProviderAuth::ApiKey, Dialect::OpenAiChat | Dialect::OpenAiResponses)
-        | (ProviderAuth::AuthToken | ProviderAuth::OAuth, _) => None,
+        | (ProviderAuth::AuthToken | ProviderAuth::ServiceAccount | ProviderAuth::OAuth, _) => None,
     };
     let key =
         key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;

@@ -24,10 +24,14 @@ use super::estimate::Samples;
 use super::receive::BodyMemory;
 use super::serve::{self, Head};
 use crate::error::Fault;
-use crate::health::{RetryBudget, Steering};
+use crate::health::{RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
 use crate::tokens::{Calibration, Counter};
 
+/// How long a session is kept from where its stream broke.
+const STEERED_FOR: Duration = Duration::from_secs(60);
+/// How long it is remembered that a session's thinking was refused: about as long as people keep one open.
+const REFUSED_FOR: Duration = Duration::from_secs(4 * 3600);
 /// How long a client's HTTP/2 connection may idle.
 pub const H2_IDLE: Duration = Duration::from_secs(300);
 
@@ -69,7 +73,9 @@ pub struct Shared {
     /// Which endpoints are not asked for token counts of their own for now.
     pub counts: Rests,
     /// Sessions that are kept from an endpoint.
-    pub steering: Steering,
+    pub steering: SessionNotes<()>,
+    /// Where a session's thinking was refused, and how many of its turns that was about.
+    pub refused_thinking: SessionNotes<usize>,
     retries: Mutex<RetryBudget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
@@ -89,7 +95,8 @@ impl Shared {
             calibration: Arc::new(Calibration::new()),
             samples: Arc::default(),
             counts: Rests::default(),
-            steering: Steering::new(),
+            steering: SessionNotes::lasting(STEERED_FOR),
+            refused_thinking: SessionNotes::lasting(REFUSED_FOR),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),

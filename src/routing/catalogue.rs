@@ -49,6 +49,30 @@ pub struct Listed {
     pub created_at: &'static str,
 }
 
+impl Listed {
+    /// When it was made, in seconds since 1970, to the day.
+    pub fn created(&self) -> u64 {
+        let mut parts = self.created_at.split(['-', 'T']).map(|it| it.parse().ok());
+        let mut next = || parts.next().flatten();
+        let (Some(year), Some(month), Some(day)) = (next(), next(), next()) else {
+            return 0;
+        };
+        seconds_of(year, month, day)
+    }
+}
+
+/// Midnight of a day after 1970: years begin in March, so that the leap day is their last.
+fn seconds_of(year: u64, month: u64, day: u64) -> u64 {
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+    // Days from March of year 0 to 1970-01-01, and one because days of a month count from 1.
+    days.saturating_sub(719_469) * 86_400
+}
+
 /// All models of the catalogue.
 pub fn claude() -> impl Iterator<Item = Listed> {
     CLAUDE.iter().map(|(id, name, created_at)| Listed {
@@ -66,4 +90,26 @@ pub fn named(id: &str) -> Listed {
         display_name: id.to_owned(),
         created_at: UNKNOWN_DATE,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_counted_right() {
+        for (created_at, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T00:00:00Z", 951_782_400),
+            ("2025-09-29T00:00:00Z", 1_759_104_000),
+            ("2026-03-01T00:00:00Z", 1_772_323_200),
+            ("nothing", 0),
+        ] {
+            let listed = Listed {
+                created_at,
+                ..named("m")
+            };
+            assert_eq!(listed.created(), seconds, "{created_at}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 
-use super::background::{Drain, Hangup, Simulated, Warm, health_checks};
+use super::background::{Drain, Hangup, Simulated, Tokens, Warm, health_checks};
 use super::listener::Bound;
 use super::reload::Reloader;
 use super::signals::{Signals, listen_for_hangup};
@@ -75,6 +75,8 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
         server.add_service(background_service("simulated", simulated));
     }
     server.add_service(background_service("probes", health_checks(&shared)));
+    let tokens = Tokens(Arc::clone(&shared));
+    server.add_service(background_service("tokens", tokens));
     let warm = Warm {
         shared: Arc::clone(&shared),
     };

@@ -6,12 +6,13 @@ use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use super::endpoint::Endpoint;
+use super::tokens;
 use super::{Snapshot, TextRules};
 use crate::access::GatewayKeys;
 use crate::config::{Config, Provider, Settings};
 use crate::credential::KeyPool;
 use crate::health::{BreakerPolicy, HealthRegistry};
-use crate::net::{PeerFactory, Resolver};
+use crate::net::{Client, PeerFactory, Resolver};
 use crate::routing::{Pattern, StrategyState, Table};
 use crate::types::EndpointId;
 
@@ -26,19 +27,29 @@ pub enum SnapshotError {
 /// The current snapshot and what outlives it.
 pub struct Live {
     current: ArcSwap<Snapshot>,
+    lasting: Lasting,
+}
+
+/// What all configurations share.
+struct Lasting {
     health: HealthRegistry,
     resolver: Arc<Resolver>,
+    client: Arc<Client>,
 }
 
 impl Live {
     /// Puts the first configuration in force.
     pub fn new(config: Config) -> Result<Self, SnapshotError> {
-        let (health, resolver) = (HealthRegistry::new(), Arc::new(Resolver::new()));
-        let first = build(config, &health, &resolver, None)?;
+        let resolver = Arc::new(Resolver::new());
+        let lasting = Lasting {
+            health: HealthRegistry::new(),
+            client: Arc::new(Client::new(Arc::clone(&resolver))),
+            resolver,
+        };
+        let first = build(config, &lasting, None)?;
         Ok(Live {
             current: ArcSwap::from_pointee(first),
-            health,
-            resolver,
+            lasting,
         })
     }
 
@@ -50,9 +61,9 @@ impl Live {
     /// Puts another configuration in force; on error the old one stays.
     pub fn replace(&self, config: Config) -> Result<Arc<Snapshot>, SnapshotError> {
         let old = self.current();
-        let new = Arc::new(build(config, &self.health, &self.resolver, Some(&old))?);
+        let new = Arc::new(build(config, &self.lasting, Some(&old))?);
         let ids: Vec<EndpointId> = new.config.providers.iter().map(|p| p.id.clone()).collect();
-        self.health.retain(&ids);
+        self.lasting.health.retain(&ids);
         self.current.store(Arc::clone(&new));
         Ok(new)
     }
@@ -60,8 +71,7 @@ impl Live {
 
 fn build(
     config: Config,
-    health: &HealthRegistry,
-    resolver: &Arc<Resolver>,
+    lasting: &Lasting,
     old: Option<&Snapshot>,
 ) -> Result<Snapshot, SnapshotError> {
     let policy = breaker_policy(&config.settings);
@@ -81,9 +91,12 @@ fn build(
                 .iter()
                 .map(|(glob, facts)| (Pattern::new(glob), facts.clone()))
                 .collect(),
-            health: health.endpoint(&provider.id, &provider.base_url, policy),
+            health: lasting
+                .health
+                .endpoint(&provider.id, &provider.base_url, policy),
             keys,
-            peers: PeerFactory::new(provider, &target, Arc::clone(resolver)),
+            tokens: tokens::source(provider, &lasting.client, old),
+            peers: PeerFactory::new(provider, &target, Arc::clone(&lasting.resolver)),
             target,
             provider: provider.clone(),
         }))

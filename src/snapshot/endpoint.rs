@@ -7,7 +7,7 @@ use std::time::Instant;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::config::{ModelFacts, Provider, ProviderAuth, Target};
-use crate::credential::{KeyIndex, KeyPool};
+use crate::credential::{Bearer, KeyIndex, KeyPool, MintError, TokenSource};
 use crate::health::EndpointHealth;
 use crate::net::PeerFactory;
 use crate::routing::Pattern;
@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub health: Arc<EndpointHealth>,
     /// Its keys.
     pub keys: KeyPool,
+    /// Where its tokens come from, if it signs in with tokens.
+    pub tokens: Option<Arc<TokenSource>>,
     /// The way to it.
     pub peers: PeerFactory,
     /// `provider.models`, compiled.
@@ -53,6 +55,42 @@ impl Endpoint {
         self.health.check(now, "", None).is_ok() && self.keys.any_usable(now)
     }
 
+    /// The token to sign in with; `None` for an endpoint that signs in otherwise. Waits for one no longer than for a
+    /// connection.
+    pub async fn bearer(&self) -> Result<Option<Bearer>, MintError> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(None);
+        };
+        let patience = self.provider.timeouts.connect_total;
+        let late = |_| MintError::Unreachable {
+            why: format!("no token within {patience:?}"),
+        };
+        let waited = tokio::time::timeout(patience, tokens.token()).await;
+        waited.map_err(late)?.map(Some)
+    }
+
+    /// What it is signed in with: a token that was fetched, or a key.
+    pub fn secret<'a>(
+        &'a self,
+        key: Option<KeyIndex>,
+        bearer: Option<&'a Bearer>,
+    ) -> Option<&'a Secret> {
+        let key = || key.and_then(|key| self.keys.secret(key));
+        bearer.map(|it| &it.secret).or_else(key)
+    }
+
+    /// Whether this is so of any credential that [`Endpoint::secrets`] gives; looks, but copies none.
+    pub fn any_secret(&self, is: impl Fn(&Secret) -> bool) -> bool {
+        let tokens = self.tokens.as_ref();
+        self.provider.keys.iter().any(&is) || tokens.is_some_and(|it| it.any_secret(&is))
+    }
+
+    /// Every credential of ours that an answer may quote.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let tokens = self.tokens.iter().flat_map(|it| it.secrets());
+        self.provider.keys.iter().cloned().chain(tokens).collect()
+    }
+
     /// Separates pooled connections of different credentials: of the key itself, whose place in the list may be
     /// another's after a reload, or under passthrough of all that the `client` signs in with.
     pub fn connection_group(
@@ -62,6 +100,8 @@ impl Endpoint {
     ) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.provider.id.hash(&mut hasher);
+        let account = self.provider.service_account.as_ref();
+        account.map(|it| &it.email).hash(&mut hasher);
         let secret = key.and_then(|key| self.keys.secret(key));
         secret.map(Secret::expose).hash(&mut hasher);
         if self.provider.auth == ProviderAuth::Passthrough {

@@ -6,6 +6,7 @@
 mod build;
 mod endpoint;
 mod texts;
+mod tokens;
 
 pub use build::{Live, SnapshotError};
 pub use endpoint::Endpoint;

@@ -9,6 +9,8 @@
 )]
 
 #[cfg(test)]
+mod compatibility;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod golden;

@@ -557,7 +557,7 @@ fn references_give_numbers_and_switches_too() {
 fn what_serves_nobody_is_told() {
     let text = format!(
         "{}model_routes: {{x: [{{provider: b}}]}}\nsettings: {{host: 0.0.0.0}}\nauth: {{api_key: gw-7f3a}}\n",
-        ONE.replace("}]", "}, {name: b, type: gemini}]")
+        ONE.replace("}]", "}, {name: b, type: zed}]")
     );
     let config = loaded(&text, []).unwrap();
     assert!(

@@ -4,6 +4,7 @@ mod any;
 mod behaviour;
 mod examples;
 mod rules;
+mod vertex;
 
 use std::path::Path;
 

@@ -118,7 +118,11 @@ const PROVIDER: &[(&str, &str)] = &[
     ),
     (
         "auth_type: magic",
-        "c.yaml: providers[0].auth_type = magic: must be one of api_key, auth_token, oauth, passthrough, none",
+        "c.yaml: providers[0].auth_type = magic: must be one of api_key, auth_token, service_account, oauth, passthrough, none",
+    ),
+    (
+        "auth_type: service_account",
+        "c.yaml: providers[0].auth_type = service_account: is for providers of `type: vertex` only",
     ),
     (
         "headers: {'a b': c}",

@@ -9,6 +9,7 @@ use crate::protocol::canonical::{
 };
 
 use super::field::{self, Path};
+use super::own_blocks;
 use super::wire_request as wire;
 
 /// Documents inside documents. The API knows one level.
@@ -95,10 +96,14 @@ fn block(
     })
 }
 
+/// A block as it stood; what we made up ourselves for the sake of this dialect is what was found.
 fn unknown(kind: String, raw: &RawValue) -> Block {
-    Block::Unknown {
-        kind,
-        raw: raw.to_owned(),
+    match own_blocks::text(&kind, raw) {
+        Some(text) => Block::Text(text),
+        None => Block::Unknown {
+            kind,
+            raw: raw.to_owned(),
+        },
     }
 }
 

@@ -12,7 +12,7 @@ use super::wire_request::Raw;
 
 /// Where a value stands. Borrowed from the caller's, so that a path costs nothing until it is shown.
 #[derive(Clone, Copy)]
-pub(super) struct Path<'a> {
+pub(crate) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     step: Step,
 }
@@ -98,7 +98,7 @@ impl<'a> Path<'a> {
 }
 
 /// Reads a value; `what` completes `input should be …`.
-pub(super) fn read<'de, T: Deserialize<'de>>(
+pub(crate) fn read<'de, T: Deserialize<'de>>(
     raw: &'de RawValue,
     at: Path<'_>,
     what: &'static str,
@@ -110,7 +110,7 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
 }
 
 /// Reads a value that may be absent.
-pub(super) fn optional<'de, T: Deserialize<'de>>(
+pub(crate) fn optional<'de, T: Deserialize<'de>>(
     raw: Raw<'de>,
     at: Path<'_>,
     what: &'static str,
@@ -119,7 +119,7 @@ pub(super) fn optional<'de, T: Deserialize<'de>>(
 }
 
 /// Reads an object. Alone, a derived reader would take a list for the fields in their order.
-pub(super) fn object<'de, T: Deserialize<'de>>(
+pub(crate) fn object<'de, T: Deserialize<'de>>(
     raw: &'de RawValue,
     at: Path<'_>,
 ) -> Result<T, TranslateError> {
@@ -131,7 +131,7 @@ pub(super) fn object<'de, T: Deserialize<'de>>(
 }
 
 /// Reads an object that may be absent.
-pub(super) fn optional_object<'de, T: Deserialize<'de>>(
+pub(crate) fn optional_object<'de, T: Deserialize<'de>>(
     raw: Raw<'de>,
     at: Path<'_>,
 ) -> Result<Option<T>, TranslateError> {
@@ -139,17 +139,17 @@ pub(super) fn optional_object<'de, T: Deserialize<'de>>(
 }
 
 /// The raw text of a value that must be there.
-pub(super) fn required<'de>(raw: Raw<'de>, at: Path<'_>) -> Result<&'de RawValue, TranslateError> {
+pub(crate) fn required<'de>(raw: Raw<'de>, at: Path<'_>) -> Result<&'de RawValue, TranslateError> {
     raw.ok_or_else(|| at.error(Problem::Missing))
 }
 
 /// A string that must be there.
-pub(super) fn string(raw: Raw<'_>, at: Path<'_>) -> Result<String, TranslateError> {
+pub(crate) fn string(raw: Raw<'_>, at: Path<'_>) -> Result<String, TranslateError> {
     read(required(raw, at)?, at, STRING)
 }
 
 /// A string that may be absent.
-pub(super) fn optional_string(
+pub(crate) fn optional_string(
     raw: Raw<'_>,
     at: Path<'_>,
 ) -> Result<Option<String>, TranslateError> {
@@ -157,7 +157,7 @@ pub(super) fn optional_string(
 }
 
 /// The entries of a list, unread.
-pub(super) fn list<'de>(
+pub(crate) fn list<'de>(
     raw: &'de RawValue,
     at: Path<'_>,
 ) -> Result<Vec<&'de RawValue>, TranslateError> {
@@ -165,13 +165,13 @@ pub(super) fn list<'de>(
 }
 
 /// Whether a value is a JSON string, told by its first byte.
-pub(super) fn is_string(raw: &RawValue) -> bool {
+pub(crate) fn is_string(raw: &RawValue) -> bool {
     raw.get().starts_with('"')
 }
 
-pub(super) const STRING: &str = "a valid string";
+pub(crate) const STRING: &str = "a valid string";
 const LIST: &str = "a valid list";
 const OBJECT: &str = "a valid object";
-pub(super) const NUMBER: &str = "a valid number";
-pub(super) const BOOLEAN: &str = "a valid boolean";
-pub(super) const COUNT: &str = "a valid integer of 0 or more";
+pub(crate) const NUMBER: &str = "a valid number";
+pub(crate) const BOOLEAN: &str = "a valid boolean";
+pub(crate) const COUNT: &str = "a valid integer of 0 or more";

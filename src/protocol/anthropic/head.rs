@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::protocol::anthropic::own_blocks;
 use crate::protocol::envelope;
 use crate::protocol::scan::{self, Member, ScanError, Watch};
 use crate::protocol::sealed;
@@ -73,7 +74,7 @@ pub struct RequestHead {
     stream_at: Option<Range<usize>>,
     pin_at: Option<Range<usize>>,
     messages_at: Option<Range<usize>>,
-    /// Something in it looks like thinking that another dialect left behind.
+    /// Something in it looks like thinking, or a search, that another dialect left behind.
     has_envelopes: bool,
 }
 
@@ -87,7 +88,7 @@ impl RequestHead {
         if body.get(start).is_some_and(|first| *first != b'{') && scan::is_value(body, start) {
             return Err(HeadError::NotAnObject);
         }
-        let mut watch = Watch::strings_with(envelope::PREFIX);
+        let mut watch = Watch::strings_with(envelope::PREFIX).or(own_blocks::ID_PREFIX);
         let (members, end) = scan::members_watching(body, start, &mut watch)?;
         let end = scan::skip_space(body, end);
         if end < body.len() {
@@ -128,8 +129,8 @@ impl RequestHead {
         })
     }
 
-    /// The body for an Anthropic-type provider: `model` in place of the asked one, our own pin and the thinking that
-    /// another dialect left behind cut out, every other byte as it was.
+    /// The body for an Anthropic-type provider: `model` in place of the asked one, our own pin and the thinking and
+    /// searches that another dialect left behind cut out, every other byte as it was.
     pub fn rewritten(&self, body: &Bytes, model: &str) -> Bytes {
         let asked_as_is = Rewrite {
             model,
@@ -148,6 +149,14 @@ impl RequestHead {
             always_stream: false,
         };
         self.rewrite(body, &forgetful)
+    }
+
+    /// How many turns the conversation has.
+    pub fn turns(&self, body: &[u8]) -> usize {
+        let turns = self.messages_at.as_ref();
+        turns.map_or(0, |at| {
+            scan::elements(body, at.start).map_or(0, |(turns, _)| turns.len())
+        })
     }
 
     /// The body for an Anthropic-type provider, with these changes and no others.
@@ -169,7 +178,7 @@ impl RequestHead {
         }
         let may_cut = match rewrite.thinking {
             Thinking::Kept => self.has_envelopes,
-            Thinking::Cut => true,
+            Thinking::Cut | Thinking::CutBefore(_) => true,
         };
         if let (true, Some(messages)) = (may_cut, &self.messages_at) {
             match self.dialect {
@@ -202,6 +211,8 @@ pub enum Thinking {
     Kept,
     /// All of it goes.
     Cut,
+    /// That of the first turns goes; the later ones keep theirs.
+    CutBefore(usize),
 }
 
 /// The only member called `key`.
@@ -309,14 +320,19 @@ fn session_of(metadata: &[u8]) -> Option<String> {
     (!session.is_empty()).then(|| session.to_owned())
 }
 
-/// Cuts thinking blocks: those that carry our envelope, or all of assistant turns. What cannot be walked is left for
-/// the provider to judge.
+/// Cuts thinking blocks, those that carry our envelope or all of assistant turns, and searches that we made up. What
+/// cannot be walked is left for the provider to judge.
 fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut Splice) {
     let Ok((turns, _)) = scan::elements(body, messages) else {
         return;
     };
     let mut emptied = vec![false; turns.len()];
-    for (turn, emptied) in turns.iter().zip(&mut emptied) {
+    for (at, (turn, emptied)) in turns.iter().zip(&mut emptied).enumerate() {
+        let thinking = match thinking {
+            Thinking::CutBefore(turns) if at < turns => Thinking::Cut,
+            Thinking::CutBefore(_) => Thinking::Kept,
+            Thinking::Kept | Thinking::Cut => thinking,
+        };
         let Some(blocks) = content_blocks(body, turn, thinking) else {
             continue;
         };
@@ -324,7 +340,9 @@ fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut S
             .iter()
             .map(|block| match thinking {
                 Thinking::Kept => is_sealed(body, block),
-                Thinking::Cut => is_thinking(body, block),
+                Thinking::Cut | Thinking::CutBefore(_) => {
+                    is_thinking(body, block) || is_sealed(body, block)
+                }
             })
             .collect();
         // A turn without content is an error there, so the whole turn goes.
@@ -377,6 +395,10 @@ fn is_thinking(body: &[u8], block: &Range<usize>) -> bool {
     block.is_ok_and(|it| matches!(it.kind.as_str(), "thinking" | "redacted_thinking"))
 }
 
+/// What every mark of ours has in common.
+const OURS: &[u8] = b"pm1";
+
+/// Whether a block came from another dialect: thinking in our envelope, or a search that we made up.
 fn is_sealed(body: &[u8], block: &Range<usize>) -> bool {
     #[derive(Deserialize)]
     struct Block {
@@ -384,9 +406,11 @@ fn is_sealed(body: &[u8], block: &Range<usize>) -> bool {
         kind: String,
         signature: Option<String>,
         data: Option<String>,
+        id: Option<String>,
+        tool_use_id: Option<String>,
     }
     let raw = text(body, block);
-    if memchr::memmem::find(raw, envelope::PREFIX.as_bytes()).is_none() {
+    if memchr::memmem::find(raw, OURS).is_none() {
         return false;
     }
     let Ok(block) = serde_json::from_slice::<Block>(raw) else {
@@ -395,7 +419,9 @@ fn is_sealed(body: &[u8], block: &Range<usize>) -> bool {
     let carrier = match block.kind.as_str() {
         "thinking" => block.signature,
         "redacted_thinking" => block.data,
-        _ => None,
+        kind => {
+            return own_blocks::is_own(kind, block.id.as_deref(), block.tool_use_id.as_deref());
+        }
     };
     carrier.is_some_and(|carrier| envelope::is_ours(&carrier))
 }
@@ -503,6 +529,38 @@ mod tests {
             };
             assert_eq!(result["messages"], expected);
         }
+    }
+
+    #[test]
+    fn searches_that_we_made_up_are_cut() {
+        let call = |id: &str| json!({"type": "server_tool_use", "id": id, "name": "web_search", "input": {}});
+        let found = |id: &str, content: Value| json!({"type": "web_search_tool_result", "tool_use_id": id, "content": content});
+        let hit = |seal: &str| json!([{"type": "web_search_result", "title": "A", "url": "https://a.example", "encrypted_content": seal}]);
+        let said = block("text", "text", "so");
+        let (ours, theirs) = ("srvtoolu_pm1_a", "srvtoolu_01");
+        let user = json!({"role": "user", "content": "q"});
+        for results in [hit("pm1.w.x"), json!([])] {
+            let content = json!([
+                call(ours),
+                found(ours, results),
+                call(theirs),
+                found(theirs, hit("EqQB")),
+                said
+            ]);
+            let body = json!({"model": "m", "messages": [user, {"role": "assistant", "content": content}, user]});
+            let kept = json!([call(theirs), found(theirs, hit("EqQB")), said]);
+            let result: Value = serde_json::from_str(&rewritten(&body.to_string(), "m")).unwrap();
+            assert_eq!(result["messages"][1]["content"], kept);
+            let bytes = Bytes::from(body.to_string());
+            let head = RequestHead::read(Dialect::Anthropic, &bytes).unwrap();
+            let result: Value =
+                serde_json::from_slice(&head.without_thinking(&bytes, "m")).unwrap();
+            assert_eq!(result["messages"][1]["content"], kept);
+        }
+        // A tool of the client may have any id.
+        let own = json!({"type": "tool_use", "id": ours, "name": "web_search", "input": {}});
+        let body = json!({"model": "m", "messages": [{"role": "assistant", "content": [own]}]});
+        assert_eq!(rewritten(&body.to_string(), "m"), body.to_string());
     }
 
     #[test]

@@ -4,9 +4,14 @@
 
 // What decides where a request goes, and edits in place for providers of the same dialect.
 mod head;
+mod own_blocks;
+mod vertex;
+// The same for Google Cloud.
+mod vertex_spelling;
 // Requests on their way to other dialects.
 mod blocks;
-mod field;
+// Other dialects of clients read their fields in the same way, and write JSON with `text`.
+pub(crate) mod field;
 mod inbound;
 mod tools;
 mod typed_tools;
@@ -20,15 +25,16 @@ mod body;
 mod encode;
 mod error;
 mod tap;
-mod text;
+pub(crate) mod text;
 // Answers in the other form than asked for: a message as a stream, a stream as a message.
 mod raw_object;
 mod reassemble;
 mod reshape;
 
 pub use body::Assemble;
+pub(crate) use body::tool_input;
 pub use decode::Decode;
-pub(in crate::protocol) use encode::OutputEstimate;
+pub(crate) use encode::OutputEstimate;
 pub use encode::{Encode, PING};
 pub use error::{
     coded_error_body, error_body, error_event, is_signature_refusal, parse_error, status_and_type,
@@ -42,3 +48,5 @@ pub use profile::Profile;
 pub use reassemble::Reassemble;
 pub use reshape::stream_of;
 pub use tap::{BodyTap, StreamTap};
+pub use vertex::for_vertex;
+pub use vertex_spelling::{count_for_vertex, vertex_model, vertex_version};

@@ -32,7 +32,7 @@ struct Gathered {
 
 /// The block that deltas go to.
 #[derive(Debug)]
-struct Block {
+pub(super) struct Block {
     index: Option<String>,
     /// As it opened, but for fields that a delta replaced.
     opened: RawObject,
@@ -127,13 +127,8 @@ impl Gathered {
         let opened = event
             .object("content_block")
             .ok_or(StreamError::Malformed("a block that is no object"))?;
-        self.open = Some(Block {
-            index: event.get("index").map(str::to_owned),
-            opened,
-            grown: Vec::new(),
-            input: String::new(),
-            citations: String::new(),
-        });
+        let index = event.get("index").map(str::to_owned);
+        self.open = Some(Block::opened(index, opened));
         self.keep(event.get("content_block").map_or(0, str::len))
     }
 
@@ -213,7 +208,19 @@ impl Gathered {
 }
 
 impl Block {
-    fn apply(&mut self, delta: &RawObject) -> Result<(), StreamError> {
+    /// A block as it opens.
+    pub fn opened(index: Option<String>, opened: RawObject) -> Self {
+        Block {
+            index,
+            opened,
+            grown: Vec::new(),
+            input: String::new(),
+            citations: String::new(),
+        }
+    }
+
+    /// Takes a delta in. `Malformed` and `TooMuch` as of the whole stream.
+    pub fn apply(&mut self, delta: &RawObject) -> Result<(), StreamError> {
         match delta.string("type").as_deref() {
             Some("input_json_delta") => {
                 let piece = delta
@@ -257,7 +264,8 @@ impl Block {
         self.grown.push((key.to_owned(), format!("{begun}{piece}")));
     }
 
-    fn into_block(self) -> RawObject {
+    /// The block as it is in a message.
+    pub fn into_block(self) -> RawObject {
         let mut block = self.opened;
         for (key, text) in self.grown {
             block.set(&key, format!("\"{text}\""));

@@ -165,7 +165,7 @@ struct Delta<'a> {
 /// `usage` of Anthropic; fields that are absent leave what is known.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct WireUsage {
+pub(super) struct WireUsage {
     #[serde(deserialize_with = "count")]
     input_tokens: Option<u64>,
     #[serde(deserialize_with = "count")]
@@ -198,7 +198,8 @@ fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
 }
 
 impl WireUsage {
-    fn apply(&self, known: Option<Usage>) -> Usage {
+    /// What is known, overwritten by what is said here.
+    pub fn apply(&self, known: Option<Usage>) -> Usage {
         let known = known.unwrap_or_default();
         let thinking = self
             .output_tokens_details

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// A value not looked at yet; absent and `null` are the same to this API.
-pub(super) type Raw<'a> = Option<&'a RawValue>;
+pub(crate) type Raw<'a> = Option<&'a RawValue>;
 
 /// <https://docs.anthropic.com/en/api/messages>
 #[derive(Deserialize)]

@@ -1,8 +1,10 @@
 //! What the two ends of an answer must know of the request, and of us, to read and to write it.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
-use super::ToolNames;
+use super::{NativeTool, ToolNames};
 
 /// What the reader of a provider's answer must know of the request.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,8 @@ pub struct EncodeContext {
     pub stream_usage: bool,
     /// Names of the client's tools whose argument is free text.
     pub freeform: Vec<String>,
+    /// The client's tools that its dialect calls by an item of their own kind, by name.
+    pub native: HashMap<String, NativeTool>,
     /// Fields of the request that the client's dialect repeats in its answer, as they stood.
     pub echo: Map<String, Value>,
 }

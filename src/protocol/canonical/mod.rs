@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod loss;
 mod names;
+mod native;
 mod outbound;
 mod request;
 
@@ -18,6 +19,7 @@ pub use error::{Problem, TranslateError};
 pub use event::{BlockStart, Citation, Event, StopReason, Usage};
 pub use loss::{Loss, LossKind, Losses};
 pub use names::ToolNames;
+pub use native::NativeTool;
 pub use outbound::Outbound;
 pub use request::{
     Block, CacheAt, CacheBreakpoint, DocumentSource, Effort, Freeform, ImageSource, JsonFormat,

@@ -1,7 +1,11 @@
 //! A request, whatever dialect it came in.
 
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
+
+use super::NativeTool;
 
 /// One call of a model.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +20,8 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// Tools that the client runs.
     pub tools: Vec<Tool>,
+    /// Those of `tools` that the client's dialect calls by an item of their own kind, by name.
+    pub native: HashMap<String, NativeTool>,
     /// Tools that the provider would run.
     pub server_tools: Vec<ServerTool>,
     /// How tools are to be chosen; `None` is the provider's default.
@@ -66,16 +72,44 @@ pub struct Request {
 }
 
 impl Request {
-    /// Drops all reasoning of earlier turns, whoever signed it: for a provider that refuses to take it back.
+    /// Leaves out what was thought in earlier turns, for a provider that does not take it back. A turn of nothing else
+    /// goes as well, and wishes to cache up to what is gone with it.
     pub fn forget_thinking(&mut self) {
-        for message in &mut self.messages {
-            message.blocks.retain(|block| {
-                !matches!(
-                    block,
-                    Block::Thinking { .. } | Block::RedactedThinking { .. }
-                )
-            });
+        let is_thought = |block: &Block| {
+            matches!(
+                block,
+                Block::Thinking { .. } | Block::RedactedThinking { .. }
+            )
+        };
+        // Where each block will stand.
+        let mut places = HashMap::new();
+        let mut messages = Vec::with_capacity(self.messages.len());
+        for (index, mut message) in std::mem::take(&mut self.messages).into_iter().enumerate() {
+            let before = message.blocks.len();
+            let blocks = message.blocks.iter().enumerate();
+            let kept = blocks.filter(|(_, block)| !is_thought(block));
+            for (now, (block, _)) in kept.enumerate() {
+                places.insert((index, block), (messages.len(), now));
+            }
+            message.blocks.retain(|block| !is_thought(block));
+            if before == 0 || !message.blocks.is_empty() {
+                messages.push(message);
+            }
         }
+        self.messages = messages;
+        self.cache_breakpoints.retain_mut(|wish| match wish.at {
+            CacheAt::Tool(_) | CacheAt::System(_) => true,
+            CacheAt::Block { message, block } => match places.get(&(message, block)) {
+                Some((message, block)) => {
+                    wish.at = CacheAt::Block {
+                        message: *message,
+                        block: *block,
+                    };
+                    true
+                }
+                None => false,
+            },
+        });
     }
 }
 
@@ -341,4 +375,49 @@ pub struct JsonFormat {
     pub schema: Option<Value>,
     /// Whether the model must keep to the schema, where the client tells.
     pub strict: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forgotten_thinking_leaves_the_rest_and_its_marks() {
+        let thought = || Block::Thinking {
+            text: "hm".to_owned(),
+            signature: "E".to_owned(),
+        };
+        let sealed = || Block::RedactedThinking {
+            data: "E".to_owned(),
+        };
+        let said = |text: &str| Block::Text(text.to_owned());
+        let turn = |role, blocks| Message { role, blocks };
+        let mark = |message, block| CacheBreakpoint {
+            at: CacheAt::Block { message, block },
+            control: Value::Null,
+        };
+        let mut request = Request {
+            messages: vec![
+                turn(Role::Assistant, vec![thought(), sealed()]),
+                turn(Role::User, vec![said("q")]),
+                turn(
+                    Role::Assistant,
+                    vec![thought(), said("a"), sealed(), said("b")],
+                ),
+                turn(Role::User, Vec::new()),
+            ],
+            cache_breakpoints: vec![mark(0, 0), mark(1, 0), mark(2, 0), mark(2, 3)],
+            ..Request::default()
+        };
+        request.forget_thinking();
+        let left: Vec<String> = request
+            .messages
+            .iter()
+            .map(|it| format!("{:?}", it.blocks))
+            .collect();
+        assert_eq!(left, ["[Text(\"q\")]", "[Text(\"a\"), Text(\"b\")]", "[]"]);
+        let marks: Vec<CacheAt> = request.cache_breakpoints.iter().map(|it| it.at).collect();
+        let at = |message, block| CacheAt::Block { message, block };
+        assert_eq!(marks, [at(0, 0), at(1, 1)]);
+    }
 }

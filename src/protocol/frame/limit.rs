@@ -10,8 +10,15 @@ pub const MAX_HELD_BYTES: usize = 4 << 20;
 /// Reasoning details that one stream may gather for their way back to the provider, in bytes.
 pub const MAX_DETAIL_BYTES: usize = 4 << 20;
 
+/// Addresses and titles of the sources of one text block, which are shown at its end, in bytes.
+pub const MAX_CITATION_BYTES: usize = 1 << 20;
+
 /// Tool calls of one answer.
 pub const MAX_TOOL_CALLS: usize = 1024;
 
 /// A whole answer put together from a stream, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Text of one block that is kept to find the passages that sources are named for, in bytes; passages beyond are named
+/// without their place.
+pub const MAX_SPAN_BYTES: usize = 1 << 20;

@@ -6,6 +6,10 @@
 //!
 //! It is the hot path of every answer. A frame whose single `data` line lies within one push is lent out of the
 //! caller's bytes; only what is cut by the end of a push is copied.
+//!
+//! Gemini writes errors into its streams as bare JSON, over many lines and without `data:`. A decoder made for that
+//! gathers such lines, from one that begins with a bracket to the next blank line or the end, and hands them out like
+//! any event's data.
 
 use memchr::memchr2;
 use thiserror::Error;
@@ -27,6 +31,10 @@ pub struct Frame<'a> {
 pub struct FrameTooLarge;
 
 /// Cuts a stream of bytes into frames. Any split of the bytes gives the same frames.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was seen, each on its own"
+)]
 #[derive(Debug, Default)]
 pub struct SseDecoder {
     /// The beginning of a line whose end has not come.
@@ -41,12 +49,24 @@ pub struct SseDecoder {
     after_cr: bool,
     /// A first line has been read, so that a byte order mark no longer may come.
     begun: bool,
+    /// Lines of bare JSON are gathered.
+    gathers: bool,
+    /// Those gathered for the event under way.
+    bare: Vec<u8>,
 }
 
 impl SseDecoder {
     /// A decoder at the start of a stream.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that hands out bare JSON between events as if it were an event's data.
+    pub fn gathering_bare_json() -> Self {
+        SseDecoder {
+            gathers: true,
+            ..Self::default()
+        }
     }
 
     /// Takes the next bytes and calls `sink` for each frame that they complete. An error of `sink` ends the push; the
@@ -141,6 +161,13 @@ impl SseDecoder {
         } else if let Some(value) = field(line, b"event") {
             self.event.clear();
             self.event.extend_from_slice(value);
+        } else if self.gathers {
+            let begins = matches!(line.trim_ascii_start().first(), Some(b'{' | b'['));
+            if begins || !self.bare.is_empty() {
+                self.check_size(lent.len().saturating_add(line.len()))?;
+                self.bare.extend_from_slice(line);
+                self.bare.push(b'\n');
+            }
         }
         Ok(())
     }
@@ -173,11 +200,19 @@ impl SseDecoder {
         self.data.clear();
         self.event.clear();
         self.has_data = false;
-        handed
+        handed?;
+        if self.bare.is_empty() {
+            return Ok(());
+        }
+        let bare = std::mem::take(&mut self.bare);
+        sink(Frame {
+            event: &[],
+            data: &bare,
+        })
     }
 
     fn check_size(&self, more: usize) -> Result<(), FrameTooLarge> {
-        let size = self.line.len() + self.data.len() + self.event.len();
+        let size = self.line.len() + self.data.len() + self.event.len() + self.bare.len();
         if size.saturating_add(more) <= MAX_EVENT_BYTES {
             Ok(())
         } else {

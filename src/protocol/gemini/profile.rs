@@ -1,19 +1,122 @@
-//! What one model takes.
+//! What one model takes: the field-by-field answer to "may this be sent?". The guess is in `guess.rs`.
 
 use crate::protocol::profile::Overrides;
 
 /// What one model takes.
-#[derive(Clone, Debug, Default)]
-pub struct Profile {}
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a table of what is accepted, each on its own"
+)]
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Largest `maxOutputTokens`, thinking included.
+    pub max_output: Option<u64>,
+    /// How thinking is asked for.
+    pub thinks: Thinks,
+    /// Takes pictures.
+    pub images: bool,
+    /// Takes PDFs and other files.
+    pub documents: bool,
+    /// Fetches `fileData` from public addresses of the web; otherwise only from Google's own stores.
+    pub web_files: bool,
+    /// Takes `systemInstruction`; otherwise the system prompt is the first thing the user says.
+    pub system: bool,
+    /// Calls functions.
+    pub functions: bool,
+    /// Answers in JSON on demand.
+    pub json: bool,
+    /// Takes JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`) instead of the subset of OpenAPI.
+    pub json_schema: bool,
+    /// Knows the mode `VALIDATED`, which keeps calls to their schemas.
+    pub validated: bool,
+    /// Google's own tools beside functions.
+    pub built_ins: BuiltIns,
+    /// Takes pictures inside `functionResponse`; otherwise they follow the responses.
+    pub result_parts: bool,
+    /// Refuses a history of calls without thought signatures: the first unsigned call of each turn gets the value that
+    /// Google accepts in their place.
+    pub thought_signatures: bool,
+    /// Accepts `temperature`, `topP`, `topK`, `stopSequences`.
+    pub sampling: bool,
+    /// Accepts `presencePenalty` and `frequencyPenalty`.
+    pub penalties: bool,
+    /// Is Vertex AI, whose `countTokens` takes the request's fields at its top level.
+    pub vertex: bool,
+}
+
+/// How thinking is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinks {
+    /// Not at all: the model does as it does.
+    NotAsked,
+    /// `thinkingBudget`, in tokens.
+    Budget {
+        /// The smallest one.
+        least: u64,
+        /// The largest one.
+        most: u64,
+        /// 0 turns thinking off.
+        off: bool,
+        /// It thinks when nothing is said.
+        by_default: bool,
+    },
+    /// `thinkingLevel`: `low`, `high` and perhaps those between.
+    Level {
+        /// Knows `minimal`.
+        minimal: bool,
+        /// Knows `medium`.
+        medium: bool,
+    },
+}
+
+/// Google's own tools (search, code, addresses) beside the client's functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltIns {
+    /// One or the other: before Gemini 3.
+    Alone,
+    /// Both, if `includeServerSideToolInvocations` is set: Gemini 3 at the Gemini API. The mode `AUTO` is refused then.
+    Announced,
+    /// Both: Gemini 3 at Vertex, which does not know that field.
+    Beside,
+}
 
 impl Profile {
-    /// What is known of `model` at `host`.
-    pub fn guess(_host: &str, _model: &str) -> Self {
-        Profile {}
-    }
-
-    /// Over it what the operator declared.
-    pub fn with(self, _overrides: &Overrides) -> Self {
+    /// Applies what the configuration says over the guess.
+    pub fn with(mut self, overrides: &Overrides) -> Self {
+        let set = |field: &mut bool, value: Option<bool>| *field = value.unwrap_or(*field);
+        set(&mut self.images, overrides.images);
+        set(&mut self.documents, overrides.files);
+        set(&mut self.sampling, overrides.sampling);
+        if overrides.thinking == Some(false) {
+            self.thinks = Thinks::NotAsked;
+        }
+        self.max_output = overrides.max_output.or(self.max_output);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_has_the_last_word() {
+        let guess = || Profile::guess("generativelanguage.googleapis.com", "gemini-2.5-flash");
+        let told = guess().with(&Overrides {
+            images: Some(false),
+            files: Some(false),
+            sampling: Some(false),
+            thinking: Some(false),
+            max_output: Some(1000),
+            ..Overrides::default()
+        });
+        assert!(!told.images && !told.documents && !told.sampling);
+        assert_eq!(
+            (told.thinks, told.max_output),
+            (Thinks::NotAsked, Some(1000))
+        );
+        let untold = guess().with(&Overrides::default());
+        assert!(untold.images && untold.documents && untold.sampling);
+        assert_eq!(untold.thinks, guess().thinks);
     }
 }

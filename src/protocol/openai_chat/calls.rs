@@ -148,28 +148,39 @@ impl Calls {
     /// other of this answer.
     pub fn shown_id(&self, slot: usize) -> String {
         let sent = self.known.get(slot).and_then(|it| it.sent_id.as_deref());
-        let Some(sent) = sent else {
-            return format!("toolu_{}_{slot}", self.seed);
-        };
-        let id = sanitise(sent);
-        let again = self
-            .known
-            .iter()
-            .take(slot)
-            .filter_map(|it| it.sent_id.as_deref())
-            .any(|earlier| sanitise(earlier) == id);
-        if again {
-            format!("{id}_{}_{slot}", self.seed)
-        } else if id.len() < SHORTEST_UNIQUE_ID {
-            format!("{id}_{}", self.seed)
-        } else {
-            id
-        }
+        client_id(sent, &self.seed, slot, |id| {
+            self.known
+                .iter()
+                .take(slot)
+                .filter_map(|it| it.sent_id.as_deref())
+                .any(|earlier| sanitise(earlier) == id)
+        })
+    }
+}
+
+/// The id under which the client sees the `number`th call of an answer. `seed` is the answer's own, `taken` tells the
+/// ids of calls before.
+pub(crate) fn client_id(
+    sent: Option<&str>,
+    seed: &str,
+    number: usize,
+    taken: impl Fn(&str) -> bool,
+) -> String {
+    let Some(sent) = sent else {
+        return format!("toolu_{seed}_{number}");
+    };
+    let id = sanitise(sent);
+    if taken(&id) {
+        format!("{id}_{seed}_{number}")
+    } else if id.len() < SHORTEST_UNIQUE_ID {
+        format!("{id}_{seed}")
+    } else {
+        id
     }
 }
 
 /// Anthropic's charset of ids is `[a-zA-Z0-9_-]`; anything else becomes `_`.
-fn sanitise(id: &str) -> String {
+pub(crate) fn sanitise(id: &str) -> String {
     id.chars()
         .map(|it| match it {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => it,

@@ -11,9 +11,12 @@ use super::profile::Profile;
 use super::vendor_blocks;
 use super::wire_request::{Content, File, ImageUrl, Mark, Part};
 
+/// The one type of document that everyone reads.
+const PDF: &str = "application/pdf";
+
 /// Where a block stands, for losses.
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(crate) struct At {
     /// Index of the message.
     pub message: usize,
     /// Index of the block.
@@ -52,7 +55,7 @@ impl Mark<'_> {
 
 /// Content in its plainest form: one string when there is nothing but unmarked text, since some servers and most chat
 /// templates take nothing else.
-pub(super) fn plainest(parts: Vec<Part<'_>>) -> Content<'_> {
+pub(crate) fn plainest(parts: Vec<Part<'_>>) -> Content<'_> {
     let plain = |part: &Part<'_>| matches!(part, Part::Text { mark, .. } if mark.is_empty());
     if !parts.iter().all(plain) {
         return Content::Parts(parts);
@@ -71,7 +74,7 @@ pub(super) fn plainest(parts: Vec<Part<'_>>) -> Content<'_> {
 }
 
 /// Writes blocks of one request as parts.
-pub(super) struct Parts<'b> {
+pub(crate) struct Parts<'b> {
     /// What the upstream takes.
     pub profile: &'b Profile,
     /// Where losses go.
@@ -136,29 +139,32 @@ impl Parts<'_> {
         media: &mut Vec<Part<'a>>,
     ) -> Cow<'a, str> {
         let mut lines: Vec<Cow<'a, str>> = Vec::new();
+        for part in self.tool_parts(result, at) {
+            match part {
+                Part::Text { text, .. } => lines.push(text),
+                Part::ImageUrl { .. } => {
+                    lines.push("(picture in the next user message)".into());
+                    media.push(part);
+                }
+                Part::File { .. } => {
+                    lines.push("(document in the next user message)".into());
+                    media.push(part);
+                }
+            }
+        }
+        tool_text(lines, result.is_error)
+    }
+
+    /// The parts of a tool's result, in order.
+    pub fn tool_parts<'a>(&mut self, result: &'a ToolResult, at: At) -> Vec<Part<'a>> {
+        let mut parts = Vec::new();
         for part in &result.content {
             match part {
-                ToolResultPart::Text(text) => lines.push(text.as_str().into()),
-                ToolResultPart::Image(source) => match self.image(source, at) {
-                    Part::Text { text, .. } => lines.push(text),
-                    picture => {
-                        lines.push("(picture in the next user message)".into());
-                        media.push(picture);
-                    }
-                },
+                ToolResultPart::Text(text) => parts.push(Part::text(text.as_str())),
+                ToolResultPart::Image(source) => parts.push(self.image(source, at)),
                 ToolResultPart::Document { source, title } => {
-                    lines.extend(heading(title.as_deref(), None).map(Cow::Owned));
-                    let mut parts = Vec::new();
+                    parts.extend(heading(title.as_deref(), None).map(Part::text));
                     self.document(source, title.as_deref(), at, &mut parts);
-                    for part in parts {
-                        match part {
-                            Part::Text { text, .. } => lines.push(text),
-                            file => {
-                                lines.push("(document in the next user message)".into());
-                                media.push(file);
-                            }
-                        }
-                    }
                 }
                 ToolResultPart::Unknown { kind, raw } => {
                     let text = vendor_blocks::text(kind, raw);
@@ -170,21 +176,11 @@ impl Parts<'_> {
                         };
                         self.losses.add(at.to_string(), what);
                     }
-                    lines.extend(text.map(Cow::Owned));
+                    parts.extend(text.map(Part::text));
                 }
             }
         }
-        lines.retain(|line| !line.is_empty());
-        let text = match <[Cow<'a, str>; 1]>::try_from(lines) {
-            Ok([one]) => one,
-            Err(lines) if lines.is_empty() => Cow::Borrowed("(no output)"),
-            Err(lines) => Cow::Owned(lines.join("\n")),
-        };
-        if result.is_error {
-            Cow::Owned(format!("Error: {text}"))
-        } else {
-            text
-        }
+        parts
     }
 
     fn image<'a>(&mut self, source: &'a ImageSource, at: At) -> Part<'a> {
@@ -214,9 +210,9 @@ impl Parts<'_> {
         at: At,
         out: &mut Vec<Part<'a>>,
     ) {
-        let file = |file_data: Cow<'a, str>| Part::File {
+        let file = |filename, file_data| Part::File {
             file: File {
-                filename: filename(title),
+                filename,
                 file_data,
             },
         };
@@ -233,9 +229,10 @@ impl Parts<'_> {
             }
             DocumentSource::Base64 { media_type, data } => {
                 // OpenAI takes PDF and nothing else; OpenRouter, which also takes addresses, reads many types.
-                let readable = media_type == "application/pdf" || self.profile.file_urls;
+                let readable = media_type == PDF || self.profile.file_urls;
                 if self.profile.files && readable {
-                    out.push(file(format!("data:{media_type};base64,{data}").into()));
+                    let data = format!("data:{media_type};base64,{data}");
+                    out.push(file(filename(title, media_type), data.into()));
                 } else {
                     self.losses.add(at.to_string(), LossKind::NoDocuments);
                     out.push(Part::text("(a document, which this model cannot read)"));
@@ -243,7 +240,7 @@ impl Parts<'_> {
             }
             DocumentSource::Url(url) => {
                 if self.profile.files && self.profile.file_urls {
-                    out.push(file(url.as_str().into()));
+                    out.push(file(filename(title, PDF), url.as_str().into()));
                 } else {
                     self.losses.add(at.to_string(), LossKind::AddressAsText);
                     out.push(Part::text(format!("(a document at {url})")));
@@ -266,11 +263,30 @@ fn heading(title: Option<&str>, context: Option<&str>) -> Option<String> {
     }
 }
 
+/// The text of a tool's result in one, never empty: the dialect has no field for a failure.
+pub(crate) fn tool_text(mut lines: Vec<Cow<'_, str>>, is_error: bool) -> Cow<'_, str> {
+    lines.retain(|line| !line.is_empty());
+    let text = match <[Cow<'_, str>; 1]>::try_from(lines) {
+        Ok([one]) => one,
+        Err(lines) if lines.is_empty() => Cow::Borrowed("(no output)"),
+        Err(lines) => Cow::Owned(lines.join("\n")),
+    };
+    if is_error {
+        Cow::Owned(format!("Error: {text}"))
+    } else {
+        text
+    }
+}
+
 /// OpenAI refuses a file without a name; the ending tells some servers the type.
-fn filename(title: Option<&str>) -> Cow<'_, str> {
+fn filename<'a>(title: Option<&'a str>, media_type: &str) -> Cow<'a, str> {
+    let pdf = media_type == PDF;
     match title {
-        None | Some("") => Cow::Borrowed("document.pdf"),
-        Some(title) if title.to_ascii_lowercase().ends_with(".pdf") => Cow::Borrowed(title),
-        Some(title) => Cow::Owned(format!("{title}.pdf")),
+        None | Some("") if pdf => Cow::Borrowed("document.pdf"),
+        None | Some("") => Cow::Borrowed("document"),
+        Some(title) if pdf && !title.to_ascii_lowercase().ends_with(".pdf") => {
+            Cow::Owned(format!("{title}.pdf"))
+        }
+        Some(title) => Cow::Borrowed(title),
     }
 }

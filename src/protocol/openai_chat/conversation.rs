@@ -84,11 +84,12 @@ fn is_assistant(message: &Message) -> bool {
     message.role == Role::Assistant
 }
 
-type Marks<'a> = HashMap<(Option<usize>, usize), Mark<'a>>;
+/// Cache marks by message (`None`: the system prompt) and index.
+pub(crate) type Marks<'a> = HashMap<(Option<usize>, usize), Mark<'a>>;
 
 /// The cache marks of system texts (`None`, index) and of blocks (message, index). Marks on tools are left out: the
 /// system prompt comes after the tools and is marked by every client that marks tools.
-fn marks<'a>(request: &'a Request, profile: &Profile) -> Marks<'a> {
+pub(crate) fn marks<'a>(request: &'a Request, profile: &Profile) -> Marks<'a> {
     let mark = |control: &'a Value| match profile.cache {
         CacheMarks::Nothing => None,
         CacheMarks::CacheControl => Some(Mark {
@@ -332,7 +333,7 @@ impl<'a> Writer<'a, '_> {
 }
 
 /// A system text without the attribution line in front.
-fn without_billing(text: &str) -> &str {
+pub(crate) fn without_billing(text: &str) -> &str {
     if !text.starts_with(BILLING) {
         return text;
     }
@@ -341,7 +342,7 @@ fn without_billing(text: &str) -> &str {
 }
 
 /// Instructions as user text, in the form that Claude Code's own reminders have.
-fn remind(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
+pub(crate) fn remind(parts: Vec<Part<'_>>) -> Vec<Part<'_>> {
     parts
         .into_iter()
         .map(|part| match part {

@@ -399,6 +399,6 @@ impl Decode {
 }
 
 /// Whether an `error` field is more than a placeholder.
-fn says_something(error: Option<&RawValue>) -> bool {
+pub(crate) fn says_something(error: Option<&RawValue>) -> bool {
     error.is_some_and(|it| !matches!(it.get(), "" | "\"\"" | "{}" | "[]" | "false"))
 }

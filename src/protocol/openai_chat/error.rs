@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::error::FaultKind;
-use crate::protocol::upstream_error::{ErrorParts, UpstreamError, parse_wait};
+use crate::protocol::upstream_error::{ErrorKind, ErrorParts, UpstreamError, parse_wait};
 
 /// Text of an error page that is kept, in characters: enough to recognise it, too little to flood a client.
 const MAX_RAW_CHARS: usize = 400;
@@ -164,6 +164,53 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
         }
         UpstreamTimeout(_) => (504, "server_error", None),
         Internal => (500, "server_error", None),
+    }
+}
+
+/// The status, `error.type`, `error.code` and message under which a client of an OpenAI dialect is told what a provider
+/// of another dialect answered.
+pub fn translate_error(error: &UpstreamError) -> (u16, &'static str, Option<&'static str>, String) {
+    let bad = "invalid_request_error";
+    let (status, error_type, code) = match error.kind {
+        ErrorKind::Overloaded => (503, "server_error", Some("server_is_overloaded")),
+        ErrorKind::RateLimited => (429, "rate_limit_exceeded", Some("rate_limit_exceeded")),
+        ErrorKind::Credit => (429, "insufficient_quota", Some("insufficient_quota")),
+        // The provider's key is not the client's: 401 would send the user to look for another one.
+        ErrorKind::Auth | ErrorKind::Permission => (502, "server_error", None),
+        ErrorKind::ContextTooLong { .. } => (400, bad, Some("context_length_exceeded")),
+        ErrorKind::ModelNotFound => (404, bad, Some("model_not_found")),
+        ErrorKind::TooLarge => (413, "request_too_large", None),
+        ErrorKind::Timeout => (504, "server_error", None),
+        ErrorKind::InvalidRequest => match error.http_status() {
+            status @ (409 | 422) => (status, bad, None),
+            _ => (400, bad, None),
+        },
+        ErrorKind::Server => match error.http_status() {
+            529 => (503, "server_error", Some("server_is_overloaded")),
+            status @ 500.. => (status, "server_error", None),
+            _ => (500, "server_error", None),
+        },
+    };
+    (status, error_type, code, message_for_openai(error))
+}
+
+/// The message for a client that knows OpenAI's wordings: some compact on `maximum context length` alone.
+fn message_for_openai(error: &UpstreamError) -> String {
+    const KNOWN: [&str; 3] = [
+        "maximum context length",
+        "context_length_exceeded",
+        "context window",
+    ];
+    let text = &error.message;
+    let ErrorKind::ContextTooLong { tokens, maximum } = error.kind else {
+        return text.clone();
+    };
+    match (tokens, maximum) {
+        _ if KNOWN.iter().any(|it| text.contains(it)) => text.clone(),
+        (Some(tokens), Some(maximum)) => format!(
+            "this model's maximum context length is {maximum} tokens, and the messages have {tokens} tokens; shorten the messages"
+        ),
+        _ => format!("the messages exceed the model's maximum context length: {text}"),
     }
 }
 

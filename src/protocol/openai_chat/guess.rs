@@ -30,8 +30,7 @@ use super::profile::{
 impl Profile {
     /// The guess from the host name of the base URL and the model as it is sent. Ports and case do not matter.
     pub fn guess(host: &str, model: &str) -> Self {
-        let host = host.to_ascii_lowercase();
-        let host = Host(host.split(':').next().unwrap_or_default());
+        let host = Host::new(host);
         let model = Model::new(model);
         let mut profile = Profile::generic();
         profile.family = model.family();
@@ -41,11 +40,18 @@ impl Profile {
     }
 }
 
-struct Host<'a>(&'a str);
+/// A host name.
+pub(crate) struct Host(String);
 
-impl Host<'_> {
+impl Host {
+    /// From a base URL's host, in any case and with or without a port.
+    pub fn new(host: &str) -> Self {
+        let name = host.split(':').next().unwrap_or_default();
+        Host(name.to_ascii_lowercase())
+    }
+
     /// Whether the host is one of these domains or below one.
-    fn is(&self, domains: &[&str]) -> bool {
+    pub fn is(&self, domains: &[&str]) -> bool {
         domains.iter().any(|domain| {
             self.0
                 .strip_suffix(domain)
@@ -54,7 +60,8 @@ impl Host<'_> {
     }
 }
 
-struct Model {
+/// A model's name.
+pub(crate) struct Model {
     /// Lower case, the way it is sent.
     full: String,
     /// Without the vendor in front: `openai/gpt-5` → `gpt-5`.
@@ -62,13 +69,15 @@ struct Model {
 }
 
 impl Model {
-    fn new(name: &str) -> Self {
+    /// From the name as it is configured.
+    pub fn new(name: &str) -> Self {
         let full = sent_model(name).to_ascii_lowercase();
         let base = full.rsplit('/').next().unwrap_or_default().to_owned();
         Model { full, base }
     }
 
-    fn has(&self, words: &[&str]) -> bool {
+    /// Whether one of these words is part of the name.
+    pub fn has(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.full.contains(word))
     }
 
@@ -87,7 +96,7 @@ impl Model {
     }
 
     /// Major and minor of `gpt-5.1-codex`; the o-series counts as 0. `None` is no reasoning model of OpenAI.
-    fn openai_reasoner(&self) -> Option<(u32, u32)> {
+    pub fn openai_reasoner(&self) -> Option<(u32, u32)> {
         if let Some(rest) = self.base.strip_prefix("gpt-") {
             if rest.contains("chat") {
                 return None;
@@ -154,7 +163,7 @@ fn by_model(profile: &mut Profile, model: &Model) {
     }
 }
 
-fn by_host(profile: &mut Profile, host: &Host<'_>, model: &Model) {
+fn by_host(profile: &mut Profile, host: &Host, model: &Model) {
     if host.is(&["openai.com"]) {
         openai(profile, model);
     } else if host.is(&[
@@ -284,10 +293,10 @@ mod tests {
 
     #[test]
     fn hosts_are_matched_by_domain_and_not_by_substring() {
-        assert!(Host("api.openai.com").is(&["openai.com"]));
-        assert!(Host("openai.com").is(&["openai.com"]));
-        assert!(!Host("notopenai.com").is(&["openai.com"]));
-        assert!(!Host("openai.com.example").is(&["openai.com"]));
+        assert!(Host::new("api.openai.com").is(&["openai.com"]));
+        assert!(Host::new("openai.com").is(&["openai.com"]));
+        assert!(!Host::new("notopenai.com").is(&["openai.com"]));
+        assert!(!Host::new("openai.com.example").is(&["openai.com"]));
         let with_port = Profile::guess("API.OpenAI.com:443", "gpt-5");
         assert_eq!(with_port, Profile::guess("api.openai.com", "gpt-5"));
         assert_eq!(with_port.user, UserField::SafetyIdentifier);

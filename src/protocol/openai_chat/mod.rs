@@ -3,40 +3,42 @@
 //! Reference: <https://platform.openai.com/docs/api-reference/chat>, seen November 2026.
 
 // Requests.
-mod content;
-mod conversation;
-mod guess;
-mod names;
-mod outbound;
+pub(crate) mod content;
+pub(crate) mod conversation;
+pub(crate) mod guess;
+pub(crate) mod names;
+pub(crate) mod outbound;
 mod profile;
-mod reasoning;
+pub(crate) mod reasoning;
 #[cfg(test)]
 mod sample;
-mod schema;
-mod tools;
-mod vendor_blocks;
-mod wire_request;
+pub(crate) mod schema;
+pub(crate) mod tools;
+pub(crate) mod vendor_blocks;
+pub(crate) mod wire_request;
 // Requests of clients of this dialect, and their answers.
 mod assemble;
 mod encode;
+mod free_text;
 mod inbound;
+mod shape;
 // Answers.
 mod blocks;
-mod calls;
-mod decode;
+pub(crate) mod calls;
+pub(crate) mod decode;
 mod details;
 mod error;
 mod finish;
-mod surrogate;
+pub(crate) mod surrogate;
 mod template;
 mod think;
-mod usage;
-mod wire_answer;
+pub(crate) mod usage;
+pub(crate) mod wire_answer;
 
 pub use assemble::Assemble;
 pub use decode::Decode;
-pub use encode::Encode;
-pub use error::{error_body, error_event, parse_error, status_and_type};
+pub use encode::{Encode, PING};
+pub use error::{error_body, error_event, parse_error, status_and_type, translate_error};
 pub use inbound::inbound;
 pub use outbound::outbound;
 pub use profile::{

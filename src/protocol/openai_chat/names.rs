@@ -13,6 +13,8 @@ use super::profile::IdStyle;
 
 /// Longest tool call id at OpenAI.
 const MAX_ID: usize = 40;
+/// Longest `call_id` of OpenAI Responses.
+const MAX_CALL_ID: usize = 64;
 /// Length of a tool call id at Mistral.
 const MISTRAL_ID: usize = 9;
 /// Longest function name.
@@ -23,15 +25,10 @@ const KEPT_NAME: usize = 55;
 const NAME_HASH: usize = 8;
 
 /// The id to send for a client's id.
-pub(super) fn tool_call_id(id: &str, style: IdStyle) -> Cow<'_, str> {
+pub(crate) fn tool_call_id(id: &str, style: IdStyle) -> Cow<'_, str> {
     match style {
-        IdStyle::UpTo40 => {
-            if fits(id, MAX_ID) {
-                return Cow::Borrowed(id);
-            }
-            let prefix = "call_";
-            Cow::Owned(format!("{prefix}{}", hex(id, MAX_ID - prefix.len())))
-        }
+        IdStyle::UpTo40 => short_id(id, MAX_ID),
+        IdStyle::UpTo64 => short_id(id, MAX_CALL_ID),
         IdStyle::Nine => {
             if id.len() == MISTRAL_ID && id.bytes().all(|b| b.is_ascii_alphanumeric()) {
                 return Cow::Borrowed(id);
@@ -41,14 +38,23 @@ pub(super) fn tool_call_id(id: &str, style: IdStyle) -> Cow<'_, str> {
     }
 }
 
+fn short_id(id: &str, longest: usize) -> Cow<'_, str> {
+    if fits(id, longest) {
+        return Cow::Borrowed(id);
+    }
+    let prefix = "call_";
+    let digits = longest.saturating_sub(prefix.len());
+    Cow::Owned(format!("{prefix}{}", hex(id, digits)))
+}
+
 /// The model's name without what clients of Anthropic append to ask for its long context.
-pub(super) fn sent_model(name: &str) -> &str {
+pub(crate) fn sent_model(name: &str) -> &str {
     name.strip_suffix("[1m]").unwrap_or(name)
 }
 
 /// Remembers which names were changed.
 #[derive(Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     changed: ToolNames,
 }
 
@@ -77,7 +83,7 @@ impl Names {
 
 /// A client's word as part of a loss's path, which ends in logs and headers: words with other characters than names
 /// have, or longer ones, are shown by their hash.
-pub(super) fn shown(word: &str) -> Cow<'_, str> {
+pub(crate) fn shown(word: &str) -> Cow<'_, str> {
     if fits(word, MAX_NAME) {
         Cow::Borrowed(word)
     } else {
@@ -86,7 +92,7 @@ pub(super) fn shown(word: &str) -> Cow<'_, str> {
 }
 
 /// The first `digits` hex digits of the text's hash, 64 at most.
-pub(super) fn hex(text: &str, digits: usize) -> String {
+pub(crate) fn hex(text: &str, digits: usize) -> String {
     let mut out = String::with_capacity(64);
     for byte in Sha256::digest(text.as_bytes()) {
         for nibble in [byte >> 4, byte & 15] {
@@ -172,7 +178,7 @@ mod tests {
     proptest! {
         #[test]
         fn different_ids_stay_different(ids in prop::collection::hash_set(".{0,60}", 1..60)) {
-            for style in [IdStyle::UpTo40, IdStyle::Nine] {
+            for style in [IdStyle::UpTo40, IdStyle::UpTo64, IdStyle::Nine] {
                 let sent: HashSet<String> =
                     ids.iter().map(|id| tool_call_id(id, style).into_owned()).collect();
                 prop_assert_eq!(sent.len(), ids.len());

@@ -100,7 +100,7 @@ pub fn outbound(
 }
 
 /// Reports what has no place; whether `speed: "fast"` is among it, which has one at some providers.
-fn leftovers(request: &Request, losses: &mut Losses) -> Result<bool, TranslateError> {
+pub(crate) fn leftovers(request: &Request, losses: &mut Losses) -> Result<bool, TranslateError> {
     let mut fast = false;
     for (key, value) in request.rest.iter().filter(|(_, value)| !value.is_null()) {
         match key.as_str() {
@@ -113,7 +113,7 @@ fn leftovers(request: &Request, losses: &mut Losses) -> Result<bool, TranslateEr
     Ok(fast)
 }
 
-fn max_tokens(request: &Request, profile: &Profile, losses: &mut Losses) -> Option<u64> {
+pub(crate) fn max_tokens(request: &Request, profile: &Profile, losses: &mut Losses) -> Option<u64> {
     let wanted = request.max_tokens?;
     if wanted == 0 {
         losses.add("max_tokens", LossKind::Raised);
@@ -162,7 +162,7 @@ impl Sampling<'_> {
 }
 
 /// The format of the answer, and what to tell the model where the format alone does not.
-fn response_format(
+pub(crate) fn response_format(
     format: &JsonFormat,
     profile: &Profile,
     losses: &mut Losses,
@@ -213,13 +213,13 @@ fn answer_name(name: Option<&str>) -> String {
 
 /// The end user's id, in the fields this provider has for it.
 #[derive(Default)]
-struct User<'a> {
-    plain: Option<Cow<'a, str>>,
-    safety: Option<Cow<'a, str>>,
-    cache_key: Option<Cow<'a, str>>,
+pub(crate) struct User<'a> {
+    pub plain: Option<Cow<'a, str>>,
+    pub safety: Option<Cow<'a, str>>,
+    pub cache_key: Option<Cow<'a, str>>,
 }
 
-fn user<'a>(request: &'a Request, profile: &Profile) -> User<'a> {
+pub(crate) fn user<'a>(request: &'a Request, profile: &Profile) -> User<'a> {
     let Some(id) = request.user.as_deref().filter(|id| !id.is_empty()) else {
         return User::default();
     };
@@ -252,7 +252,7 @@ fn session(id: &str) -> Option<String> {
     (!session.is_empty()).then(|| session.to_owned())
 }
 
-fn service_tier(
+pub(crate) fn service_tier(
     request: &Request,
     fast: bool,
     profile: &Profile,

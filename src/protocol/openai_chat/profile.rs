@@ -130,6 +130,8 @@ pub enum CacheMarks {
 pub enum IdStyle {
     /// Up to 40 of `[a-zA-Z0-9_-]`.
     UpTo40,
+    /// Up to 64 of the same: `call_id` of OpenAI Responses.
+    UpTo64,
     /// Exactly 9 of `[a-zA-Z0-9]`.
     Nine,
 }

@@ -30,7 +30,7 @@ const OPENROUTER: EffortScale = EffortScale {
 };
 
 /// Asks for as much thought as the request does. `forced` tells that a tool must be called.
-pub(super) fn ask(
+pub(crate) fn ask(
     request: &Request,
     profile: &Profile,
     forced: bool,
@@ -119,7 +119,7 @@ fn word(effort: Effort, scale: EffortScale, losses: &mut Losses) -> &'static str
 
 /// The reasoning of one assistant turn that goes back to the provider.
 #[derive(Default)]
-pub(super) struct Recall<'a> {
+pub(crate) struct Recall<'a> {
     texts: Vec<&'a str>,
     details: Vec<Value>,
 }

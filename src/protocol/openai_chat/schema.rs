@@ -20,7 +20,7 @@ const REFUSED: [&str; 8] = [
 const MAPS: [&str; 3] = ["properties", "$defs", "definitions"];
 
 /// A function's parameters: an object schema that names its type and its properties.
-pub(super) fn parameters(schema: &Value) -> Cow<'_, Value> {
+pub(crate) fn parameters(schema: &Value) -> Cow<'_, Value> {
     let Some(fields) = schema.as_object() else {
         return Cow::Owned(json!({"type": "object", "properties": {}}));
     };
@@ -38,7 +38,7 @@ pub(super) fn parameters(schema: &Value) -> Cow<'_, Value> {
 }
 
 /// Closes every object of a schema that does not say whether it is open.
-pub(super) fn close_objects(schema: &mut Value) {
+pub(crate) fn close_objects(schema: &mut Value) {
     each_object(schema, &mut |fields| {
         if is_object_schema(fields) {
             fields
@@ -51,7 +51,7 @@ pub(super) fn close_objects(schema: &mut Value) {
 
 /// Whether strict mode takes a schema: its root is an object, all objects are closed and all properties required, and
 /// no keyword is refused.
-pub(super) fn is_strict(schema: &Value) -> bool {
+pub(crate) fn is_strict(schema: &Value) -> bool {
     let root = schema.as_object();
     if !root.is_some_and(|root| is_object_schema(root) && !root.contains_key("anyOf")) {
         return false;

@@ -10,7 +10,7 @@ use super::schema;
 use super::wire_request as wire;
 
 /// The client's tools. Those the provider would run are lost: no other provider runs them.
-pub(super) fn tools<'a>(
+pub(crate) fn tools<'a>(
     request: &'a Request,
     profile: &Profile,
     names: &mut Names,
@@ -53,7 +53,7 @@ pub(super) fn tools<'a>(
 }
 
 /// How tools are chosen, and whether one is forced. Without tools every choice is a 400.
-pub(super) fn choice<'a>(
+pub(crate) fn choice<'a>(
     request: &'a Request,
     profile: &Profile,
     names: &mut Names,
@@ -92,7 +92,7 @@ pub(super) fn choice<'a>(
 }
 
 /// `parallel_tool_calls`, which is sent only to forbid them.
-pub(super) fn parallel(request: &Request, profile: &Profile, losses: &mut Losses) -> Option<bool> {
+pub(crate) fn parallel(request: &Request, profile: &Profile, losses: &mut Losses) -> Option<bool> {
     if request.parallel_tool_calls != Some(false) || request.tools.is_empty() {
         return None;
     }

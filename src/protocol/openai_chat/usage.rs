@@ -52,7 +52,12 @@ pub(crate) fn canonical_usage(raw: &str) -> Option<Usage> {
     })
 }
 
-fn output_tokens(prompt: u64, completion: u64, total: Option<u64>, reasoning: u64) -> u64 {
+pub(crate) fn output_tokens(
+    prompt: u64,
+    completion: u64,
+    total: Option<u64>,
+    reasoning: u64,
+) -> u64 {
     let counted = prompt.saturating_add(completion);
     match total {
         Some(total)

@@ -24,7 +24,7 @@ const TEXTS: [&str; 6] = [
 const INNER: [&str; 4] = ["content", "source", "tool_references", "tool_reference"];
 
 /// What a block says; `None` when that is nothing: a call whose result follows, a marker, a file of the vendor.
-pub(super) fn text(kind: &str, raw: &RawValue) -> Option<String> {
+pub(crate) fn text(kind: &str, raw: &RawValue) -> Option<String> {
     if matches!(
         kind,
         "server_tool_use" | "mcp_tool_use" | "container_upload"

@@ -166,7 +166,7 @@ pub(crate) struct Part<'a> {
 }
 
 /// A string; anything else is read as absent.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text<'a>(Option<Cow<'a, str>>);
 
 impl<'a> Text<'a> {

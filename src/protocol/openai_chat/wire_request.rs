@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Number, Value};
 
 #[derive(Serialize)]
-pub(super) struct Request<'a> {
+pub(crate) struct Request<'a> {
     pub model: &'a str,
     pub messages: Vec<Message<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,7 @@ pub(super) struct Request<'a> {
 
 /// The ways of asking for thought, of which each provider knows one.
 #[derive(Default, Serialize)]
-pub(super) struct Thought {
+pub(crate) struct Thought {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<&'static str>,
     /// OpenRouter.
@@ -71,27 +71,27 @@ pub(super) struct Thought {
 }
 
 #[derive(Serialize)]
-pub(super) struct StreamOptions {
+pub(crate) struct StreamOptions {
     pub include_usage: bool,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum OpenRouterReasoning {
+pub(crate) enum OpenRouterReasoning {
     Effort(&'static str),
     MaxTokens(u64),
     Enabled(bool),
 }
 
 #[derive(Serialize)]
-pub(super) struct Switch {
+pub(crate) struct Switch {
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
-pub(super) enum Message<'a> {
+pub(crate) enum Message<'a> {
     System {
         content: Content<'a>,
     },
@@ -109,7 +109,7 @@ pub(super) enum Message<'a> {
 }
 
 #[derive(Default, Serialize)]
-pub(super) struct Assistant<'a> {
+pub(crate) struct Assistant<'a> {
     pub content: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_content: Option<String>,
@@ -128,14 +128,14 @@ pub(super) struct Assistant<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Content<'a> {
+pub(crate) enum Content<'a> {
     Text(Cow<'a, str>),
     Parts(Vec<Part<'a>>),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Part<'a> {
+pub(crate) enum Part<'a> {
     Text {
         text: Cow<'a, str>,
         #[serde(flatten)]
@@ -151,7 +151,7 @@ pub(super) enum Part<'a> {
 
 /// How far the prompt is to be cached.
 #[derive(Clone, Copy, Default, Serialize)]
-pub(super) struct Mark<'a> {
+pub(crate) struct Mark<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,23 +159,23 @@ pub(super) struct Mark<'a> {
 }
 
 #[derive(Clone, Copy, Serialize)]
-pub(super) struct Breakpoint {
+pub(crate) struct Breakpoint {
     pub mode: &'static str,
 }
 
 #[derive(Serialize)]
-pub(super) struct ImageUrl<'a> {
+pub(crate) struct ImageUrl<'a> {
     pub url: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
-pub(super) struct File<'a> {
+pub(crate) struct File<'a> {
     pub filename: Cow<'a, str>,
     pub file_data: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
-pub(super) struct ToolCall<'a> {
+pub(crate) struct ToolCall<'a> {
     pub id: Cow<'a, str>,
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -186,31 +186,31 @@ pub(super) struct ToolCall<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct ExtraContent {
+pub(crate) struct ExtraContent {
     pub google: Google,
 }
 
 #[derive(Serialize)]
-pub(super) struct Google {
+pub(crate) struct Google {
     pub thought_signature: &'static str,
 }
 
 #[derive(Serialize)]
-pub(super) struct Call<'a> {
+pub(crate) struct Call<'a> {
     pub name: Cow<'a, str>,
     /// JSON inside a string.
     pub arguments: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Tool<'a> {
+pub(crate) struct Tool<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub function: Function<'a>,
 }
 
 #[derive(Serialize)]
-pub(super) struct Function<'a> {
+pub(crate) struct Function<'a> {
     pub name: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<&'a str>,
@@ -221,7 +221,7 @@ pub(super) struct Function<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum ToolChoice<'a> {
+pub(crate) enum ToolChoice<'a> {
     Word(&'static str),
     Function {
         #[serde(rename = "type")]
@@ -231,19 +231,19 @@ pub(super) enum ToolChoice<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Named<'a> {
+pub(crate) struct Named<'a> {
     pub name: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum ResponseFormat {
+pub(crate) enum ResponseFormat {
     JsonObject,
     JsonSchema { json_schema: JsonSchema },
 }
 
 #[derive(Serialize)]
-pub(super) struct JsonSchema {
+pub(crate) struct JsonSchema {
     pub name: String,
     pub schema: Value,
     pub strict: bool,

@@ -1,15 +1,22 @@
 //! OpenAI Responses, `POST /v1/responses`.
+//!
+//! Reference: <https://platform.openai.com/docs/api-reference/responses>, seen November 2026.
 
+// Requests of clients of this dialect, and their answers.
 mod assemble;
-mod decode;
 mod encode;
 mod inbound;
+mod items;
+// Requests to providers of this dialect, and their answers.
+mod decode;
 mod outbound;
 mod profile;
+mod wire_answer;
+mod wire_request;
 
 pub use assemble::Assemble;
 pub use decode::Decode;
-pub use encode::Encode;
+pub use encode::{Encode, PING, error_event};
 pub use inbound::inbound;
 pub use outbound::outbound;
-pub use profile::Profile;
+pub use profile::{Profile, WebSearch};

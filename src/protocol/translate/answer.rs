@@ -130,6 +130,13 @@ impl StreamTranslator {
         read
     }
 
+    /// The error that ends the client's stream after what was written, where its dialect has more to say than one
+    /// event that stands alone.
+    pub fn fail(&mut self, message: &str) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        self.writer.fail(message, &mut out).then_some(out)
+    }
+
     fn encode_events(&mut self, out: &mut Vec<u8>) {
         for event in self.reader.events.drain(..) {
             self.facts.observe(&event);

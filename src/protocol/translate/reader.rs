@@ -31,7 +31,12 @@ impl Reader {
     /// A reader at the start of an answer.
     pub fn new(provider: Dialect, ctx: DecodeContext) -> Self {
         Reader {
-            frames: SseDecoder::new(),
+            frames: match provider {
+                Dialect::Gemini => SseDecoder::gathering_bare_json(),
+                Dialect::Anthropic | Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+                    SseDecoder::new()
+                }
+            },
             decode: Decode::new(provider, ctx),
             events: Vec::new(),
             form: Form::Unknown,

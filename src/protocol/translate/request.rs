@@ -64,8 +64,9 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
     let mut losses = Losses::default();
     let mut request = canonical(ctx.client, body, &mut losses)?;
     request.stream |= ctx.always_stream;
-    if ctx.thinking == Thinking::Cut {
-        request.forget_thinking();
+    match ctx.thinking {
+        Thinking::Kept => {}
+        Thinking::Cut | Thinking::CutBefore(_) => request.forget_thinking(),
     }
     let outbound = outbound(&request, ctx.model, ctx.profile, &mut losses)?;
     let attachments = Attachments::of(&request);
@@ -82,6 +83,7 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
         created: ctx.created,
         stream_usage: request.stream_usage,
         freeform: freeform.map(|tool| tool.name.clone()).collect(),
+        native: request.native,
         echo: request.echo,
     };
     Ok(Translation {

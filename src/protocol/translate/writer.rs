@@ -37,6 +37,17 @@ impl StreamWriter {
             StreamWriter::OpenAiResponses(it) => it.push(event, out),
         }
     }
+
+    /// Ends a stream that broke off with an error that goes on from what was written, where the dialect wants that.
+    pub fn fail(&mut self, message: &str, out: &mut Vec<u8>) -> bool {
+        match self {
+            StreamWriter::Anthropic(_) | StreamWriter::OpenAiChat(_) => false,
+            StreamWriter::OpenAiResponses(it) => {
+                it.fail("server_error", Some("server_error"), message, out);
+                true
+            }
+        }
+    }
 }
 
 /// Writes a whole answer.

@@ -14,6 +14,7 @@ use crate::proxy::profile;
 use crate::proxy::request::Request;
 use crate::proxy::send::{self, Origin};
 use crate::proxy::service::Edge;
+use crate::proxy::vertex;
 
 /// Longest answer of a provider to a count, bytes.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -22,18 +23,20 @@ const MAX_ANSWER: usize = 64 * 1024;
 pub async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<Bytes> {
     let endpoint = &candidate.endpoint;
     let key = endpoint.keys.pick(Instant::now(), &[]);
+    let bearer = endpoint.bearer().await.ok()?;
     let call = call(candidate, request)?;
     let mut headers = send::signed_headers(
         &endpoint.provider,
         endpoint.dialect,
         call.origin,
-        key.and_then(|key| endpoint.keys.secret(key)),
+        endpoint.secret(key, bearer.as_ref()),
         &request.credentials,
     )
     .ok()?;
     headers.extend(call.headers);
     let path = endpoint.target.count_tokens.as_ref()?;
-    let path = path.of(candidate.model.as_str(), false);
+    let model = vertex::model(endpoint, candidate.model.as_str());
+    let path = path.of(&model, false);
     let outgoing = Outgoing {
         method: http::Method::POST,
         path: send::with_query(path, call.query),
@@ -67,11 +70,14 @@ fn call<'r>(candidate: &Candidate, request: &'r Request) -> Option<Call<'r>> {
     let (endpoint, model) = (&candidate.endpoint, candidate.model.as_str());
     let body = &request.body.bytes;
     if endpoint.dialect == request.dialect {
+        let body = request
+            .head
+            .rewritten(body, &vertex::model(endpoint, model));
         return Some(Call {
-            body: request.head.rewritten(body, model),
+            body: vertex::body(endpoint, body, vertex::Call::Count, &request.headers).ok()?,
             origin: Origin::Client(&request.headers),
             headers: Vec::new(),
-            query: request.query.as_deref(),
+            query: vertex::query(endpoint, request.query.as_deref()),
         });
     }
     let profile = profile::of(endpoint, model);
@@ -86,8 +92,9 @@ fn call<'r>(candidate: &Candidate, request: &'r Request) -> Option<Call<'r>> {
         let value = HeaderValue::from_str(&value).ok()?;
         headers.push((HeaderName::from_static(name), value));
     }
+    let body = Bytes::from(call.body);
     Some(Call {
-        body: Bytes::from(call.body),
+        body: vertex::body(endpoint, body, vertex::Call::Count, &[]).ok()?,
         origin: Origin::OursForWhole,
         headers,
         query: None,

@@ -4,10 +4,12 @@ mod drain;
 mod hangup;
 mod probe;
 mod simulated;
+mod tokens;
 mod warm;
 
 pub use drain::Drain;
 pub use hangup::Hangup;
 pub use probe::health_checks;
 pub use simulated::Simulated;
+pub use tokens::Tokens;
 pub use warm::Warm;

@@ -8,8 +8,9 @@ use serde_json::Value;
 use pointsman::protocol::anthropic;
 use pointsman::protocol::canonical::Losses;
 use pointsman::protocol::openai_chat::{Profile, outbound};
+use pointsman::protocol::openai_responses;
 
-use super::order;
+use super::{items, order};
 
 /// Fewer recordings than this mean that the walk went wrong.
 const LEAST: usize = 100;
@@ -20,6 +21,13 @@ const UPSTREAMS: [(&str, &str); 5] = [
     ("api.deepseek.com", "deepseek-chat"),
     ("api.mistral.ai", "mistral-large-latest"),
     ("openrouter.ai", "anthropic/claude-sonnet-5"),
+];
+
+const RESPONSES: [(&str, &str); 4] = [
+    ("api.openai.com", "gpt-5.6"),
+    ("api.x.ai", "grok-4.3"),
+    ("api.deepseek.com", "deepseek-v4"),
+    ("gateway.example", "some-model"),
 ];
 
 #[test]
@@ -55,7 +63,25 @@ fn recorded_requests_are_translated_in_order_and_whole() {
                 .unwrap_or_else(|error| panic!("{what}: {error}"));
             let sent: Value = serde_json::from_slice(&sent.body).unwrap();
             order::check(&what, &sent);
-            all_text_is_there(&what, recorded, &sent);
+            let calls = sent["messages"].as_array().unwrap().iter();
+            let calls = calls.flat_map(|it| it["tool_calls"].as_array().into_iter().flatten());
+            let calls: Vec<&Value> = calls.map(|it| &it["function"]["arguments"]).collect();
+            let messages = sent["messages"].as_array().unwrap().iter();
+            let said: Vec<String> = messages.map(|it| order::said(&it["content"])).collect();
+            all_text_is_there(&what, recorded, &said.join("\n"), &calls);
+        }
+        for (host, model) in RESPONSES {
+            let what = format!("{what} for {host} in Responses");
+            let mut losses = Losses::default();
+            let request = anthropic::messages(&body, &mut losses).unwrap();
+            let profile = openai_responses::Profile::guess(host, model);
+            let sent = openai_responses::outbound(&request, model, &profile, &mut losses)
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+            let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+            items::check(&what, &sent);
+            let calls = sent["input"].as_array().unwrap().iter();
+            let calls: Vec<&Value> = calls.map(|it| &it["arguments"]).collect();
+            all_text_is_there(&what, recorded, &items::said(&sent), &calls);
         }
         translated += 1;
     }
@@ -74,12 +100,7 @@ fn requests(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// What people and programs said must be in the translation, word for word.
-fn all_text_is_there(what: &str, recorded: &Value, sent: &Value) {
-    let mut said = String::new();
-    for message in sent["messages"].as_array().unwrap() {
-        said.push_str(&order::said(&message["content"]));
-        said.push('\n');
-    }
+fn all_text_is_there(what: &str, recorded: &Value, said: &str, calls: &[&Value]) {
     let there = |text: &str| assert!(said.contains(text), "{what}: lost {text:?}");
     let system = &recorded["system"];
     texts(system, &there);
@@ -91,9 +112,7 @@ fn all_text_is_there(what: &str, recorded: &Value, sent: &Value) {
             }
             if block["type"] == "tool_use" {
                 let input = block["input"].to_string();
-                let sent = sent["messages"].as_array().unwrap().iter();
-                let mut calls = sent.flat_map(|m| m["tool_calls"].as_array().into_iter().flatten());
-                let found = calls.any(|call| call["function"]["arguments"] == input.as_str());
+                let found = calls.iter().any(|arguments| **arguments == input.as_str());
                 assert!(found, "{what}: lost call {input}");
             }
         }

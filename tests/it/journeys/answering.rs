@@ -92,8 +92,8 @@ async fn an_openai_path_that_is_not_served_is_a_404_in_its_shape() {
     let (upstream, proxy) = one(&[]).await;
     let reply = proxy
         .ask(Request::post(
-            "/v1/responses",
-            r#"{"model":"gpt-x","input":"hi"}"#,
+            "/v1/completions",
+            r#"{"model":"gpt-x","prompt":"hi"}"#,
         ))
         .await;
     assert_eq!(reply.status, 404, "{}", reply.text());
@@ -631,6 +631,32 @@ async fn models_are_listed_for_discovery() {
     );
     let unknown = proxy.ask(Request::get("/v1/models/claude-nothing")).await;
     assert_eq!(unknown.status, 404, "{}", unknown.text());
+    assert_eq!(unknown.json()["error"]["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn models_are_listed_in_the_callers_dialect() {
+    let upstream = Upstream::silent().await;
+    let candidate = "provider: a, model: passthrough, priority: 1";
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .route("claude-opus-4-1-20250805", &[candidate]);
+    let proxy = Proxy::start(setup).await;
+    let versioned = |path| Request::get(path).header("anthropic-version", "2023-06-01");
+    let anthropic = proxy.ask(versioned("/v1/models")).await.json();
+    assert_eq!(anthropic.get("object"), None, "{anthropic}");
+    let first = &anthropic["data"][0];
+    assert_eq!(
+        (&first["type"], first.get("object")),
+        (&"model".into(), None)
+    );
+    let openai = proxy.ask(Request::get("/v1/models")).await.json();
+    assert_eq!(openai["object"], "list", "{openai}");
+    let first = &openai["data"][0];
+    assert_eq!(first["object"], "model", "{openai}");
+    assert_eq!(first["created"], 1_754_352_000, "{openai}");
+    assert!(first["owned_by"].is_string(), "{openai}");
+    let unknown = proxy.ask(versioned("/v1/models/claude-nothing")).await;
+    assert_eq!(unknown.json()["error"]["type"], "not_found_error");
 }
 
 #[tokio::test]

@@ -348,3 +348,57 @@ async fn an_answer_that_nobody_counted_is_estimated_in_the_log() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_client_of_responses_is_counted_for_here() {
+    let upstream = Upstream::silent().await;
+    let proxy = Proxy::start(Setup::of([Provider::openai("o", &upstream.url())])).await;
+    let body = json!({
+        "model": "gpt-5", "instructions": "Be brief.", "input": "words ".repeat(500),
+        "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": false}],
+    });
+    let request = |body: &Value| Request::post("/v1/responses/input_tokens", body.to_string());
+    let reply = proxy.ask(request(&body)).await;
+    assert_eq!(reply.json()["object"], "response.input_tokens");
+    assert!((500..560).contains(&tokens(&reply)), "{}", reply.text());
+    // What only its provider holds cannot be counted elsewhere.
+    let kept = json!({"model": "gpt-5", "input": "and?", "previous_response_id": "resp_1"});
+    let reply = proxy.ask(request(&kept)).await;
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    assert_eq!(upstream.calls(), 0);
+}
+
+#[tokio::test]
+async fn responses_count_in_their_own_words() {
+    let answer = "{\"object\": \"response.input_tokens\", \"input_tokens\": 51}";
+    let upstream = Upstream::script([Act::answer(200, &[], answer)]).await;
+    let provider = Provider::speaking("openai-responses", "r", &upstream.url());
+    let proxy = Proxy::start(Setup::of([provider])).await;
+    let reply = proxy.ask(count("how many?")).await;
+    assert_eq!(reply.text(), "{\"input_tokens\":51}");
+    let seen = upstream.only();
+    assert_eq!(seen.head.line, "POST /v1/responses/input_tokens HTTP/1.1");
+    let sent = seen.json();
+    assert_eq!(sent["model"], MODEL, "{sent}");
+    assert!(sent["input"].to_string().contains("how many?"), "{sent}");
+    for field in ["max_output_tokens", "stream", "store", "include"] {
+        assert!(sent.get(field).is_none(), "{field} in {sent}");
+    }
+}
+
+#[tokio::test]
+async fn anthropic_counts_for_a_client_of_responses_and_gets_nothing_it_refuses() {
+    let upstream = Upstream::script([Act::answer(200, &[], "{\"input_tokens\": 14}")]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
+    let body = json!({"model": MODEL, "instructions": "Be brief.", "input": "how many?", "temperature": 1, "max_output_tokens": 9});
+    let request = Request::post("/v1/responses/input_tokens", body.to_string());
+    let reply = proxy.ask(request).await;
+    let told = "{\"object\":\"response.input_tokens\",\"input_tokens\":14}";
+    assert_eq!(reply.text(), told);
+    let seen = upstream.only();
+    assert_eq!(seen.head.line, "POST /v1/messages/count_tokens HTTP/1.1");
+    let sent = seen.json();
+    let mut fields: Vec<&String> = sent.as_object().unwrap().keys().collect();
+    fields.sort();
+    assert_eq!(fields, ["messages", "model", "system"], "{sent}");
+}

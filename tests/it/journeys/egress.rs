@@ -15,6 +15,7 @@ use crate::support::answers::message;
 use crate::support::answers::says;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
@@ -193,6 +194,29 @@ async fn a_proxy_that_refuses_is_a_provider_that_cannot_be_reached() {
     let reply = proxy.ask(Request::messages(ask("hi"))).await;
     assert_eq!((reply.status, reply.text()), (200, message("b")));
     proxy.line("recorded error for provider a: count=1/2").await;
+}
+
+#[tokio::test]
+async fn tokens_are_fetched_the_same_way_out() {
+    let grant = r#"{"access_token":"ya29.canary-0123456789","expires_in":3599}"#;
+    let (cloud, desk) = (
+        Upstream::always(says("a")).await,
+        Upstream::always(Act::answer(200, &[], grant)).await,
+    );
+    for socks in [false, true] {
+        let egress = Egress::start(socks).await;
+        let scheme = if socks { "socks5" } else { "http" };
+        let proxied = format!("proxy: \"{scheme}://{}\"", egress.address);
+        let provider = Provider::vertex("v", &cloud.url(), &desk.url()).with(&proxied);
+        let setup = Setup::of([provider]).secret("ya29.canary-0123456789");
+        let proxy = Proxy::start(setup).await;
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        assert_eq!((reply.status, reply.text()), (200, message("a")));
+        let asked = egress.asked();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert!(asked[0].contains(&host_of(&desk)) && asked[1].contains(&host_of(&cloud)));
+    }
+    assert_eq!((cloud.calls(), desk.calls()), (2, 2));
 }
 
 #[tokio::test]

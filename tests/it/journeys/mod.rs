@@ -24,3 +24,4 @@ mod stale;
 mod strategies;
 mod translation;
 mod untrusted;
+mod vertex;

@@ -187,3 +187,29 @@ async fn there_is_nothing_to_repair_without_thinking_or_in_other_refusals() {
         assert_eq!(upstream.calls(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_repair_is_remembered_for_the_session_and_its_own_thinking_stays() {
+    let [with, _] = conversations();
+    let answers = [refused(SIGNATURE), streams("healed"), streams("at once")];
+    let upstream = Upstream::script(answers).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())]);
+    let proxy = Proxy::start(setup).await;
+    let ask = |body: String| {
+        let request = Request::messages(body);
+        request.header("x-claude-code-session-id", "session-1")
+    };
+    assert_eq!(proxy.ask(ask(with.clone())).await.status, 200);
+    let mut next: Value = serde_json::from_str(&with).unwrap();
+    let turns = next["messages"].as_array_mut().unwrap();
+    let own = json!({"type": "thinking", "thinking": "own", "signature": "b3du"});
+    let said = json!([own, {"type": "text", "text": "healed"}]);
+    turns.push(json!({"role": "assistant", "content": said}));
+    turns.push(json!({"role": "user", "content": "and now"}));
+    assert_eq!(proxy.ask(ask(next.to_string())).await.status, 200);
+    assert_eq!(upstream.calls(), 3);
+    let sent = upstream.seen(2).json();
+    let text = json!([{"type": "text", "text": "hello"}]);
+    assert_eq!(sent["messages"][1]["content"], text, "{sent}");
+    assert_eq!(sent["messages"][3]["content"], said, "{sent}");
+}

@@ -58,6 +58,8 @@ pub fn read_stream(what: &str, bytes: &[u8]) -> Value {
                 }
                 if block["type"] == "tool_use" {
                     block["input"] = Value::String(open.json);
+                } else if block["type"] == "server_tool_use" {
+                    block["input"] = serde_json::from_str(&open.json).unwrap();
                 }
             }
             "message_delta" => {
@@ -106,7 +108,8 @@ fn delta(what: &str, message: &mut Value, data: &Value, open: &mut Open) {
         "input_json_delta" => ("tool_use", "partial_json"),
         other => panic!("{what}: unknown delta {other}"),
     };
-    assert_eq!(block["type"], kind, "{what}");
+    let server = key == "partial_json" && block["type"] == "server_tool_use";
+    assert!(server || block["type"] == kind, "{what}: {data}");
     let piece = delta[key].as_str().unwrap();
     assert!(!piece.is_empty(), "{what}: empty delta");
     if key == "partial_json" {

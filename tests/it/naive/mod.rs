@@ -2,4 +2,7 @@
 
 pub mod anthropic;
 pub mod assembly;
+pub mod gemini;
 pub mod openai;
+pub mod responses;
+pub mod responses_client;

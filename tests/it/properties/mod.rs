@@ -1,4 +1,9 @@
 //! What must hold for any input.
 
 mod answers;
+mod anthropic_requests;
+mod chat_clients;
+mod gemini;
 mod reshape;
+mod responses;
+mod responses_client;

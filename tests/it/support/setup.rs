@@ -1,5 +1,10 @@
 //! Configurations for journeys, written as a person would write them.
 
+use serde_json::json;
+
+/// A private key that was made for these tests and opens nothing.
+const TEST_KEY: &str = include_str!("../../fixtures/credential/throw-away-test-key.pem");
+
 /// One `providers` entry.
 pub struct Provider {
     name: String,
@@ -21,6 +26,34 @@ impl Provider {
     /// A provider of any other type with one key of its own.
     pub fn speaking(kind: &str, name: &str, url: &str) -> Provider {
         Provider::of_type(kind, name, url).keyed(&[&key_of(name)])
+    }
+
+    /// Claude on Google Cloud at `url`, with a service account whose tokens come from `tokens`, on loopback.
+    pub fn vertex(name: &str, url: &str, tokens: &str) -> Provider {
+        let file = json!({
+            "type": "service_account",
+            "project_id": "signal-box",
+            "private_key_id": "k1",
+            "private_key": TEST_KEY,
+            "client_email": "points@signal-box.iam.gserviceaccount.com",
+            "token_uri": format!("{tokens}/token"),
+        });
+        let mut provider = Provider::of_type("vertex", name, url)
+            .with("location: us-east5")
+            .with(&format!("service_account: '{file}'"));
+        let key = TEST_KEY.lines().filter(|line| !line.starts_with('-'));
+        provider.secrets = key.map(str::to_owned).collect();
+        // What every assertion begins with.
+        provider.secrets.push("eyJhbGciOi".to_owned());
+        provider
+    }
+
+    /// The same with a token that somebody else takes care of.
+    pub fn vertex_with_token(name: &str, url: &str, token: &str) -> Provider {
+        Provider::of_type("vertex", name, url)
+            .token(token)
+            .with("location: us-east5")
+            .with("project: signal-box")
     }
 
     fn of_type(kind: &str, name: &str, url: &str) -> Provider {

@@ -30,6 +30,54 @@ fn data(frames: &[&str]) -> Frames {
         .collect()
 }
 
+fn gather(pieces: &[&[u8]]) -> Frames {
+    let mut frames = Frames::new();
+    let mut sink = |frame: Frame<'_>| {
+        let text = |it: &[u8]| String::from_utf8_lossy(it).into_owned();
+        frames.push((text(frame.event), text(frame.data)));
+        Ok::<(), FrameTooLarge>(())
+    };
+    let mut decoder = SseDecoder::gathering_bare_json();
+    for piece in pieces {
+        decoder.push(piece, &mut sink).unwrap();
+    }
+    decoder.finish(&mut sink).unwrap();
+    frames
+}
+
+#[test]
+fn bare_json_is_gathered_where_it_is_expected_wherever_it_is_cut() {
+    let text = "data: 1\r\n\r\nid: 7\r\n{\r\n  \"error\": {\r\n    \"data\": 1\r\n  }\r\n}\r\n";
+    let bare = "{\n  \"error\": {\n    \"data\": 1\n  }\n}\n";
+    for end in ["", "\r\n", "\r\n: here\r\n\r\n"] {
+        let text = format!("{text}{end}");
+        for at in 0..=text.len() {
+            let (head, tail) = text.as_bytes().split_at(at);
+            assert_eq!(
+                gather(&[head, tail]),
+                data(&["1", bare]),
+                "{end:?} cut at {at}"
+            );
+        }
+        assert_eq!(whole(&text), data(&["1"]), "nobody else hears of it");
+    }
+    let between = "{\"error\":1}\n\ndata: 2\n\n";
+    assert_eq!(
+        gather(&[between.as_bytes()]),
+        data(&["{\"error\":1}\n", "2"])
+    );
+    assert_eq!(gather(&[b"garbage\n\ndata: 2\n\n"]), data(&["2"]));
+}
+
+#[test]
+fn bare_json_has_a_bound() {
+    let mut decoder = SseDecoder::gathering_bare_json();
+    let mut sink = |_: Frame<'_>| Ok::<(), FrameTooLarge>(());
+    let line = format!("{{{}\n", "x".repeat(1 << 20));
+    let given = (0..5).try_for_each(|_| decoder.push(line.as_bytes(), &mut sink));
+    assert_eq!(given, Err(FrameTooLarge));
+}
+
 #[test]
 fn lines_may_end_in_any_way() {
     for end in ["\n", "\r\n", "\r"] {

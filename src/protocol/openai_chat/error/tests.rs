@@ -258,3 +258,118 @@ fn our_own_errors_have_openais_shape() {
         b"data: {\"error\":{\"message\":\"cut\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n"
     );
 }
+
+#[test]
+fn every_meaning_has_its_status_type_and_code() {
+    let bad = "invalid_request_error";
+    for (status, body, expected) in [
+        (
+            529,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+            (503, "server_error", Some("server_is_overloaded")),
+        ),
+        (
+            503,
+            r#"{"error":{"message":"The model is overloaded","code":503}}"#,
+            (503, "server_error", Some("server_is_overloaded")),
+        ),
+        (
+            429,
+            r#"{"error":{"message":"Rate limit reached"}}"#,
+            (429, "rate_limit_exceeded", Some("rate_limit_exceeded")),
+        ),
+        (
+            402,
+            r#"{"error":{"message":"Insufficient Balance"}}"#,
+            (429, "insufficient_quota", Some("insufficient_quota")),
+        ),
+        (
+            429,
+            r#"{"error":{"message":"x","code":"insufficient_quota"}}"#,
+            (429, "insufficient_quota", Some("insufficient_quota")),
+        ),
+        (
+            401,
+            r#"{"error":{"message":"bad key"}}"#,
+            (502, "server_error", None),
+        ),
+        (
+            403,
+            r#"{"error":{"message":"not allowed"}}"#,
+            (502, "server_error", None),
+        ),
+        (
+            404,
+            r#"{"error":{"message":"no such model","code":"model_not_found"}}"#,
+            (404, bad, Some("model_not_found")),
+        ),
+        (
+            413,
+            r#"{"error":{"message":"too large"}}"#,
+            (413, "request_too_large", None),
+        ),
+        (
+            504,
+            r#"{"error":{"message":"timeout"}}"#,
+            (504, "server_error", None),
+        ),
+        (
+            400,
+            r#"{"error":{"message":"bad field"}}"#,
+            (400, bad, None),
+        ),
+        (
+            422,
+            r#"{"detail":[{"loc":["body"],"msg":"bad field"}]}"#,
+            (422, bad, None),
+        ),
+        (
+            500,
+            r#"{"error":{"message":"oops"}}"#,
+            (500, "server_error", None),
+        ),
+        (502, "<html>bad gateway</html>", (502, "server_error", None)),
+    ] {
+        let error = parse_any(status, body);
+        let (status, error_type, code, message) = super::translate_error(&error);
+        assert_eq!((status, error_type, code), expected, "{body}");
+        assert_eq!(message, error.message);
+    }
+}
+
+/// Clients of OpenAI compact on its wording, or on the code.
+#[test]
+fn a_prompt_that_is_too_long_is_told_in_openais_words() {
+    for (body, expected) in [
+        (
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 200913 tokens > 200000 maximum"}}"#,
+            "this model's maximum context length is 200000 tokens, and the messages have 200913 tokens; shorten the messages",
+        ),
+        (
+            r#"{"error":{"message":"This model's maximum context length is 4097 tokens. However, you requested 5000 tokens."}}"#,
+            "This model's maximum context length is 4097 tokens. However, you requested 5000 tokens.",
+        ),
+        (
+            r#"{"error":{"message":"Input is too long for requested model."}}"#,
+            "the messages exceed the model's maximum context length: Input is too long for requested model.",
+        ),
+    ] {
+        let error = parse_any(400, body);
+        let (status, _, code, message) = super::translate_error(&error);
+        assert_eq!(
+            (status, code),
+            (400, Some("context_length_exceeded")),
+            "{body}"
+        );
+        assert_eq!(message, expected);
+    }
+}
+
+/// Reads a body as the dialect that it is of.
+fn parse_any(status: u16, body: &str) -> UpstreamError {
+    if body.starts_with(r#"{"type":"error""#) {
+        crate::protocol::anthropic::parse_error(Some(status), body.as_bytes())
+    } else {
+        parse_error(Some(status), body.as_bytes())
+    }
+}

@@ -41,7 +41,7 @@ fn the_limit_is_named_as_the_model_wants_it_and_clamped() {
     });
     let sent = send(&with(json!({})), &small);
     assert_eq!(sent.body["max_tokens"], 64);
-    assert_eq!(sent.lost, ["max_tokens lowered to what the model can"]);
+    assert_eq!(sent.lost, ["max_tokens lowered"]);
     let sent = send(&with(json!({"max_tokens": 0})), &small);
     assert_eq!(sent.body["max_tokens"], 1);
     assert!(sent.outbound.prewarm);
@@ -74,7 +74,7 @@ fn sampling_is_sent_only_where_it_is_accepted() {
     assert_eq!(sent.body["temperature"], 0.5);
     assert_eq!(sent.body["top_k"], 5);
     assert_eq!(sent.body["stop"], json!(["a", "b", "c", "d"]));
-    assert_eq!(sent.lost, ["stop_sequences cut to 4"]);
+    assert_eq!(sent.lost, ["stop_sequences cut short"]);
     let sent = send(&body, &Profile::guess("api.openai.com", "gpt-5"));
     for key in ["temperature", "top_p", "top_k", "stop"] {
         assert_eq!(sent.body.get(key), None);
@@ -279,7 +279,7 @@ fn without_tools_nothing_is_said_of_tools() {
     assert_eq!(
         sent.lost,
         [
-            "tools.web_search dropped: runs at Anthropic only",
+            "tools.web_search dropped: runs at its own vendor only",
             "tool_choice dropped: no tools are left"
         ]
     );

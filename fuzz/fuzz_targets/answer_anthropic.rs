@@ -1,0 +1,8 @@
+//! Answers of a provider of anthropic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pointsman::types::Dialect;
+use pointsman_fuzz::answer;
+
+fuzz_target!(|data: &[u8]| answer(Dialect::Anthropic, data));

@@ -1,0 +1,8 @@
+//! Requests of a client of openai chat.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pointsman::types::Dialect;
+use pointsman_fuzz::request;
+
+fuzz_target!(|data: &[u8]| request(Dialect::OpenAiChat, data));

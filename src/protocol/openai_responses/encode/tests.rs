@@ -1,0 +1,108 @@
+use serde_json::Value;
+
+use super::*;
+use crate::protocol::canonical::{BlockStart, StopReason};
+
+fn events(out: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(out).unwrap();
+    text.split_terminator("\n\n")
+        .map(|event| {
+            let (name, data) = event.split_once('\n').unwrap();
+            let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+            assert_eq!(data["type"], name.strip_prefix("event: ").unwrap());
+            data
+        })
+        .collect()
+}
+
+fn begun() -> (Encode, Vec<u8>) {
+    let ctx = EncodeContext {
+        message_id: "msg_01".to_owned(),
+        ..EncodeContext::default()
+    };
+    let (mut encode, mut out) = (Encode::new(ctx), Vec::new());
+    let start = Event::Start {
+        id: None,
+        model: None,
+    };
+    encode.push(&start, &mut out);
+    encode.push(&Event::BlockStart(BlockStart::Text), &mut out);
+    (encode, out)
+}
+
+#[test]
+fn a_failure_goes_on_where_the_stream_stood() {
+    let (mut encode, mut out) = begun();
+    encode.push(&Event::Text("half".to_owned()), &mut out);
+    encode.fail(
+        "rate_limit_exceeded",
+        Some("rate_limit_exceeded"),
+        "slow down",
+        &mut out,
+    );
+    let length = out.len();
+    // Nothing follows.
+    encode.push(&Event::BlockStop, &mut out);
+    encode.fail("server_error", None, "again", &mut out);
+    assert_eq!(out.len(), length);
+    let events = events(&out);
+    let numbers: Vec<u64> = events
+        .iter()
+        .map(|it| it["sequence_number"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, (0..7).collect::<Vec<u64>>());
+    let [.., error, failed] = events.as_slice() else {
+        panic!("too few events");
+    };
+    assert_eq!(error["type"], "error");
+    for told in [error, &error["error"], &failed["response"]["error"]] {
+        assert_eq!(
+            (&told["code"], &told["message"]),
+            (&"rate_limit_exceeded".into(), &"slow down".into())
+        );
+    }
+    assert_eq!(failed["type"], "response.failed");
+    assert_eq!(failed["response"]["id"], "resp_01");
+    assert_eq!(failed["response"]["status"], "failed");
+    // Half a message is no message.
+    assert_eq!(failed["response"]["output"], serde_json::json!([]));
+}
+
+#[test]
+fn an_error_in_a_stream_of_another_writer() {
+    let mut out = Vec::new();
+    error_event("server_error", "it broke", None, &mut out);
+    let events = events(&out);
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["error"]["type"], "server_error");
+    assert_eq!(events[0]["code"], Value::Null);
+    assert_eq!(events[1]["response"]["error"]["code"], "server_error");
+}
+
+#[test]
+fn an_answer_beyond_its_bound_fails() {
+    let (mut encode, mut out) = begun();
+    let piece = Event::Text("x".repeat(8 << 20));
+    for _ in 0..8 {
+        out.clear();
+        encode.push(&piece, &mut out);
+        assert!(out.starts_with(b"event: response.output_text.delta"));
+    }
+    out.clear();
+    encode.push(&Event::Text("y".to_owned()), &mut out);
+    let kinds: Vec<Value> = events(&out).iter().map(|it| it["type"].clone()).collect();
+    assert_eq!(
+        kinds,
+        ["response.output_text.delta", "error", "response.failed"]
+    );
+    out.clear();
+    encode.push(&Event::BlockStop, &mut out);
+    let finish = Event::Finish {
+        stop: StopReason::EndTurn,
+        stop_sequence: None,
+        explanation: None,
+        usage: None,
+    };
+    encode.push(&finish, &mut out);
+    assert!(out.is_empty());
+}
