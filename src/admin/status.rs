@@ -11,18 +11,20 @@ use crate::health::{BreakerState, BudgetView, EndpointView};
 use crate::routing::Resolution;
 use crate::routing::catalogue::{self, Listed};
 use crate::snapshot::{Endpoint, Snapshot};
+use crate::tokens::{Accuracy, Calibration, ModelAccuracy};
 
-/// `GET /providers`: every provider of the configuration and how it fares, the budget for repeats, and the `losses` of
-/// translations since the start, by kind.
+/// `GET /providers`: every provider of the configuration and how it fares, the budget for repeats, the `losses` of
+/// translations since the start, by kind, and what answers have taught about our counts.
 pub fn providers(
     snapshot: &Snapshot,
     retries: BudgetView,
     losses: impl Iterator<Item = (String, u64)>,
+    calibration: &Calibration,
     now: Instant,
 ) -> Value {
     let config = &snapshot.config;
     let list: Vec<Value> = (0..config.providers.len())
-        .map(|index| provider(snapshot, index, now))
+        .map(|index| provider(snapshot, calibration, index, now))
         .collect();
     let healthy = list
         .iter()
@@ -45,7 +47,7 @@ pub fn providers(
     })
 }
 
-fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
+fn provider(snapshot: &Snapshot, calibration: &Calibration, index: usize, now: Instant) -> Value {
     let Some(provider) = snapshot.config.providers.get(index) else {
         return Value::Null;
     };
@@ -58,6 +60,7 @@ fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
         "enabled": provider.enabled,
         "proxy": proxy_text(provider),
         "models": models_of(snapshot, index),
+        "token_estimates": estimates(&calibration.view(&provider.name)),
     });
     let state = match snapshot.endpoint(index) {
         Some(endpoint) => active_state(endpoint, now),
@@ -101,6 +104,26 @@ fn active_state(endpoint: &Endpoint, now: Instant) -> Value {
         "keys": keys.iter().map(key_state).collect::<Vec<Value>>(),
         "token": endpoint.tokens.as_ref().map(|it| token_state(&it.view())),
     })
+}
+
+/// How far our counts of prompts are off, for each model that has been served.
+fn estimates(models: &[ModelAccuracy]) -> Vec<Value> {
+    let one = |it: &Accuracy| {
+        json!({
+            "ratio": rounded(it.ratio, 3),
+            "error_percent": it.error_percent.map(|error| rounded(error, 1)),
+            "samples": it.samples,
+        })
+    };
+    models
+        .iter()
+        .map(|it| json!({"model": it.model, "by_bytes": one(&it.bytes), "by_vocabulary": one(&it.vocabulary)}))
+        .collect()
+}
+
+fn rounded(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
 }
 
 fn key_state(key: &KeyView) -> Value {

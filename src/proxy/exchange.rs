@@ -10,6 +10,7 @@ use super::answer::Refused;
 use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
+use super::estimate::{PromptEstimate, Sample};
 use super::judge::{self, Case};
 use super::request::Request;
 use super::service::Edge;
@@ -81,6 +82,10 @@ pub struct Exchange<'e, 's> {
     pub(super) losses: Losses,
     pub(super) route: String,
     pub(super) on_loss: OnLoss,
+    /// The prompt's size before its provider has told.
+    pub(super) estimate: Option<PromptEstimate>,
+    /// The prompt, kept to be counted when its answer has ended.
+    pub(super) sample: Option<Sample>,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -103,6 +108,8 @@ impl<'e, 's> Exchange<'e, 's> {
             losses: Losses::default(),
             route: String::new(),
             on_loss: OnLoss::default(),
+            estimate: None,
+            sample: None,
         }
     }
 

@@ -107,7 +107,6 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         exchange.route,
         exchange.trail.trace(last_word(end))
     );
-    let usage = exchange.told.usage;
     let last_tried = exchange
         .trail
         .failed
@@ -140,12 +139,7 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         stream: exchange.request.head.stream,
         ttft: exchange.ttft,
         duration: exchange.request.started.elapsed(),
-        tokens: TokenCounts {
-            input: usage.map(|usage| usage.prompt()),
-            output: usage.map(|usage| usage.output),
-            cache_read: usage.map(|usage| usage.cache_read),
-            cache_creation: usage.map(|usage| usage.cache_creation),
-        },
+        tokens: tokens(exchange),
         stop_reason: exchange.told.stop_reason.as_deref(),
         end: line_end,
     }
@@ -200,6 +194,31 @@ fn remember(exchange: &Exchange<'_, '_>, end: &End, label: &'static str) {
         duration: exchange.request.started.elapsed(),
     };
     exchange.edge.shared.requests.remember(&record, most);
+}
+
+/// The provider's count, or, of an answer it did not count, our estimates.
+fn tokens(exchange: &Exchange<'_, '_>) -> TokenCounts {
+    let told = &exchange.told;
+    if let Some(usage) = told.usage {
+        return TokenCounts {
+            input: Some(usage.prompt()),
+            output: Some(usage.output),
+            cache_read: Some(usage.cache_read),
+            cache_creation: Some(usage.cache_creation),
+            estimated: false,
+        };
+    }
+    if exchange.served_by.is_none() {
+        return TokenCounts::default();
+    }
+    let input = exchange.estimate.map(|estimate| estimate.tokens);
+    let output = told.output_estimate;
+    TokenCounts {
+        input,
+        output,
+        estimated: input.is_some() || output.is_some(),
+        ..TokenCounts::default()
+    }
 }
 
 fn log_fault(exchange: &Exchange<'_, '_>, fault: &Fault) {

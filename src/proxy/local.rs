@@ -133,15 +133,18 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         Call::Providers => {
             let retries = edge.shared.retries(now);
             let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
-            ok(admin::providers(snapshot, retries, lost, now))
+            let calibration = &edge.shared.calibration;
+            ok(admin::providers(snapshot, retries, lost, calibration, now))
         }
         Call::Requests => ok(requests(edge, query)),
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query, asked.dialect)),
         Call::Model => model(snapshot, path, asked.dialect),
-        Call::Messages | Call::ChatCompletions | Call::Responses | Call::CountTokens => {
-            Err(Fault::internal("a call for a provider was answered here"))
-        }
+        Call::Messages
+        | Call::ChatCompletions
+        | Call::Responses
+        | Call::CountTokens
+        | Call::CountInput => Err(Fault::internal("a call for a provider was answered here")),
     }
 }
 

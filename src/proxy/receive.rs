@@ -33,6 +33,8 @@ pub enum Call {
     Responses,
     /// `POST /v1/messages/count_tokens`.
     CountTokens,
+    /// `POST /v1/responses/input_tokens`.
+    CountInput,
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`.
@@ -67,6 +69,7 @@ impl Call {
             "/v1/chat/completions" => (Call::ChatCompletions, POST),
             "/v1/responses" => (Call::Responses, POST),
             "/v1/messages/count_tokens" => (Call::CountTokens, POST),
+            "/v1/responses/input_tokens" => (Call::CountInput, POST),
             "/v1/models" => (Call::Models, GET),
             "/" => (Call::Root, GET),
             "/api/hello" => (Call::Hello, GET),
@@ -113,6 +116,7 @@ impl Call {
                 | Call::ChatCompletions
                 | Call::Responses
                 | Call::CountTokens
+                | Call::CountInput
                 | Call::Models
                 | Call::Model
         )

@@ -153,6 +153,8 @@ impl Exchange<'_, '_> {
             if let Some(head) = relay.head.as_mut() {
                 finish::mark_head(self, candidate, head);
             }
+            let usage_is_known = relay.running.attempt().told().usage.is_some();
+            self.keep_prompt(candidate, usage_is_known);
             if streamed {
                 self.request.shed();
             }
