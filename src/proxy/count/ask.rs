@@ -22,7 +22,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// A provider's own count in the client's dialect; `None` when it gives none. Says nothing about its health.
 pub async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<Bytes> {
     let endpoint = &candidate.endpoint;
-    let key = endpoint.keys.pick(Instant::now(), &[]);
+    let key = endpoint.keys.beside_limits(Instant::now());
     let bearer = endpoint.bearer().await.ok()?;
     let call = call(candidate, request)?;
     let mut headers = send::signed_headers(
