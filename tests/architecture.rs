@@ -24,7 +24,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "admin",
-        &["config", "credential", "health", "routing", "snapshot"],
+        &[
+            "config",
+            "credential",
+            "health",
+            "routing",
+            "snapshot",
+            "tokens",
+        ],
     ),
     ("demo", &["config"]),
     (

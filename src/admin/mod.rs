@@ -1,6 +1,9 @@
-//! What is shown to people who look after a gateway: pure views of the configuration and of how endpoints fare.
-//! Whether somebody may look is decided in `access/`, the writing is done in `proxy/local.rs`.
+//! What is shown to people who look after a gateway: pure views of the configuration, of how endpoints fare, and of what
+//! became of the last requests. Whether somebody may look is decided in `access/`, the writing is done in
+//! `proxy/local.rs`.
 
+mod requests;
 mod status;
 
+pub use requests::{Filter, RecentRequests, RequestRecord, StepRecord};
 pub use status::{health, model, models, providers};

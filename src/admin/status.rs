@@ -7,21 +7,24 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{EgressScheme, Provider, RouteCandidate};
 use crate::credential::{KeyView, TokenView};
-use crate::health::{BreakerState, EndpointView};
+use crate::health::{BreakerState, BudgetView, EndpointView};
 use crate::routing::Resolution;
 use crate::routing::catalogue::{self, Listed};
 use crate::snapshot::{Endpoint, Snapshot};
+use crate::tokens::{Accuracy, Calibration, ModelAccuracy};
 
-/// `GET /providers`: every provider of the configuration and how it fares, and the `losses` of
-/// translations since the start, by kind.
+/// `GET /providers`: every provider of the configuration and how it fares, the budget for repeats, the `losses` of
+/// translations since the start, by kind, and what answers have taught about our counts.
 pub fn providers(
     snapshot: &Snapshot,
+    retries: BudgetView,
     losses: impl Iterator<Item = (String, u64)>,
+    calibration: &Calibration,
     now: Instant,
 ) -> Value {
     let config = &snapshot.config;
     let list: Vec<Value> = (0..config.providers.len())
-        .map(|index| provider(snapshot, index, now))
+        .map(|index| provider(snapshot, calibration, index, now))
         .collect();
     let healthy = list
         .iter()
@@ -33,11 +36,18 @@ pub fn providers(
         "selection_strategy": config.settings.strategy.word(),
         "total_model_routes": config.routes.len(),
         "translation_losses": losses.map(|(kind, times)| (kind, times.into())).collect::<Map<String, Value>>(),
+        "retry_budget": {
+            "used": retries.used,
+            "allowed": retries.allowed,
+            "window_seconds": retries.window,
+            "granted": retries.granted,
+            "refused": retries.refused,
+        },
         "providers": list,
     })
 }
 
-fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
+fn provider(snapshot: &Snapshot, calibration: &Calibration, index: usize, now: Instant) -> Value {
     let Some(provider) = snapshot.config.providers.get(index) else {
         return Value::Null;
     };
@@ -50,6 +60,7 @@ fn provider(snapshot: &Snapshot, index: usize, now: Instant) -> Value {
         "enabled": provider.enabled,
         "proxy": proxy_text(provider),
         "models": models_of(snapshot, index),
+        "token_estimates": estimates(&calibration.view(&provider.name)),
     });
     let state = match snapshot.endpoint(index) {
         Some(endpoint) => active_state(endpoint, now),
@@ -95,6 +106,26 @@ fn active_state(endpoint: &Endpoint, now: Instant) -> Value {
     })
 }
 
+/// How far our counts of prompts are off, for each model that has been served.
+fn estimates(models: &[ModelAccuracy]) -> Vec<Value> {
+    let one = |it: &Accuracy| {
+        json!({
+            "ratio": rounded(it.ratio, 3),
+            "error_percent": it.error_percent.map(|error| rounded(error, 1)),
+            "samples": it.samples,
+        })
+    };
+    models
+        .iter()
+        .map(|it| json!({"model": it.model, "by_bytes": one(&it.bytes), "by_vocabulary": one(&it.vocabulary)}))
+        .collect()
+}
+
+fn rounded(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}
+
 fn key_state(key: &KeyView) -> Value {
     let state = match (key.benched, key.cooling) {
         (true, _) => "benched",
@@ -106,7 +137,12 @@ fn key_state(key: &KeyView) -> Value {
         "state": state,
         "why": key.why,
         "back_in_seconds": key.cooling.map(|left| left.as_secs_f64()),
+        "until": key.cooling.map(|left| epoch(SystemTime::now() + left)),
         "used": key.used,
+        "in_flight": key.in_flight,
+        "room": (key.room * 100.0).round() / 100.0,
+        "requests_left": key.requests_left,
+        "tokens_left": key.tokens_left,
     })
 }
 
@@ -145,7 +181,7 @@ fn cooldown(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<Du
         BreakerState::Closed | BreakerState::HalfOpen { .. } => None,
     };
     let keys = (!endpoint.keys.any_usable(now))
-        .then(|| endpoint.keys.next_usable())
+        .then(|| endpoint.keys.next_usable(now))
         .flatten();
     let until = open.max(view.cooling.map(|(until, _)| until)).max(keys)?;
     (now < until).then(|| until - now)
@@ -274,7 +310,7 @@ fn proxy_text(provider: &Provider) -> Option<String> {
     })
 }
 
-fn epoch(at: SystemTime) -> f64 {
+pub(super) fn epoch(at: SystemTime) -> f64 {
     at.duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs_f64()

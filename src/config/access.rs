@@ -12,6 +12,9 @@ use crate::config::settings::listen_host;
 use crate::config::url::split_port;
 use crate::types::Secret;
 
+/// The last requests that are told about, where nothing is said.
+const REQUESTS_TOLD: usize = 200;
+
 /// Reads `auth` at the top and in `settings`; the environment's key replaces all of the file's. Also says whether any
 /// key was written, be it a good one or one that was refused.
 pub(super) fn auth(
@@ -116,7 +119,12 @@ pub(super) fn admin(top: &Reader<'_>, overrides: &Overrides, report: &mut Report
         }
         text.to_owned()
     });
-    Admin { key, listen }
+    let requests = section.count("requests").unwrap_or(REQUESTS_TOLD);
+    Admin {
+        key,
+        listen,
+        requests,
+    }
 }
 
 /// Host of a `host:port` to listen on.

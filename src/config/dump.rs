@@ -37,6 +37,7 @@ pub fn dump(config: &Config) -> String {
         "admin": {
             "key": config.admin.key.as_ref().map(Secret::masked),
             "listen": config.admin.listen,
+            "requests": config.admin.requests,
         },
     });
     // Only maps with keys that are no texts fail, and there are none.
@@ -77,6 +78,8 @@ fn provider(it: &Provider) -> Value {
         "timeouts": timeouts(it.timeouts),
         "http2": http2(it.http2),
         "max_in_flight": it.max_in_flight,
+        "rpm": it.rpm,
+        "tpm": it.tpm,
         "probe": it.probe.as_ref().map(probe),
         "quirks": quirks(&it.quirks),
         "models": models,
@@ -168,6 +171,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "unhealthy_response_body_patterns": it.unhealthy_response_body_patterns,
         "credit_patterns": it.credit_patterns,
         "credit_cooldown": seconds(it.credit_cooldown),
+        "key_recheck": seconds(it.key_recheck),
         "fail_open": it.fail_open,
         "max_attempts": it.max_attempts,
         "max_keys_per_candidate": it.max_keys_per_candidate,

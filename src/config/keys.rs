@@ -223,6 +223,13 @@ pub(super) const PROVIDER: Table = &[
     ),
     row("http2", Choice(HTTP2), "auto", "HTTP version towards it"),
     row("max_in_flight", Count(1, BIG), "", "requests at once"),
+    row("rpm", Count(1, BIG), "", "requests a minute with each key"),
+    row(
+        "tpm",
+        Count(1, BIG),
+        "",
+        "tokens a minute with each key, as far as answers tell them",
+    ),
     row("probe", One(PROBE), "", "active health check"),
     row(
         "quirks",
@@ -583,6 +590,12 @@ const ADMIN: Table = &[
         "the admin key; POINTSMAN_ADMIN_KEY overrides it",
     ),
     row("listen", Text, "", "a listener of its own, host:port"),
+    row(
+        "requests",
+        Count(0, 10_000),
+        "200",
+        "how many of the last requests GET /admin/requests tells about",
+    ),
 ];
 
 const NO_SHARING: &str = "every request makes its own call";
@@ -714,6 +727,12 @@ pub(super) const SETTINGS: Table = &[
         DurationOrZero,
         "600s",
         "rest of a key without money",
+    ),
+    row(
+        "key_recheck",
+        DurationOrZero,
+        "300s",
+        "how often the list of models is asked for with a refused key, to see whether it is good again; 0 never",
     ),
     row(
         "fail_open",

@@ -99,6 +99,10 @@ pub struct Provider {
     pub http2: Http2,
     /// Requests at once; `None` is no limit.
     pub max_in_flight: Option<usize>,
+    /// Requests a minute with each key; `None` is no limit.
+    pub rpm: Option<u64>,
+    /// Tokens a minute with each key; `None` is no limit.
+    pub tpm: Option<u64>,
     /// Active health check.
     pub probe: Option<Probe>,
     /// Where an OpenAI-compatible service differs, for all its models.
@@ -509,6 +513,8 @@ pub struct Settings {
     pub credit_patterns: Vec<String>,
     /// Bench of a credential without money.
     pub credit_cooldown: Duration,
+    /// How often a refused key is looked at again where no probe does; zero never.
+    pub key_recheck: Duration,
     /// Try the endpoint whose cooldown ends first rather than refuse.
     pub fail_open: bool,
     /// Candidates tried for one request.
@@ -616,4 +622,6 @@ pub struct Admin {
     pub key: Option<Secret>,
     /// A listener of its own, `host:port`; the main one then serves no admin surface.
     pub listen: Option<String>,
+    /// How many of the last requests are told about.
+    pub requests: usize,
 }

@@ -129,6 +129,8 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
         },
         max_in_flight: reader.count("max_in_flight"),
         quirks: facts::quirks(reader),
+        rpm: pace(reader, "rpm", auth, report),
+        tpm: pace(reader, "tpm", auth, report),
         models: facts::models(reader),
         big_model: reader.text("big_model").map(str::to_owned),
         small_model: reader.text("small_model").map(str::to_owned),
@@ -485,4 +487,19 @@ fn probe(reader: &Reader<'_>, target: Option<&Target>, report: &mut Report) -> O
             .unwrap_or(Duration::from_secs(30)),
         ask,
     })
+}
+
+/// A limit per key, which only keys of ours have.
+fn pace(reader: &Reader<'_>, key: &str, auth: ProviderAuth, report: &mut Report) -> Option<u64> {
+    let limit = reader.count(key)?;
+    match auth {
+        ProviderAuth::ApiKey | ProviderAuth::AuthToken | ProviderAuth::OAuth => Some(limit),
+        ProviderAuth::Passthrough | ProviderAuth::ServiceAccount | ProviderAuth::None => {
+            report.warn(
+                reader.at(key),
+                "is a limit per key, and there is none here; remove it",
+            );
+            None
+        }
+    }
 }

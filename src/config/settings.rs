@@ -43,6 +43,9 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         unhealthy_texts: error_texts(reader),
         unhealthy_response_body_patterns: owned(&reader.texts("unhealthy_response_body_patterns")),
         credit_patterns: owned(&reader.texts("credit_patterns")),
+        key_recheck: reader
+            .duration("key_recheck")
+            .unwrap_or(Duration::from_secs(300)),
         credit_cooldown: reader
             .duration("credit_cooldown")
             .unwrap_or(Duration::from_secs(600)),

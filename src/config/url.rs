@@ -167,9 +167,10 @@ impl Address {
                     Dialect::OpenAiResponses => "responses",
                     _ => "chat/completions",
                 };
+                let count = format!("{root}/responses/input_tokens");
                 (
                     CallPath::Fixed(format!("{root}/{call}")),
-                    None,
+                    (dialect == Dialect::OpenAiResponses).then_some(CallPath::Fixed(count)),
                     format!("{root}/models"),
                 )
             }

@@ -56,6 +56,8 @@ fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider
         timeouts,
         http2: Http2::default(),
         max_in_flight: None,
+        rpm: None,
+        tpm: None,
         probe: None,
         quirks: Quirks::NONE,
         models: BTreeMap::new(),

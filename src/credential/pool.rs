@@ -1,12 +1,22 @@
-//! The keys of one endpoint: whose turn it is, which cool down after a rate limit, which are benched for good.
+//! The keys of one endpoint: whose turn it is.
+//!
+//! The strategy proposes an order: by turns, at random, or as in the file. Keys that rest or are benched are passed
+//! over. Keys that are known to have little room left go behind those that have some; if all have little, the one with
+//! most is taken. A key that a session prefers goes before all, unless nothing at all is left of it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use super::key::{Key, KeyUse, KeyView, Pace};
+use super::told::Told;
 use crate::config::KeyStrategy;
 use crate::types::Secret;
+
+/// Below this part of a limit there is little left of it.
+const LITTLE: f64 = 0.1;
 
 /// Names one key of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,68 +26,31 @@ pub struct KeyIndex(usize);
 #[derive(Debug)]
 pub struct KeyPool {
     strategy: KeyStrategy,
-    keys: Vec<Secret>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    next: usize,
-    keys: Vec<KeyState>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct KeyState {
-    cooling_until: Option<Instant>,
-    why: &'static str,
-    benched: Option<String>,
-    used: u64,
-}
-
-/// What people may see of a key.
-#[derive(Clone, Debug)]
-pub struct KeyView {
-    /// Both ends of it.
-    pub masked: String,
-    /// When it may be used again.
-    pub cooling: Option<Duration>,
-    /// Why it cools or is benched.
-    pub why: Option<String>,
-    /// Benched until reload or a good probe.
-    pub benched: bool,
-    /// Attempts made with it.
-    pub used: u64,
+    pace: Pace,
+    keys: Vec<Arc<Key>>,
+    /// The place whose turn is next.
+    next: Mutex<usize>,
 }
 
 impl KeyPool {
     /// A pool of `keys` in file order.
-    pub fn new(keys: Vec<Secret>, strategy: KeyStrategy) -> Self {
-        let state = State {
-            next: 0,
-            keys: vec![KeyState::default(); keys.len()],
-        };
+    pub fn new(keys: Vec<Secret>, strategy: KeyStrategy, pace: Pace) -> Self {
+        let now = Instant::now();
+        let keys = keys.into_iter().map(|secret| Key::new(secret, now));
         KeyPool {
             strategy,
-            keys,
-            state: Mutex::new(state),
+            pace,
+            keys: keys.collect(),
+            next: Mutex::new(0),
         }
     }
 
-    /// Takes over the cooldowns of keys that were in `old` too; benched ones get a new chance.
-    pub fn inherit(&self, old: &KeyPool) {
-        let old_state = old.state.lock();
-        let mut state = self.state.lock();
-        for (key, own) in self.keys.iter().zip(state.keys.iter_mut()) {
-            let known = old
-                .keys
-                .iter()
-                .position(|k| k == key)
-                .and_then(|i| old_state.keys.get(i));
-            if let Some(known) = known {
-                *own = KeyState {
-                    benched: None,
-                    ..known.clone()
-                };
+    /// Takes over what is known of keys that were in `old` too; benched ones get a new chance.
+    pub fn inherit(&mut self, old: &KeyPool) {
+        for key in &mut self.keys {
+            if let Some(known) = old.keys.iter().find(|it| it.secret == key.secret) {
+                *key = Arc::clone(known);
+                key.set_benched(None);
             }
         }
     }
@@ -94,55 +67,71 @@ impl KeyPool {
 
     /// The key to use now, other than `tried`.
     pub fn pick(&self, now: Instant, tried: &[KeyIndex]) -> Option<KeyIndex> {
-        let mut state = self.state.lock();
-        let usable = |state: &State, i: usize| {
-            !tried.contains(&KeyIndex(i)) && state.keys.get(i).is_some_and(|key| key.is_usable(now))
-        };
-        let count = self.keys.len();
-        let start = match self.strategy {
-            KeyStrategy::Failover => 0,
-            KeyStrategy::RoundRobin => state.next,
-            KeyStrategy::Random => fastrand::usize(..count.max(1)),
-        };
-        let chosen = (0..count)
-            .map(|step| (start + step) % count)
-            .find(|i| usable(&state, *i))?;
-        state.next = (chosen + 1) % count;
-        if let Some(key) = state.keys.get_mut(chosen) {
-            key.used = key.used.saturating_add(1);
-        }
-        Some(KeyIndex(chosen))
+        self.pick_preferring(now, tried, None)
     }
 
-    /// A number that stands for the key itself, across reloads; its place in the list may be another's after one.
-    pub fn fingerprint(&self, key: KeyIndex) -> Option<u64> {
-        let mut hasher = DefaultHasher::new();
-        self.secret(key)?.expose().hash(&mut hasher);
-        Some(hasher.finish())
-    }
-
-    /// The key that a fingerprint stands for, if it is still one of these.
-    pub fn with_fingerprint(&self, wanted: u64) -> Option<KeyIndex> {
-        let mut all = (0..self.keys.len()).map(KeyIndex);
-        all.find(|key| self.fingerprint(*key) == Some(wanted))
-    }
-
-    /// Like [`KeyPool::pick`], but the one that is `preferred` if it may be used now; that takes no turn.
+    /// The key to use now, other than `tried`: the one that is `preferred`, if it may be used and anything is left of it.
     pub fn pick_preferring(
         &self,
         now: Instant,
         tried: &[KeyIndex],
         preferred: Option<KeyIndex>,
     ) -> Option<KeyIndex> {
-        if let Some(key) = preferred.filter(|key| !tried.contains(key)) {
-            let mut state = self.state.lock();
-            let state = state.keys.get_mut(key.0).filter(|it| it.is_usable(now));
-            if let Some(state) = state {
-                state.used = state.used.saturating_add(1);
-                return Some(key);
+        let mut next = self.next.lock();
+        let mut passed_over = tried.to_vec();
+        loop {
+            let chosen = self.choose(now, &passed_over, preferred, *next)?;
+            if self.keys.get(chosen)?.take(now, self.pace) {
+                if preferred != Some(KeyIndex(chosen)) {
+                    *next = (chosen + 1) % self.keys.len();
+                }
+                return Some(KeyIndex(chosen));
+            }
+            // A request of an older configuration took the last of it.
+            passed_over.push(KeyIndex(chosen));
+        }
+    }
+
+    /// A key for a call that providers do not hold against its limits: it takes no turn and counts for nothing.
+    pub fn beside_limits(&self, now: Instant) -> Option<KeyIndex> {
+        let next = *self.next.lock();
+        self.choose(now, &[], None, next).map(KeyIndex)
+    }
+
+    fn choose(
+        &self,
+        now: Instant,
+        tried: &[KeyIndex],
+        preferred: Option<KeyIndex>,
+        next: usize,
+    ) -> Option<usize> {
+        let count = self.keys.len();
+        let start = match self.strategy {
+            KeyStrategy::Failover => 0,
+            KeyStrategy::RoundRobin => next,
+            KeyStrategy::Random => fastrand::usize(..count.max(1)),
+        };
+        let order = (0..count).map(|step| (start + step) % count);
+        let usable = order.filter_map(|i| {
+            let room = self.keys.get(i)?.usable(now, self.pace)?;
+            (!tried.contains(&KeyIndex(i))).then_some((i, room))
+        });
+        let mut best: Option<(usize, f64)> = None;
+        for (i, room) in usable {
+            if preferred == Some(KeyIndex(i)) && 0.0 < room {
+                return Some(i);
+            }
+            let worth = room.min(LITTLE);
+            if best.is_none_or(|(_, most)| most < worth) {
+                best = Some((i, worth));
             }
         }
-        self.pick(now, tried)
+        best.map(|(i, _)| i)
+    }
+
+    /// A request under way with `key`, which it is to hold on to.
+    pub fn begin(&self, key: KeyIndex) -> Option<KeyUse> {
+        self.keys.get(key.0).map(Key::begin)
     }
 
     /// Since when a key may be used, while one may: `None` where none may, `Some(None)` for as long as is known.
@@ -150,14 +139,27 @@ impl KeyPool {
         if self.keys.is_empty() {
             return Some(None);
         }
-        let state = self.state.lock();
-        let usable = state.keys.iter().filter(|key| key.is_usable(now));
-        usable.map(|key| key.cooling_until).min()
+        let usable = |key: &&Arc<Key>| key.usable(now, self.pace).is_some();
+        let usable = self.keys.iter().filter(usable);
+        usable.map(|key| key.rested_until()).min()
     }
 
     /// The key itself.
     pub fn secret(&self, key: KeyIndex) -> Option<&Secret> {
-        self.keys.get(key.0)
+        self.keys.get(key.0).map(|key| &key.secret)
+    }
+
+    /// A number that stands for the key itself, in this process and across reloads; its place in the list may be
+    /// another's after one.
+    pub fn fingerprint(&self, key: KeyIndex) -> Option<u64> {
+        self.secret(key).map(fingerprint)
+    }
+
+    /// The key that a fingerprint stands for, if it is still one of these.
+    pub fn with_fingerprint(&self, wanted: u64) -> Option<KeyIndex> {
+        let mut all = self.keys.iter();
+        all.position(|key| fingerprint(&key.secret) == wanted)
+            .map(KeyIndex)
     }
 
     /// The key as it may be shown; empty where there is none.
@@ -165,34 +167,52 @@ impl KeyPool {
         self.secret(key).map(Secret::masked).unwrap_or_default()
     }
 
+    /// The key as traces name it: its place, counted from 1, and both its ends in plain ASCII.
+    pub fn label(&self, key: KeyIndex) -> String {
+        let ends = self.masked(key).replace('…', "..");
+        format!("{}:{ends}", key.0 + 1)
+    }
+
     /// Rests `key` until then.
     pub fn cool(&self, key: KeyIndex, until: Instant, why: &'static str) {
-        if let Some(state) = self.state.lock().keys.get_mut(key.0) {
-            state.cooling_until = Some(until);
-            state.why = why;
+        if let Some(key) = self.keys.get(key.0) {
+            key.rest(until, why);
         }
     }
 
     /// Takes `key` out of use until a reload or a good probe.
     pub fn bench(&self, key: KeyIndex, why: String) {
-        if let Some(state) = self.state.lock().keys.get_mut(key.0) {
-            state.benched = Some(why);
+        if let Some(key) = self.keys.get(key.0) {
+            key.set_benched(Some(why));
         }
     }
 
     /// Gives a benched key a new chance.
     pub fn unbench(&self, key: KeyIndex) {
-        if let Some(state) = self.state.lock().keys.get_mut(key.0) {
-            state.benched = None;
+        if let Some(key) = self.keys.get(key.0) {
+            key.set_benched(None);
+        }
+    }
+
+    /// An answer has told about the limits of `key`.
+    pub fn learn(&self, key: KeyIndex, now: Instant, told: Told) {
+        if let Some(key) = self.keys.get(key.0).filter(|_| !told.is_empty()) {
+            key.learn(now, told);
+        }
+    }
+
+    /// An answer has cost so many tokens of `key`.
+    pub fn spent(&self, key: KeyIndex, now: Instant, tokens: u64) {
+        if let Some(key) = self.keys.get(key.0) {
+            key.spent(now, tokens);
         }
     }
 
     /// The key a probe signs in with: one of the benched if there are any, because a good probe is their way back.
     /// Takes no turn.
     pub fn for_probe(&self) -> Option<KeyIndex> {
-        let state = self.state.lock();
         let benched: Vec<usize> = (0..self.keys.len())
-            .filter(|i| state.keys.get(*i).is_some_and(|key| key.benched.is_some()))
+            .filter(|i| self.keys.get(*i).is_some_and(|key| key.is_benched()))
             .collect();
         let chosen = fastrand::choice(&benched).copied();
         (!self.keys.is_empty()).then(|| KeyIndex(chosen.unwrap_or(0)))
@@ -200,179 +220,41 @@ impl KeyPool {
 
     /// Whether any key may be used now.
     pub fn any_usable(&self, now: Instant) -> bool {
-        self.keys.is_empty() || self.state.lock().keys.iter().any(|key| key.is_usable(now))
+        self.keys.is_empty()
+            || self
+                .keys
+                .iter()
+                .any(|key| key.usable(now, self.pace).is_some())
+    }
+
+    /// Whether some key is benched.
+    pub fn any_benched(&self) -> bool {
+        self.keys.iter().any(|key| key.is_benched())
     }
 
     /// Whether every key is benched.
     pub fn all_benched(&self) -> bool {
-        !self.keys.is_empty()
-            && self
-                .state
-                .lock()
-                .keys
-                .iter()
-                .all(|key| key.benched.is_some())
+        !self.keys.is_empty() && self.keys.iter().all(|key| key.is_benched())
     }
 
     /// When the first resting key may be used again; `None` when none rests or all are benched.
-    pub fn next_usable(&self) -> Option<Instant> {
-        let state = self.state.lock();
-        state
-            .keys
-            .iter()
-            .filter(|key| key.benched.is_none())
-            .filter_map(|key| key.cooling_until)
-            .min()
+    pub fn next_usable(&self, now: Instant) -> Option<Instant> {
+        let keys = self.keys.iter();
+        keys.filter_map(|key| key.usable_at(now, self.pace)).min()
     }
 
     /// What people may see.
     pub fn view(&self, now: Instant) -> Vec<KeyView> {
-        let state = self.state.lock();
-        let pairs = self.keys.iter().zip(&state.keys);
-        pairs
-            .map(|(secret, key)| {
-                let cooling = key
-                    .cooling_until
-                    .filter(|until| now < *until)
-                    .map(|until| until - now);
-                let why = key
-                    .benched
-                    .clone()
-                    .or_else(|| cooling.map(|_| key.why.to_owned()));
-                let masked = secret.masked();
-                KeyView {
-                    masked,
-                    cooling,
-                    why,
-                    benched: key.benched.is_some(),
-                    used: key.used,
-                }
-            })
-            .collect()
+        let keys = self.keys.iter();
+        keys.map(|key| key.view(now, self.pace)).collect()
     }
 }
 
-impl KeyState {
-    fn is_usable(&self, now: Instant) -> bool {
-        self.benched.is_none() && self.cooling_until.is_none_or(|until| until <= now)
-    }
+fn fingerprint(key: &Secret) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.expose().hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pool(strategy: KeyStrategy) -> KeyPool {
-        KeyPool::new(
-            ["a", "b", "c"].map(|k| Secret::new(k.to_owned())).to_vec(),
-            strategy,
-        )
-    }
-
-    fn picks(pool: &KeyPool, now: Instant, times: usize) -> String {
-        let key = |_| {
-            pool.pick(now, &[])
-                .and_then(|k| pool.secret(k))
-                .map_or("-", Secret::expose)
-        };
-        (0..times).map(key).collect()
-    }
-
-    #[test]
-    fn round_robin_takes_turns_and_failover_the_first() {
-        let now = Instant::now();
-        assert_eq!(picks(&pool(KeyStrategy::RoundRobin), now, 4), "abca");
-        assert_eq!(picks(&pool(KeyStrategy::Failover), now, 3), "aaa");
-        let random = picks(&pool(KeyStrategy::Random), now, 200);
-        assert!(
-            ["a", "b", "c"].iter().all(|k| random.contains(k)),
-            "{random}"
-        );
-    }
-
-    #[test]
-    fn resting_benched_and_tried_keys_are_passed_over() {
-        let (pool, now) = (pool(KeyStrategy::Failover), Instant::now());
-        pool.cool(KeyIndex(0), now + Duration::from_secs(5), "rate limit");
-        pool.bench(KeyIndex(1), "401".to_owned());
-        assert_eq!(pool.pick(now, &[]), Some(KeyIndex(2)));
-        assert_eq!(pool.pick(now, &[KeyIndex(2)]), None);
-        assert!(!pool.all_benched());
-        assert_eq!(pool.next_usable(), Some(now + Duration::from_secs(5)));
-        assert_eq!(
-            pool.pick(now + Duration::from_secs(5), &[]),
-            Some(KeyIndex(0))
-        );
-    }
-
-    #[test]
-    fn a_reload_keeps_cooldowns_and_forgives_benches() {
-        let (old, new, now) = (
-            pool(KeyStrategy::Failover),
-            pool(KeyStrategy::Failover),
-            Instant::now(),
-        );
-        old.cool(KeyIndex(0), now + Duration::from_secs(5), "rate limit");
-        old.bench(KeyIndex(1), "401".to_owned());
-        new.inherit(&old);
-        assert_eq!(new.pick(now, &[]), Some(KeyIndex(1)));
-    }
-
-    #[test]
-    fn a_probe_tries_the_benched_and_brings_back_no_other() {
-        let (pool, now) = (pool(KeyStrategy::Failover), Instant::now());
-        assert_eq!(pool.for_probe(), Some(KeyIndex(0)));
-        pool.bench(KeyIndex(1), "401".to_owned());
-        pool.bench(KeyIndex(2), "401".to_owned());
-        let probed = pool.for_probe().unwrap();
-        assert_ne!(probed, KeyIndex(0));
-        pool.unbench(probed);
-        assert_eq!(pool.pick(now, &[KeyIndex(0)]), Some(probed));
-        assert_eq!(pool.pick(now, &[KeyIndex(0), probed]), None);
-    }
-
-    #[test]
-    fn a_preferred_key_is_found_wherever_it_stands_and_taken_while_it_may_be_used() {
-        let (old, now) = (pool(KeyStrategy::RoundRobin), Instant::now());
-        let fingerprint = old.fingerprint(KeyIndex(1)).unwrap();
-        let secrets = ["x", "c", "b"].map(|k| Secret::new(k.to_owned())).to_vec();
-        let new = KeyPool::new(secrets, KeyStrategy::RoundRobin);
-        let preferred = new.with_fingerprint(fingerprint);
-        assert_eq!(preferred, Some(KeyIndex(2)));
-        assert_eq!(new.pick_preferring(now, &[], preferred), preferred);
-        assert_eq!(new.pick(now, &[]), Some(KeyIndex(0)), "no turn was taken");
-        let (later, tried) = (now + Duration::from_secs(5), [KeyIndex(2)]);
-        let another = new.pick_preferring(now, &tried, preferred);
-        assert_eq!(another, Some(KeyIndex(1)));
-        new.cool(KeyIndex(2), later, "rate limit");
-        assert_eq!(new.pick_preferring(now, &[], preferred), Some(KeyIndex(0)));
-        assert_eq!(new.pick_preferring(later, &[], preferred), preferred);
-        let gone = old.fingerprint(KeyIndex(0)).unwrap();
-        assert_eq!(new.with_fingerprint(gone), None);
-        assert_eq!(new.fingerprint(KeyIndex(9)), None);
-    }
-
-    #[test]
-    fn a_pool_tells_since_when_it_can_be_used() {
-        let (pool, now) = (pool(KeyStrategy::RoundRobin), Instant::now());
-        let later = now + Duration::from_secs(5);
-        assert_eq!(pool.usable_since(now), Some(None));
-        pool.cool(KeyIndex(0), later, "rate limit");
-        pool.bench(KeyIndex(1), "401".to_owned());
-        assert_eq!(pool.usable_since(now), Some(None), "the third");
-        pool.cool(KeyIndex(2), later, "rate limit");
-        assert_eq!(pool.usable_since(now), None);
-        assert_eq!(pool.usable_since(later), Some(Some(later)));
-    }
-
-    #[test]
-    fn an_empty_pool_is_usable_and_picks_nothing() {
-        let pool = KeyPool::new(Vec::new(), KeyStrategy::RoundRobin);
-        assert!(
-            pool.any_usable(Instant::now())
-                && pool.pick(Instant::now(), &[]).is_none()
-                && pool.for_probe().is_none()
-                && !pool.all_benched()
-        );
-    }
-}
+mod tests;

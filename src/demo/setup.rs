@@ -79,6 +79,8 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         timeouts: Timeouts::default(),
         http2: Http2::Off,
         max_in_flight: None,
+        rpm: None,
+        tpm: None,
         probe: None,
         quirks: Quirks::NONE,
         models: BTreeMap::new(),

@@ -68,8 +68,17 @@ pub struct Counted {
     pub threshold: u32,
     /// Whether this one opened it, and for how long.
     pub opened: Option<Duration>,
-    /// Whether it was a repeat that does not count.
-    pub repeat: bool,
+    /// Whether it does not count, and why.
+    pub ignored: Option<Ignored>,
+}
+
+/// Why an error does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// The client has sent this very request before, and it was counted then.
+    Repeat,
+    /// The request began before the circuit opened last: it tells of an outage that is known already.
+    Late,
 }
 
 /// One circuit.
@@ -134,11 +143,10 @@ impl Breaker {
     /// A request that `began` then was answered well. One that began before the circuit opened says nothing about it:
     /// long streams often outlive an outage of everything new.
     pub fn success(&mut self, began: Instant, now: Instant) {
-        self.remember(now, true);
-        let is_open = self.state != BreakerState::Closed;
-        if is_open && self.opened.is_some_and(|opened| began < opened) {
+        if self.state != BreakerState::Closed && self.is_late(began) {
             return;
         }
+        self.remember(now, true);
         if self.policy.reset_on_success || self.state != BreakerState::Closed {
             self.errors.clear();
         }
@@ -147,24 +155,32 @@ impl Breaker {
     }
 
     /// A trial has shown content: requests may flow again, but the errors stay counted until an answer is whole, so
-    /// that an endpoint which cuts every stream opens again at once.
-    pub fn promising(&mut self, now: Instant) {
-        if matches!(self.state, BreakerState::HalfOpen { .. }) {
-            self.close(now);
+    /// that an endpoint which cuts every stream opens again at once. `began` as for [`Breaker::success`].
+    pub fn promising(&mut self, began: Instant) {
+        if matches!(self.state, BreakerState::HalfOpen { .. }) && !self.is_late(began) {
+            // Well since the trial began, as far as anybody knows.
+            self.close(began);
         }
     }
 
-    /// A request met an error that counts. `fingerprint` tells repeats of one request apart from different ones.
-    pub fn error(&mut self, now: Instant, fingerprint: Option<u64>) -> Counted {
+    /// A request that `began` then met an error that counts. `fingerprint` tells repeats of one request apart from
+    /// different ones. Requests that stalled through the whole cooldown must not take the trial's word away.
+    pub fn error(&mut self, began: Instant, now: Instant, fingerprint: Option<u64>) -> Counted {
         self.forget(now);
-        let repeat =
+        let known =
             fingerprint.is_some() && self.errors.iter().any(|(_, seen)| *seen == fingerprint);
-        if !repeat {
+        let ignored = if self.is_late(began) {
+            Some(Ignored::Late)
+        } else {
+            known.then_some(Ignored::Repeat)
+        };
+        if ignored.is_none() {
             self.errors.push_back((now, fingerprint));
             self.trim();
             self.remember(now, false);
         }
         let tripped = match self.state {
+            _ if ignored == Some(Ignored::Late) => false,
             BreakerState::HalfOpen { .. } => true,
             BreakerState::Closed => self.policy.threshold <= self.count() || self.rate_is_bad(now),
             BreakerState::Open { .. } => false,
@@ -174,13 +190,13 @@ impl Breaker {
             count: self.count(),
             threshold: self.policy.threshold,
             opened,
-            repeat,
+            ignored,
         }
     }
 
-    /// The trial ended without saying anything about the endpoint.
-    pub fn abandon(&mut self) {
-        if self.state == (BreakerState::HalfOpen { trial: true }) {
+    /// The trial that was admitted then ended without saying anything about the endpoint.
+    pub fn abandon(&mut self, admitted: Instant) {
+        if self.state == (BreakerState::HalfOpen { trial: true }) && !self.is_late(admitted) {
             self.state = BreakerState::HalfOpen { trial: false };
         }
     }
@@ -237,6 +253,11 @@ impl Breaker {
         self.state = BreakerState::Closed;
     }
 
+    /// Whether a request began before the circuit opened last.
+    fn is_late(&self, began: Instant) -> bool {
+        self.opened.is_some_and(|opened| began < opened)
+    }
+
     fn open(&mut self, now: Instant) -> Duration {
         let doubled = self
             .policy
@@ -272,150 +293,4 @@ impl Breaker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: BreakerPolicy = BreakerPolicy {
-        threshold: 2,
-        window: Duration::from_secs(300),
-        cooldown: Duration::from_secs(180),
-        reset_on_success: true,
-    };
-
-    fn after(start: Instant, seconds: u64) -> Instant {
-        start + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn opens_at_the_threshold_and_lets_one_trial_decide() {
-        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
-        assert_eq!(breaker.error(t, None).opened, None);
-        let second = breaker.error(after(t, 1), None);
-        assert_eq!(
-            (second.count, second.opened),
-            (2, Some(Duration::from_secs(180)))
-        );
-        assert_eq!(
-            breaker.admit(after(t, 2)),
-            Admission::Refused(Some(after(t, 181)))
-        );
-        assert_eq!(breaker.admit(after(t, 181)), Admission::Trial);
-        assert_eq!(
-            breaker.admit(after(t, 181)),
-            Admission::Refused(None),
-            "one trial at a time"
-        );
-        breaker.success(after(t, 181), after(t, 182));
-        assert_eq!(breaker.admit(after(t, 182)), Admission::Pass);
-        assert_eq!(breaker.count(), 0);
-    }
-
-    #[test]
-    fn a_failed_trial_doubles_the_cooldown_up_to_half_an_hour() {
-        let (mut breaker, mut t) = (Breaker::new(POLICY), Instant::now());
-        breaker.error(t, None);
-        breaker.error(t, None);
-        for expected in [360, 720, 1440, 1800, 1800] {
-            t += Duration::from_secs(1800);
-            assert_eq!(breaker.admit(t), Admission::Trial);
-            assert_eq!(
-                breaker.error(t, None).opened,
-                Some(Duration::from_secs(expected))
-            );
-        }
-    }
-
-    #[test]
-    fn a_promising_trial_that_breaks_opens_again_at_once() {
-        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
-        breaker.error(t, None);
-        breaker.error(t, None);
-        assert_eq!(breaker.admit(after(t, 200)), Admission::Trial);
-        breaker.promising(after(t, 200));
-        assert_eq!(breaker.admit(after(t, 200)), Admission::Pass);
-        assert!(breaker.error(after(t, 201), None).opened.is_some());
-    }
-
-    #[test]
-    fn a_stream_from_before_the_outage_closes_nothing() {
-        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
-        breaker.error(after(t, 1), None);
-        breaker.error(after(t, 2), None);
-        breaker.success(t, after(t, 3));
-        assert_eq!(
-            breaker.admit(after(t, 4)),
-            Admission::Refused(Some(after(t, 182)))
-        );
-        breaker.success(after(t, 5), after(t, 6));
-        assert_eq!(breaker.admit(after(t, 7)), Admission::Pass);
-    }
-
-    #[test]
-    fn an_abandoned_trial_leaves_the_place_to_the_next() {
-        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
-        breaker.error(t, None);
-        breaker.error(t, None);
-        assert_eq!(breaker.admit(after(t, 200)), Admission::Trial);
-        breaker.abandon();
-        assert_eq!(breaker.admit(after(t, 200)), Admission::Trial);
-    }
-
-    #[test]
-    fn repeats_of_one_request_count_once_and_different_ones_each() {
-        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
-        for i in 0..5 {
-            let counted = breaker.error(after(t, i), Some(7));
-            assert_eq!(
-                (counted.count, counted.repeat, counted.opened),
-                (1, 0 < i, None)
-            );
-        }
-        assert!(breaker.error(after(t, 6), Some(8)).opened.is_some());
-    }
-
-    #[test]
-    fn errors_older_than_the_window_are_forgotten() {
-        let (mut breaker, t) = (Breaker::new(POLICY), Instant::now());
-        breaker.error(t, None);
-        assert_eq!(breaker.error(after(t, 300), None).count, 1);
-    }
-
-    #[test]
-    fn errors_are_bounded_and_a_high_threshold_is_reached_all_the_same() {
-        for window in [Duration::ZERO, Duration::from_secs(300)] {
-            let policy = BreakerPolicy {
-                threshold: 300,
-                window,
-                ..POLICY
-            };
-            let (mut breaker, t) = (Breaker::new(policy), Instant::now());
-            // Successes in between keep the rate good; they do not zero the count here.
-            breaker.policy.reset_on_success = false;
-            for i in 1..=300 {
-                assert_eq!(breaker.error(t, None).opened.is_some(), i == 300, "{i}");
-                (0..2).for_each(|_| breaker.remember(t, true));
-            }
-            for _ in 0..1000 {
-                breaker.error(t, None);
-            }
-            assert_eq!(breaker.count(), 300);
-        }
-    }
-
-    #[test]
-    fn half_of_ten_results_open_it_even_when_successes_zero_the_count() {
-        let (mut breaker, t) = (
-            Breaker::new(BreakerPolicy {
-                threshold: 100,
-                ..POLICY
-            }),
-            Instant::now(),
-        );
-        for i in 0..4 {
-            breaker.success(after(t, i), after(t, i));
-            assert_eq!(breaker.error(after(t, i), None).opened, None);
-        }
-        breaker.success(after(t, 5), after(t, 5));
-        assert!(breaker.error(after(t, 5), None).opened.is_some());
-    }
-}
+mod tests;

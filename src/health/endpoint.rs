@@ -113,14 +113,15 @@ pub struct EndpointView {
 #[derive(Debug)]
 pub struct Permit {
     health: Arc<EndpointHealth>,
-    trial: bool,
+    /// When it was admitted as the trial, if it is one.
+    trial: Option<Instant>,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.health.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.trial {
-            self.health.inner.lock().breaker.abandon();
+        if let Some(admitted) = self.trial {
+            self.health.inner.lock().breaker.abandon(admitted);
         }
     }
 }
@@ -209,8 +210,8 @@ impl EndpointHealth {
             return Err(Refusal::Full);
         }
         let trial = match inner.breaker.admit(now) {
-            Admission::Pass => false,
-            Admission::Trial => true,
+            Admission::Pass => None,
+            Admission::Trial => Some(now),
             Admission::Refused(until) => return Err(Refusal::CircuitOpen(until)),
         };
         Ok(self.place(trial))
@@ -220,14 +221,14 @@ impl EndpointHealth {
     /// requests as allowed are under way: that limit says nothing about health.
     pub fn admit_anyway(self: &Arc<Self>, max_in_flight: Option<usize>) -> Option<Permit> {
         let _counted_alone = self.inner.lock();
-        (!self.is_full(max_in_flight)).then(|| self.place(false))
+        (!self.is_full(max_in_flight)).then(|| self.place(None))
     }
 
     fn is_full(&self, max_in_flight: Option<usize>) -> bool {
         max_in_flight.is_some_and(|max| max <= self.in_flight.load(Ordering::Relaxed))
     }
 
-    fn place(self: &Arc<Self>, trial: bool) -> Permit {
+    fn place(self: &Arc<Self>, trial: Option<Instant>) -> Permit {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Permit {
             health: Arc::clone(self),
@@ -235,10 +236,11 @@ impl EndpointHealth {
         }
     }
 
-    /// An answer has shown its first content.
-    pub fn promising(&self, now: Instant, ttft: Duration) {
+    /// The answer to a request that `began` then has shown its first content.
+    pub fn promising(&self, began: Instant, now: Instant) {
+        let ttft = now.saturating_duration_since(began);
         let mut inner = self.inner.lock();
-        inner.breaker.promising(now);
+        inner.breaker.promising(began);
         let ms = ttft.as_secs_f64() * 1e3;
         inner.ttft.add(ms);
         inner.ttft_peak.add(ms, now);
@@ -262,11 +264,17 @@ impl EndpointHealth {
         inner.cache_read = inner.cache_read.saturating_add(cache_read);
     }
 
-    /// An attempt met an error that counts against the endpoint.
-    pub fn error(&self, now: Instant, fingerprint: Option<u64>, what: &str) -> Counted {
+    /// An attempt that `began` then met an error that counts against the endpoint.
+    pub fn error(
+        &self,
+        began: Instant,
+        now: Instant,
+        fingerprint: Option<u64>,
+        what: &str,
+    ) -> Counted {
         let mut inner = self.inner.lock();
         inner.note(what);
-        inner.breaker.error(now, fingerprint)
+        inner.breaker.error(began, now, fingerprint)
     }
 
     /// An attempt failed in a way that says nothing about the endpoint's circuit.
@@ -376,7 +384,7 @@ mod tests {
     #[test]
     fn a_dropped_permit_gives_back_place_and_trial() {
         let (health, now) = (health(), Instant::now());
-        health.error(now, None, "500");
+        health.error(now, now, None, "500");
         let later = now + Duration::from_secs(11);
         let permit = health.admit(later, "m", Some(1)).unwrap();
         assert_eq!(health.in_flight(), 1);

@@ -12,9 +12,9 @@ mod retry_budget;
 mod session_notes;
 
 pub use affinity::{Affinity, Conversation, Home, Place, Served, Speaker};
-pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted};
+pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted, Ignored};
 pub use endpoint::{EndpointHealth, EndpointView, Load, Permit, Refusal, Standing};
 pub use latency::{Ewma, PeakEwma};
 pub use registry::HealthRegistry;
-pub use retry_budget::RetryBudget;
+pub use retry_budget::{BudgetView, RetryBudget};
 pub use session_notes::SessionNotes;

@@ -61,9 +61,12 @@ mod tests {
             reset_on_success: true,
         };
         let (registry, id) = (HealthRegistry::new(), EndpointId::new("a", None));
-        registry
-            .endpoint(&id, "http://one", policy)
-            .error(Instant::now(), None, "500");
+        registry.endpoint(&id, "http://one", policy).error(
+            Instant::now(),
+            Instant::now(),
+            None,
+            "500",
+        );
         assert!(
             registry
                 .endpoint(&id, "http://one", policy)

@@ -185,6 +185,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_last_good_address_outlives_the_name_server_for_ten_minutes() {
+        let (resolver, name) = (Resolver::new(), "gone.invalid");
+        let address: IpAddr = "127.0.0.1".parse().unwrap();
+        for (minutes, known) in [(1, true), (9, true), (10, false)] {
+            resolver.remember(name, vec![address]).unwrap();
+            let age = Duration::from_secs(minutes * 60);
+            let Some(then) = Instant::now().checked_sub(age) else {
+                continue; // the machine has not been up for that long
+            };
+            resolver.known.lock().get_mut(name).unwrap().resolved = then;
+            assert_eq!(resolver.resolve(name, 1).await.is_ok(), known, "{minutes}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_name_that_does_not_exist_is_an_error_with_the_name() {
         let error = Resolver::new()
             .resolve("no-such-host.invalid", 80)

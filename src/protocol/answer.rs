@@ -7,7 +7,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::protocol::anthropic::{Reassemble, stream_of};
-use crate::protocol::canonical::{StopReason, Usage};
+use crate::protocol::canonical::Usage;
 use crate::protocol::tap::{self, Tap};
 use crate::protocol::translate::{AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator};
 use crate::protocol::upstream_error::{StreamError, UpstreamError};
@@ -43,6 +43,8 @@ pub struct Told {
     pub usage: Option<Usage>,
     /// Why it ended, in Anthropic's words.
     pub stop_reason: Option<String>,
+    /// Our estimate of the output, in tokens, where the answer was read closely enough to make one.
+    pub output_estimate: Option<u64>,
 }
 
 impl Told {
@@ -51,6 +53,7 @@ impl Told {
         Told {
             usage: facts.usage,
             stop_reason,
+            output_estimate: Some(facts.output_estimate()),
         }
     }
 }
@@ -340,11 +343,7 @@ fn last_blank_line(before: &[u8], piece: &[u8]) -> Option<usize> {
 }
 
 fn stream_told(translator: &StreamTranslator) -> Told {
-    let stop_reason: Option<StopReason> = translator.stop_reason();
-    Told {
-        usage: translator.usage(),
-        stop_reason: stop_reason.map(|stop| stop.as_anthropic().to_owned()),
-    }
+    Told::facts(translator.facts())
 }
 
 #[cfg(test)]

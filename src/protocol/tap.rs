@@ -95,13 +95,9 @@ impl Tap {
             Tap::Anthropic(tap) => Told {
                 usage: tap.usage(),
                 stop_reason: tap.stop_reason().map(str::to_owned),
+                output_estimate: None,
             },
-            Tap::Other(observer) => Told {
-                usage: observer.usage(),
-                stop_reason: observer
-                    .stop_reason()
-                    .map(|stop| stop.as_anthropic().to_owned()),
-            },
+            Tap::Other(observer) => Told::facts(observer.facts()),
         }
     }
 }
@@ -114,7 +110,11 @@ pub fn whole_told(dialect: Dialect, body: &[u8]) -> Result<Told, StreamError> {
         return Ok(Told::facts(reader.finish()?.facts));
     }
     match BodyTap::read(body) {
-        BodyTap::Message { usage, stop_reason } => Ok(Told { usage, stop_reason }),
+        BodyTap::Message { usage, stop_reason } => Ok(Told {
+            usage,
+            stop_reason,
+            output_estimate: None,
+        }),
         BodyTap::Error(error) => Err(StreamError::Upstream(error)),
         BodyTap::NotMessage => Err(StreamError::Malformed("the body is no message")),
     }

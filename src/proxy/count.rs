@@ -1,29 +1,32 @@
-//! `POST /v1/messages/count_tokens`: asked of a provider that can count, answered here when none does in time.
+//! `POST /v1/messages/count_tokens` and `POST /v1/responses/input_tokens`: asked of the provider that would serve the
+//! model, where it can count, answered here when it cannot or does not in time.
+
+mod ask;
+mod local;
+mod rest;
+
+pub use local::{local, warm};
+pub use rest::Rests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
 use pingora::proxy::Session;
 
-use super::answer::{Expect, Shape};
-use super::attempt::{Attempt, Outgoing, Progress, Running};
 use super::choose::{Candidate, choose, is_passthrough};
 use super::downstream::Downstream;
+use super::estimate::model_of;
 use super::refuse;
 use super::request::{Arrival, Request};
-use super::send::{self, Origin};
-use super::service::Edge;
-use super::vertex;
+use super::service::{Edge, Shared};
 use crate::access::Access;
 use crate::error::{Fault, FaultKind};
+use crate::protocol::translate;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{AccessLine, End as LineEnd};
-use crate::types::Dialect;
-
-/// Longest answer of a provider to a count, bytes.
-const MAX_ANSWER: usize = 64 * 1024;
+use crate::tokens::Method;
 
 /// Answers one count.
 pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access: Access) {
@@ -76,50 +79,101 @@ async fn count(
 ) -> Result<Counted, Fault> {
     let candidates = choose(snapshot, &request, |_| true)?.candidates;
     let now = Instant::now();
-    let can_count = |c: &&Candidate| {
-        c.endpoint.dialect == Dialect::Anthropic
-            && c.endpoint.target.count_tokens.is_some()
-            && c.endpoint
-                .health
-                .check(now, c.model.as_str(), c.endpoint.provider.max_in_flight)
-                .is_ok()
-            && c.endpoint.keys.any_usable(now)
-    };
-    let settings = &snapshot.config.settings.token_counting;
-    let counter = candidates
-        .iter()
-        .find(can_count)
-        .filter(|_| !settings.always_use_local && may_ask(edge, now));
-    if let Some(candidate) = counter {
-        let asked = ask(edge, candidate, &request);
+    let server = candidates.iter().find(|it| is_usable(it, now));
+    let server = server.or(candidates.first());
+    if let Some(counter) = counter(&edge.shared, snapshot, server, &candidates) {
+        let timeout = snapshot.config.settings.token_counting.timeout;
+        let asked = ask::ask(edge, counter, &request);
         let answer = tokio::select! { biased;
-            answer = tokio::time::timeout(settings.timeout, asked) => answer.ok().flatten(),
+            answer = tokio::time::timeout(timeout, asked) => answer.ok().flatten(),
             () = gone(session) => return Err(Fault::new(FaultKind::Cancelled, "the client left")),
         };
-        // A refusal of a client's own credential says nothing about counts for others.
-        if answer.is_some() || !is_passthrough(&candidate.endpoint) {
-            remember(edge, snapshot, now, answer.is_some());
-        }
+        remember(&edge.shared, snapshot, counter, answer.is_some());
         if let Some(answer) = answer {
-            let provider = candidate.endpoint.id().to_string();
+            let provider = counter.endpoint.id().to_string();
             return Ok((request, answer, Some(provider)));
         }
     }
-    let model = candidates
-        .first()
-        .map_or(request.head.model.clone(), |c| c.model.as_str().to_owned());
-    let (local, body) = (Arc::clone(&edge.shared.counter), request.body.bytes.clone());
-    // A hostile body may take half a second: not on a thread that relays streams.
-    let tokens =
-        tokio::task::spawn_blocking(move || local.count_messages_request(&body, &model)).await;
-    let tokens = tokens
-        .map_err(Fault::internal)?
-        .map_err(|error| Fault::new(FaultKind::InvalidRequest, error.to_string()))?;
-    Ok((
-        request,
-        Bytes::from(format!("{{\"input_tokens\":{tokens}}}")),
-        None,
-    ))
+    let tokens = count_here(&edge.shared, server, &request).await?;
+    let answer = translate::count_answer(request.dialect, tokens);
+    Ok((request, Bytes::from(answer), None))
+}
+
+/// The count of this process, corrected by what it has learned of the model.
+async fn count_here(
+    shared: &Shared,
+    server: Option<&Candidate>,
+    request: &Request,
+) -> Result<u64, Fault> {
+    shared.samples.want();
+    let (counter, body) = (Arc::clone(&shared.counter), request.body.bytes.clone());
+    let (dialect, ratio) = (
+        request.dialect,
+        server.map_or(1.0, |server| {
+            let model = model_of(server);
+            shared.calibration.ratio(model, Method::Vocabulary)
+        }),
+    );
+    let model = server.map_or(&*request.head.model, |it| it.model.as_str());
+    let model = model.to_owned();
+    let counting = tokio::task::spawn_blocking(move || local(&counter, dialect, &body, &model));
+    Ok(counting.await.map_err(Fault::internal)??.corrected(ratio))
+}
+
+/// Who is asked for its own count: whoever serves the very model that would be asked now. Another model's count would
+/// be exact, and wrong.
+fn counter<'c>(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    server: Option<&Candidate>,
+    candidates: &'c [Candidate],
+) -> Option<&'c Candidate> {
+    let (server, now) = (server?, Instant::now());
+    candidates.iter().find(|it| {
+        it.model == server.model && is_usable(it, now) && counts_itself(shared, snapshot, it, now)
+    })
+}
+
+fn is_usable(candidate: &Candidate, now: Instant) -> bool {
+    let endpoint = &candidate.endpoint;
+    let max_in_flight = endpoint.provider.max_in_flight;
+    endpoint
+        .health
+        .check(now, candidate.model.as_str(), max_in_flight)
+        .is_ok()
+        && endpoint.keys.any_usable(now)
+}
+
+/// Whether a provider gives counts of its own, as far as is known now, and is to be asked for them.
+pub fn counts_itself(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    candidate: &Candidate,
+    now: Instant,
+) -> bool {
+    let endpoint = &candidate.endpoint;
+    !snapshot.config.settings.token_counting.always_use_local
+        && endpoint.target.count_tokens.is_some()
+        && shared.counts.may_ask(endpoint.id(), now)
+}
+
+fn remember(shared: &Shared, snapshot: &Snapshot, counter: &Candidate, good: bool) {
+    let id = counter.endpoint.id();
+    if good {
+        return shared.counts.succeeded(id);
+    }
+    // A refusal of a client's own credential says nothing about counts for others.
+    if is_passthrough(&counter.endpoint) {
+        return;
+    }
+    let settings = &snapshot.config.settings.token_counting;
+    let is_known = |id: &_| snapshot.active().any(|endpoint| endpoint.id() == id);
+    if let Some(rest) = shared.counts.failed(id, settings, Instant::now(), is_known) {
+        log::warn!(
+            "provider {id} does not count tokens in time: counting here for {} s",
+            rest.as_secs()
+        );
+    }
 }
 
 async fn gone(session: &mut Session) {
@@ -129,89 +183,4 @@ async fn gone(session: &mut Session) {
         .await
         .is_ok()
     {}
-}
-
-/// Whether providers' own counts are worth asking for now.
-fn may_ask(edge: &Edge, now: Instant) -> bool {
-    let (_, rest_until) = *edge.shared.counts.lock();
-    rest_until.is_none_or(|until| until <= now)
-}
-
-fn remember(edge: &Edge, snapshot: &Snapshot, now: Instant, good: bool) {
-    let settings = &snapshot.config.settings.token_counting;
-    let mut counts = edge.shared.counts.lock();
-    if good {
-        *counts = (0, None);
-        return;
-    }
-    counts.0 = counts.0.saturating_add(1);
-    if settings.failure_threshold <= counts.0 {
-        *counts = (0, Some(now + settings.api_failure_cooldown));
-        let rest: Duration = settings.api_failure_cooldown;
-        log::warn!(
-            "providers do not count tokens in time: counting here for {} s",
-            rest.as_secs()
-        );
-    }
-}
-
-/// A provider's own count; `None` when it gives none. Says nothing about its health.
-async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Option<Bytes> {
-    let endpoint = &candidate.endpoint;
-    let key = endpoint.keys.pick(Instant::now(), &[]);
-    let bearer = endpoint.bearer().await.ok()?;
-    let model = vertex::model(endpoint, candidate.model.as_str());
-    let body = request.head.rewritten(&request.body.bytes, &model);
-    let body = vertex::body(endpoint, body, vertex::Call::Count, &request.headers).ok()?;
-    let origin = Origin::Client(&request.headers);
-    let headers = send::signed_headers(
-        &endpoint.provider,
-        endpoint.dialect,
-        origin,
-        endpoint.secret(key, bearer.as_ref()),
-        &request.credentials,
-    )
-    .ok()?;
-    let path = endpoint.target.count_tokens.as_ref()?;
-    let query = vertex::query(endpoint, request.query.as_deref());
-    let path = send::with_query(path.of(&model, false), query);
-    let outgoing = Outgoing {
-        method: http::Method::POST,
-        path,
-        headers,
-        body,
-    };
-    let group = endpoint.connection_group(key, &request.credentials);
-    let attempt = Attempt::new(
-        Arc::clone(endpoint),
-        group,
-        outgoing,
-        Expect { shape: Shape::Raw },
-    );
-    let mut running = Running::start(
-        edge.shared.app().ok()?,
-        edge.shared.template().await.ok()?,
-        attempt,
-    );
-    let mut answer = BytesMut::new();
-    loop {
-        match running.next().await {
-            Progress::Broken => return None,
-            Progress::Answer { pieces, end, .. } => {
-                for piece in &pieces {
-                    answer.extend_from_slice(piece);
-                }
-                if MAX_ANSWER < answer.len() {
-                    return None;
-                }
-                if end {
-                    break;
-                }
-            }
-        }
-    }
-    running.tidy_up().await;
-    let counts = serde_json::from_slice::<serde_json::Value>(&answer).ok()?;
-    counts.get("input_tokens")?.as_u64()?;
-    Some(answer.freeze())
 }

@@ -10,6 +10,7 @@ use super::answer::Refused;
 use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
+use super::estimate::{PromptEstimate, Sample};
 use super::home::AtHome;
 use super::judge::{self, Case};
 use super::request::Request;
@@ -84,6 +85,10 @@ pub struct Exchange<'e, 's> {
     /// Where its conversation is at home.
     pub(super) at_home: AtHome,
     pub(super) on_loss: OnLoss,
+    /// The prompt's size before its provider has told.
+    pub(super) estimate: Option<PromptEstimate>,
+    /// The prompt, kept to be counted when its answer has ended.
+    pub(super) sample: Option<Sample>,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -107,6 +112,8 @@ impl<'e, 's> Exchange<'e, 's> {
             route: String::new(),
             at_home: AtHome::default(),
             on_loss: OnLoss::default(),
+            estimate: None,
+            sample: None,
         }
     }
 
@@ -124,7 +131,9 @@ impl<'e, 's> Exchange<'e, 's> {
         self.at_home = at_home;
         self.route = choice.route;
         self.on_loss = choice.on_loss;
-        self.trail.skipped = choice.skipped;
+        for skip in choice.skipped {
+            self.trail.pass_over(skip);
+        }
         let mut candidates = choice.candidates;
         self.lead_home(&mut candidates);
         let candidates = self.steered(candidates);
@@ -139,7 +148,9 @@ impl<'e, 's> Exchange<'e, 's> {
             if let Some(end) = self.try_anyway(&candidates).await {
                 return end;
             }
-            wait = self.short_wait(&candidates);
+            if 0 < self.trail.attempts {
+                wait = self.short_wait(&candidates);
+            }
         }
         if let Some(wait) = wait {
             if !self.wait(wait).await {
@@ -218,7 +229,7 @@ impl<'e, 's> Exchange<'e, 's> {
         if !endpoint.keys.any_usable(now) {
             let back_in = endpoint
                 .keys
-                .next_usable()
+                .next_usable(now)
                 .map(|at| at.saturating_duration_since(now));
             let dead = endpoint.keys.all_benched();
             let why = if dead {
@@ -227,7 +238,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 "all its keys rest"
             };
             let endpoint = endpoint.id().as_str().to_owned();
-            self.trail.skipped.push(Skip {
+            self.trail.pass_over(Skip {
                 endpoint,
                 why: why.to_owned(),
                 back_in,
@@ -266,21 +277,24 @@ impl<'e, 's> Exchange<'e, 's> {
                 return Err(Retry::NextEndpoint);
             }
             tried.extend(key);
+            let label = key.map(|key| endpoint.keys.label(key));
+            let began = self.trail.begin(endpoint.id(), label);
+            let _in_use = key.and_then(|key| endpoint.keys.begin(key));
             let (fault, refused) = match self.attempt_or_repair(candidate, key).await {
                 Outcome::Served => return Ok(End::Served),
                 Outcome::Left => return Ok(End::Left),
                 Outcome::Cut(fault, ending) => {
                     // First this, then the client's end: its repeat comes at once.
-                    judge::judge(&self.case(candidate, key), &fault);
+                    judge::judge(&self.case(candidate, key, began), &fault);
                     self.steer_away(candidate);
                     return Ok(self.end_cut(fault, ending).await);
                 }
                 Outcome::Failed(fault, refused) => (fault, refused),
             };
-            let retry = judge::judge(&self.case(candidate, key), &fault);
+            let retry = judge::judge(&self.case(candidate, key, began), &fault);
             let passthrough = is_passthrough(endpoint);
             let (endpoint_id, dialect) = (endpoint.id().clone(), endpoint.dialect);
-            self.trail.failed.push(Failed {
+            self.trail.fail(Failed {
                 endpoint: endpoint_id,
                 dialect,
                 fault,
@@ -321,6 +335,9 @@ impl<'e, 's> Exchange<'e, 's> {
             "provider {} refused the thinking of earlier turns: trying once more without it",
             candidate.endpoint.id()
         );
+        let what = "it refused the thinking of earlier turns: once more without it";
+        self.trail
+            .note(candidate.endpoint.id().as_str(), what.to_owned(), None);
         // Before the answer: the client's next request comes with its last byte.
         if let Some(session) = &self.request.session {
             let turns = self.request.head.turns(&self.request.body.bytes);
@@ -385,12 +402,12 @@ impl<'e, 's> Exchange<'e, 's> {
             (Ok(app), Ok(template)) => Running::start(app, template, attempt),
             (Err(fault), _) | (_, Err(fault)) => return Outcome::Failed(fault, None),
         };
-        self.relay(candidate, running).await
+        self.relay(candidate, key, running).await
     }
 
     fn skip(&mut self, candidate: &Candidate, why: String, back_in: Option<Duration>) {
         let endpoint = candidate.endpoint.id().as_str().to_owned();
-        self.trail.skipped.push(Skip {
+        self.trail.pass_over(Skip {
             endpoint,
             why,
             back_in,
@@ -398,8 +415,14 @@ impl<'e, 's> Exchange<'e, 's> {
         });
     }
 
-    fn case<'c>(&'c self, candidate: &'c Candidate, key: Option<KeyIndex>) -> Case<'c> {
+    fn case<'c>(
+        &'c self,
+        candidate: &'c Candidate,
+        key: Option<KeyIndex>,
+        began: Instant,
+    ) -> Case<'c> {
         Case {
+            began,
             snapshot: &self.snapshot,
             endpoint: &candidate.endpoint,
             key,
@@ -411,7 +434,7 @@ impl<'e, 's> Exchange<'e, 's> {
 
     /// What an error answer means; see [`judge::fault_of`].
     pub(super) fn fault_of(&self, candidate: &Candidate, refused: &Refused) -> Fault {
-        judge::fault_of(&self.case(candidate, None), refused)
+        judge::fault_of(&self.case(candidate, None, Instant::now()), refused)
     }
 
     fn last_was(&self, matches: fn(&FaultKind) -> bool) -> bool {

@@ -7,6 +7,7 @@ use super::answer::visible;
 use super::choose::Candidate;
 use super::exchange::{End, Exchange};
 use super::judge;
+use crate::admin::{RequestRecord, StepRecord};
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
 use crate::types::EndpointId;
@@ -55,10 +56,9 @@ pub enum Words<'a> {
 
 /// The headers that tell which provider answered and how often was tried; with `x-pointsman-debug: 1` also why.
 pub fn marks(exchange: &Exchange<'_, '_>, words: Words<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    let (provider, served) = match words {
-        Words::Answer(id) => (Some(id), Some(id)),
-        Words::Refusal(id) => (Some(id), None),
-        Words::Ours => (None, None),
+    let provider = match words {
+        Words::Answer(id) | Words::Refusal(id) => Some(id),
+        Words::Ours => None,
     };
     let mut marks = Vec::with_capacity(4);
     let mut mark = |name: &'static str, value: &str| {
@@ -69,10 +69,11 @@ pub fn marks(exchange: &Exchange<'_, '_>, words: Words<'_>) -> Vec<(HeaderName, 
     }
     mark("x-pointsman-attempts", &exchange.trail.attempts.to_string());
     if exchange.request.debug {
-        let mut trace = exchange.trail.trace(served);
+        let mut trace = exchange.trail.trace("served");
         trace.truncate(MAX_TRACE);
         mark("x-pointsman-trace", &trace);
-        if served.is_some() && !exchange.losses.is_empty() {
+        // Losses of the attempt that serves; one that was refused may have been the next one's gain.
+        if matches!(words, Words::Answer(_)) && !exchange.losses.is_empty() {
             let mut losses: String = exchange.losses.to_string().chars().map(shown).collect();
             losses.truncate(MAX_TRACE);
             mark("x-pointsman-losses", &losses);
@@ -104,11 +105,8 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         "request {} took route {}: {}",
         exchange.request.id,
         exchange.route,
-        exchange
-            .trail
-            .trace(exchange.served_by.as_ref().map(|c| c.endpoint.id()))
+        exchange.trail.trace(last_word(end))
     );
-    let usage = exchange.told.usage;
     let last_tried = exchange
         .trail
         .failed
@@ -141,18 +139,85 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         stream: exchange.request.head.stream,
         ttft: exchange.ttft,
         duration: exchange.request.started.elapsed(),
-        tokens: TokenCounts {
-            input: usage.map(|usage| usage.prompt()),
-            output: usage.map(|usage| usage.output),
-            cache_read: usage.map(|usage| usage.cache_read),
-            cache_creation: usage.map(|usage| usage.cache_creation),
-        },
+        tokens: tokens(exchange),
         stop_reason: exchange.told.stop_reason.as_deref(),
         end: line_end,
     }
     .emit();
+    remember(exchange, end, line_end.label());
     if let End::Cut(fault) | End::Refused(fault) = end {
         log_fault(exchange, fault);
+    }
+}
+
+/// What the last try came to, if it did not fail before its first content.
+fn last_word(end: &End) -> &'static str {
+    match end {
+        End::Served => "served",
+        End::Left => "the client left",
+        End::Cut(fault) => fault.kind.label(),
+        End::Refused(_) => "refused",
+    }
+}
+
+/// Keeps what an operator may ask about the request later.
+fn remember(exchange: &Exchange<'_, '_>, end: &End, label: &'static str) {
+    let most = exchange.snapshot.config.admin.requests;
+    let fault = match end {
+        End::Cut(fault) | End::Refused(fault) => Some(fault.kind.label()),
+        End::Served | End::Left => None,
+    };
+    let served_by = exchange.served_by.as_ref();
+    let steps = exchange.trail.steps(last_word(end)).map(|step| StepRecord {
+        endpoint: step.endpoint,
+        key: step.key,
+        what: step.what,
+        took: step.took,
+    });
+    let usage = exchange.told.usage;
+    let record = RequestRecord {
+        id: exchange.request.id.as_str(),
+        dialect: exchange.request.dialect.name(),
+        route: &exchange.route,
+        session: exchange.request.session.as_deref(),
+        model_asked: &exchange.request.head.model,
+        model_sent: served_by.map(|it| it.model.as_str()),
+        provider: served_by.map(|it| it.endpoint.id().as_str()),
+        stream: exchange.request.head.stream,
+        status: exchange.client.status,
+        end: label,
+        fault,
+        steps: steps.collect(),
+        losses: exchange.losses.to_string(),
+        tokens: usage.map(|it| [it.prompt(), it.cache_read, it.output]),
+        ttft: exchange.ttft,
+        duration: exchange.request.started.elapsed(),
+    };
+    exchange.edge.shared.requests.remember(&record, most);
+}
+
+/// The provider's count, or, of an answer it did not count, our estimates.
+fn tokens(exchange: &Exchange<'_, '_>) -> TokenCounts {
+    let told = &exchange.told;
+    if let Some(usage) = told.usage {
+        return TokenCounts {
+            input: Some(usage.prompt()),
+            output: Some(usage.output),
+            cache_read: Some(usage.cache_read),
+            cache_creation: Some(usage.cache_creation),
+            estimated: false,
+        };
+    }
+    if exchange.served_by.is_none() {
+        return TokenCounts::default();
+    }
+    let input = exchange.estimate.map(|estimate| estimate.tokens);
+    let output = told.output_estimate;
+    TokenCounts {
+        input,
+        output,
+        estimated: input.is_some() || output.is_some(),
+        ..TokenCounts::default()
     }
 }
 
@@ -163,7 +228,7 @@ fn log_fault(exchange: &Exchange<'_, '_>, fault: &Fault) {
         FaultKind::NoEndpoint | FaultKind::CredentialsDead => {
             log::warn!(
                 "request {id} was not served: {}",
-                exchange.trail.trace(None)
+                exchange.trail.trace("under way")
             );
         }
         _ => log::debug!("request {id}: {fault}"),

@@ -9,6 +9,7 @@ use super::exchange::Exchange;
 use crate::credential::KeyIndex;
 use crate::health::{Conversation, Home, Place, Served, Speaker};
 use crate::protocol::turns;
+use crate::types::EndpointId;
 
 /// The conversation of an exchange.
 #[derive(Default)]
@@ -61,8 +62,9 @@ impl Exchange<'_, '_> {
             standing: it.endpoint.standing(now, it.model.as_str()),
         };
         if home.lead(candidates, place, now, settings.return_after, in_tool_loop) {
-            let first = candidates.first();
-            self.trail.home = first.map(|it| it.endpoint.id().clone());
+            let first = candidates.first().map(|it| it.endpoint.id());
+            let first = first.map_or("?", EndpointId::as_str);
+            self.trail.note(first, "at home".to_owned(), None);
         }
     }
 

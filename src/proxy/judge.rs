@@ -2,15 +2,13 @@
 //!
 //! The table of FAILURES §1 of the design, in the order of its rows.
 
-use std::time::{Duration, Instant};
-
-use http::HeaderMap;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::Refused;
-use super::attempt::retry_after;
 use super::choose::is_passthrough;
-use crate::credential::KeyIndex;
+use crate::credential::{KeyIndex, wait_told};
 use crate::error::{Fault, FaultKind, Retry, Timer};
+use crate::health::Ignored;
 use crate::protocol::errors;
 use crate::protocol::upstream_error::UpstreamError;
 use crate::snapshot::{Endpoint, Snapshot};
@@ -32,6 +30,8 @@ const MAX_DETAIL: usize = 200;
 pub struct Case<'a> {
     /// The configuration in force.
     pub snapshot: &'a Snapshot,
+    /// When the attempt began.
+    pub began: Instant,
     /// Where it was.
     pub endpoint: &'a Endpoint,
     /// With which key.
@@ -81,8 +81,7 @@ pub fn quotes_a_key(endpoint: &Endpoint, text: &[u8]) -> bool {
 }
 
 fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refused) -> FaultKind {
-    let after =
-        retry_after(&refused.headers).or_else(|| waiting_time(&refused.headers, &error.message));
+    let after = wait_told(&refused.headers, SystemTime::now());
     let (texts, settings) = (&case.snapshot.texts, &case.snapshot.config.settings);
     if texts.is_credit(&error.message) {
         return FaultKind::UpstreamCredit { status };
@@ -98,52 +97,6 @@ fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refuse
         }
         kind => kind,
     }
-}
-
-/// Other ways in which vendors say when a limit ends: reset headers and the text itself.
-fn waiting_time(headers: &HeaderMap, message: &str) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    for name in ["x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"] {
-        let remaining = name.replace("reset", "remaining");
-        if text(&remaining) == Some("0")
-            && let Some(wait) = text(name).and_then(go_duration)
-        {
-            return Some(wait);
-        }
-    }
-    let (_, rest) = message.split_once("try again in ")?;
-    go_duration(
-        rest.split_whitespace()
-            .next()?
-            .trim_end_matches(['.', ',', ')']),
-    )
-}
-
-/// `6m0s`, `1.3s`, `250ms`, `2h`, `17`.
-fn go_duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(digits);
-        let number: f64 = number.parse().ok()?;
-        let letters = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (unit, after) = tail.split_at(letters);
-        let seconds = match unit {
-            "ms" => number / 1e3,
-            "" | "s" => number,
-            "m" => number * 60.0,
-            "h" => number * 3600.0,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
-        rest = after;
-    }
-    Some(total)
 }
 
 /// Records what the failure says about key, endpoint and provider, and says what this request may try next.
@@ -222,13 +175,13 @@ pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
     let counted = case
         .endpoint
         .health
-        .error(now, case.fingerprint, &fault.to_string());
+        .error(case.began, now, case.fingerprint, &fault.to_string());
     let id = case.endpoint.id();
     let (count, threshold, kind) = (counted.count, counted.threshold, fault.kind.label());
-    let repeat = if counted.repeat {
-        " (a repeat of the same request)"
-    } else {
-        ""
+    let ignored = match counted.ignored {
+        Some(Ignored::Repeat) => " (a repeat of the same request)",
+        Some(Ignored::Late) => " (of a request from before it was marked unhealthy)",
+        None => "",
     };
     let detail: String = fault
         .source
@@ -239,7 +192,7 @@ pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
     let separator = if detail.is_empty() { "" } else { ", " };
     let request = case.request;
     log::warn!(
-        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{repeat}{separator}{detail}, {request}"
+        "recorded error for provider {id}: count={count}/{threshold}, reason={kind}{ignored}{separator}{detail}, {request}"
     );
     if let Some(cooldown) = counted.opened {
         log::warn!(
@@ -273,8 +226,8 @@ fn bench_key(case: &Case<'_>, now: Instant, status: u16, fault: &Fault) {
             .bench(key, format!("refused with status {status}"));
         let masked = case.endpoint.keys.masked(key);
         log::error!(
-            "provider {id} refused key {masked} with status {status}: it is not used again until a reload; put a good key into the \
-             configuration"
+            "provider {id} refused key {masked} with status {status}: it is not used again until a reload, or until a look at the provider's \
+             models finds it good; put a good key into the configuration"
         );
     }
     if case.key.is_none() || case.endpoint.keys.all_benched() {
@@ -296,32 +249,5 @@ fn quiet_provider(case: &Case<'_>, now: Instant, after: Option<Duration>) {
         .filter(|e| e.provider.name == case.endpoint.provider.name);
     for endpoint in same {
         endpoint.health.cool(now + rest, "overloaded");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waiting_times_in_all_spellings() {
-        for (text, ms) in [
-            ("6m0s", 360_000),
-            ("1.3s", 1_300),
-            ("250ms", 250),
-            ("1h2m3s", 3_723_000),
-            ("17", 17_000),
-        ] {
-            assert_eq!(go_duration(text), Some(Duration::from_millis(ms)), "{text}");
-        }
-        for text in ["soon", "-1s", "1y", "s"] {
-            assert_eq!(go_duration(text), None, "{text}");
-        }
-        let none = HeaderMap::new();
-        let message = "Rate limit reached. Please try again in 1.5s. Visit us.";
-        assert_eq!(
-            waiting_time(&none, message),
-            Some(Duration::from_millis(1500))
-        );
     }
 }

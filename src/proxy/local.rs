@@ -13,7 +13,7 @@ use super::receive::{self, Call};
 use super::refuse;
 use super::request::Arrival;
 use super::service::Edge;
-use crate::admin;
+use crate::admin::{self, Filter};
 use crate::error::{Fault, FaultKind};
 use crate::routing::catalogue::Listed;
 use crate::snapshot::Snapshot;
@@ -131,15 +131,20 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
             ))
         }
         Call::Providers => {
+            let retries = edge.shared.retries(now);
             let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
-            ok(admin::providers(snapshot, lost, now))
+            let calibration = &edge.shared.calibration;
+            ok(admin::providers(snapshot, retries, lost, calibration, now))
         }
+        Call::Requests => ok(requests(edge, query)),
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query, asked.dialect)),
         Call::Model => model(snapshot, path, asked.dialect),
-        Call::Messages | Call::ChatCompletions | Call::Responses | Call::CountTokens => {
-            Err(Fault::internal("a call for a provider was answered here"))
-        }
+        Call::Messages
+        | Call::ChatCompletions
+        | Call::Responses
+        | Call::CountTokens
+        | Call::CountInput => Err(Fault::internal("a call for a provider was answered here")),
     }
 }
 
@@ -149,6 +154,20 @@ fn root(snapshot: &Snapshot, now: Instant) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "status": "healthy",
         "providers_available": snapshot.active().filter(|endpoint| endpoint.is_usable(now)).count(),
+    })
+}
+
+/// `?limit=20&session=…&outcome=rejected`; what is written otherwise filters nothing.
+fn requests(edge: &Edge, query: &str) -> Value {
+    let value = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(key, value)| *key == name && !value.is_empty())?;
+        Some(percent_decoded(value))
+    };
+    edge.shared.requests.view(&Filter {
+        limit: value("limit").and_then(|limit| limit.parse().ok()),
+        session: value("session"),
+        outcome: value("outcome"),
     })
 }
 

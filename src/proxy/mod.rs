@@ -12,7 +12,7 @@
 //! | verdict | `judge` | – | circuit, keys, cooldowns |
 //! | nobody left | `patience` | – | – |
 //! | error | `trail`, `refuse` | – | – |
-//! | end | `finish` | – | access line, losses |
+//! | end | `finish`, `estimate` | – | access line, losses, how far estimates were off |
 //!
 //! Calls that need no provider are answered in `local`, token counts in `count`;
 //! `probe` asks endpoints without a client.
@@ -24,6 +24,7 @@ mod choose;
 mod count;
 mod ctx;
 mod downstream;
+mod estimate;
 mod exchange;
 mod finish;
 mod front;
@@ -48,6 +49,7 @@ mod token;
 mod trail;
 mod vertex;
 
+pub use count::warm;
 pub use front::Cap;
 pub use probe::{Finding, probe};
 pub use service::{Edge, Reload, Shared, Surface};

@@ -9,6 +9,9 @@ use crate::error::FaultKind;
 use crate::health::Refusal;
 use crate::types::EndpointId;
 
+/// Whom a step is about that is about all candidates.
+const ALL: &str = "all";
+
 impl Exchange<'_, '_> {
     /// When every circuit is open: the endpoint that comes back first is tried rather than refusing.
     pub(super) async fn try_anyway(&mut self, candidates: &[Candidate]) -> Option<End> {
@@ -57,7 +60,7 @@ impl Exchange<'_, '_> {
     }
 
     /// The time after which a candidate that asked for patience may serve, if it is short and a repeat may be had.
-    pub(super) fn short_wait(&self, candidates: &[Candidate]) -> Option<Duration> {
+    pub(super) fn short_wait(&mut self, candidates: &[Candidate]) -> Option<Duration> {
         let now = Instant::now();
         let back_in = |candidate: &Candidate| {
             let endpoint = &candidate.endpoint;
@@ -69,7 +72,10 @@ impl Exchange<'_, '_> {
             let keys = if endpoint.keys.any_usable(now) {
                 Duration::ZERO
             } else {
-                endpoint.keys.next_usable()?.saturating_duration_since(now)
+                endpoint
+                    .keys
+                    .next_usable(now)?
+                    .saturating_duration_since(now)
             };
             let wait = health.max(keys);
             // A circuit that stays open for longer makes the wait worthless.
@@ -84,6 +90,17 @@ impl Exchange<'_, '_> {
         let wait = patient.filter_map(back_in).min()?;
         let fits = wait <= self.snapshot.config.settings.max_retry_wait
             && now + wait < self.request.deadline;
-        (fits && self.edge.shared.take_retry(now)).then_some(wait)
+        if !fits {
+            return None;
+        }
+        let granted = self.edge.shared.take_retry(now);
+        let what = if granted {
+            "wait"
+        } else {
+            "retry budget used up"
+        };
+        self.trail
+            .note(ALL, what.to_owned(), Some(wait).filter(|_| granted));
+        granted.then_some(wait)
     }
 }

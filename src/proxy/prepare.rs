@@ -9,6 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 use super::answer::{Expect, Shape};
 use super::attempt::Outgoing;
 use super::choose::Candidate;
+use super::estimate::{PromptEstimate, model_of};
 use super::exchange::Exchange;
 use super::send::Origin;
 use super::{profile, send, vertex};
@@ -18,7 +19,6 @@ use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{Rewrite, Thinking};
 use crate::protocol::canonical::Losses;
 use crate::protocol::translate::{self, RequestContext, Translation};
-use crate::tokens::quick_estimate;
 
 /// A body to send, and what its answer becomes.
 struct Prepared {
@@ -42,6 +42,7 @@ impl Exchange<'_, '_> {
         let streamed = stream || endpoint.provider.stream_only;
         let same = endpoint.dialect == self.request.dialect;
         self.losses = Losses::default();
+        self.estimate = None;
         let prepared = if same {
             let dialect = endpoint.dialect;
             Prepared {
@@ -100,10 +101,18 @@ impl Exchange<'_, '_> {
     }
 
     fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
-        let translation = self.translation(candidate, thinking)?;
+        let mut translation = self.translation(candidate, thinking)?;
         if self.on_loss == OnLoss::Refuse && !translation.losses.is_empty() {
             return Err(refused(candidate, &translation.losses));
         }
+        let estimate = PromptEstimate::of_translation(
+            &self.edge.shared.calibration,
+            model_of(candidate),
+            translation.body.len(),
+            &translation.attachments,
+        );
+        translation.context.encode.input_estimate = estimate.tokens;
+        self.estimate = Some(estimate);
         self.losses = translation.losses;
         let (stream, context) = (self.request.head.stream, Box::new(translation.context));
         Ok(Prepared {
@@ -130,7 +139,8 @@ impl Exchange<'_, '_> {
             model,
             profile: &profile,
             message_id: self.request.id.as_str().replacen("req_", "msg_", 1),
-            input_estimate: quick_estimate(self.request.body.bytes.len()),
+            // Made when it is known what is sent.
+            input_estimate: 0,
             created: created.as_secs(),
             always_stream: endpoint.provider.stream_only,
             thinking,

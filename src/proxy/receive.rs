@@ -33,6 +33,8 @@ pub enum Call {
     Responses,
     /// `POST /v1/messages/count_tokens`.
     CountTokens,
+    /// `POST /v1/responses/input_tokens`.
+    CountInput,
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`.
@@ -53,6 +55,8 @@ pub enum Call {
     Providers,
     /// `POST /providers/reload`.
     Reload,
+    /// `GET /admin/requests`.
+    Requests,
 }
 
 impl Call {
@@ -65,6 +69,7 @@ impl Call {
             "/v1/chat/completions" => (Call::ChatCompletions, POST),
             "/v1/responses" => (Call::Responses, POST),
             "/v1/messages/count_tokens" => (Call::CountTokens, POST),
+            "/v1/responses/input_tokens" => (Call::CountInput, POST),
             "/v1/models" => (Call::Models, GET),
             "/" => (Call::Root, GET),
             "/api/hello" => (Call::Hello, GET),
@@ -72,6 +77,7 @@ impl Call {
             "/livez" => (Call::Live, GET),
             "/readyz" => (Call::Ready, GET),
             "/providers" => (Call::Providers, GET),
+            "/admin/requests" => (Call::Requests, GET),
             "/providers/reload" => (Call::Reload, POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
             _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),
@@ -91,7 +97,7 @@ impl Call {
 
     /// Whether it is part of the admin surface.
     pub fn is_admin(self) -> bool {
-        matches!(self, Call::Providers | Call::Reload)
+        matches!(self, Call::Providers | Call::Reload | Call::Requests)
     }
 
     /// Whether it is asked so often, by machines, that a line in the log for each would drown the others.
@@ -110,6 +116,7 @@ impl Call {
                 | Call::ChatCompletions
                 | Call::Responses
                 | Call::CountTokens
+                | Call::CountInput
                 | Call::Models
                 | Call::Model
         )

@@ -1,8 +1,9 @@
 //! From a running attempt to the client: held back until the first content, then as it comes.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::http::ResponseHeader;
 
 use super::answer::Refused;
@@ -13,13 +14,16 @@ use super::exchange::{End, Ending, Exchange, Outcome};
 use super::timers::{Alarm, Due, stalled_text};
 use super::{finish, refuse};
 use crate::config::Timeouts;
+use crate::credential::{KeyIndex, Told};
 use crate::error::{Fault, FaultKind};
+use crate::types::Dialect;
 
 /// One attempt being relayed.
 pub(super) struct Relay {
     pub(super) running: Running,
     pub(super) timeouts: Timeouts,
     pub(super) begun: Instant,
+    key: Option<KeyIndex>,
     head: Option<Box<ResponseHeader>>,
     /// Pieces of an answer that is not streamed; it is written at once.
     whole: Vec<Bytes>,
@@ -28,11 +32,17 @@ pub(super) struct Relay {
 
 impl Exchange<'_, '_> {
     /// Relays an attempt's answer, or finds out why there is none.
-    pub(super) async fn relay(&mut self, candidate: &Candidate, running: Running) -> Outcome {
+    pub(super) async fn relay(
+        &mut self,
+        candidate: &Candidate,
+        key: Option<KeyIndex>,
+        running: Running,
+    ) -> Outcome {
         let mut relay = Relay {
             running,
             timeouts: candidate.endpoint.provider.timeouts,
             begun: Instant::now(),
+            key,
             head: None,
             whole: Vec::new(),
             committed: false,
@@ -40,6 +50,9 @@ impl Exchange<'_, '_> {
         let outcome = self.pump(candidate, &mut relay).await;
         if relay.committed {
             self.told = relay.running.attempt().told();
+            if !matches!(outcome, Outcome::Served) {
+                spend(candidate, &relay);
+            }
             self.served_by = Some(candidate.clone());
         }
         if let Outcome::Served = outcome {
@@ -86,8 +99,9 @@ impl Exchange<'_, '_> {
         mut pieces: Vec<Bytes>,
         end: bool,
     ) -> Option<Outcome> {
-        if head.is_some() {
-            relay.head = head;
+        if let Some(head) = head {
+            learn(candidate, relay, &head.headers);
+            relay.head = Some(head);
         }
         if end {
             let closed = relay.running.attempt().incoming().close();
@@ -134,11 +148,13 @@ impl Exchange<'_, '_> {
         if !relay.committed {
             relay.committed = true;
             self.ttft = Some(self.request.started.elapsed());
-            let (now, ttft) = (Instant::now(), relay.begun.elapsed());
-            candidate.endpoint.health.promising(now, ttft);
+            let health = &candidate.endpoint.health;
+            health.promising(relay.begun, Instant::now());
             if let Some(head) = relay.head.as_mut() {
                 finish::mark_head(self, candidate, head);
             }
+            let usage_is_known = relay.running.attempt().told().usage.is_some();
+            self.keep_prompt(candidate, usage_is_known);
             if streamed {
                 self.bind_home(candidate);
                 self.request.shed();
@@ -270,6 +286,29 @@ fn whole(candidate: &Candidate, relay: &Relay) {
     if let Some(usage) = relay.running.attempt().told().usage {
         health.tokens(usage.prompt(), usage.cache_read);
     }
+    spend(candidate, relay);
+}
+
+/// Tells the key what the head of its answer says about its limits, good answer or not.
+fn learn(candidate: &Candidate, relay: &Relay, headers: &HeaderMap) {
+    if let Some(key) = relay.key {
+        let told = Told::read(headers, SystemTime::now());
+        candidate.endpoint.keys.learn(key, Instant::now(), told);
+    }
+}
+
+/// Tells the key what its answer has cost. Anthropic holds no tokens against a limit that its cache had.
+fn spend(candidate: &Candidate, relay: &Relay) {
+    let usage = relay.running.attempt().told().usage;
+    let (Some(key), Some(usage)) = (relay.key, usage) else {
+        return;
+    };
+    let prompt = match candidate.endpoint.dialect {
+        Dialect::Anthropic => usage.prompt().saturating_sub(usage.cache_read),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => usage.prompt(),
+    };
+    let tokens = prompt.saturating_add(usage.output);
+    candidate.endpoint.keys.spent(key, Instant::now(), tokens);
 }
 
 fn bad_answer(what: &'static str) -> Fault {

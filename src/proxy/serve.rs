@@ -58,7 +58,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) {
         Call::Messages | Call::ChatCompletions | Call::Responses => {
             inference(edge, session, arrival, access).await;
         }
-        Call::CountTokens => count::serve(edge, session, arrival, access).await,
+        Call::CountTokens | Call::CountInput => count::serve(edge, session, arrival, access).await,
         _ => local::serve(edge, session, &arrival, call).await,
     }
 }
@@ -102,4 +102,5 @@ async fn inference(edge: &Edge, session: &mut Session, arrival: Arrival, access:
     let mut exchange = Exchange::new(edge, arrival.snapshot, client, request);
     let end = exchange.run().await;
     finish::log(&exchange, &arrival.path, &end);
+    exchange.learn(&end);
 }

@@ -18,14 +18,17 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use super::attempt::{self, Attempt};
+use super::count::Rests;
 use super::ctx::{Connection, Ctx};
+use super::estimate::Samples;
 use super::losses::LossCounts;
 use super::receive::BodyMemory;
 use super::serve::{self, Head};
+use crate::admin::RecentRequests;
 use crate::error::Fault;
-use crate::health::{Affinity, RetryBudget, SessionNotes};
+use crate::health::{Affinity, BudgetView, RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
-use crate::tokens::Counter;
+use crate::tokens::{Calibration, Counter};
 
 /// How long a session is kept from where its stream broke.
 const STEERED_FOR: Duration = Duration::from_secs(60);
@@ -65,16 +68,22 @@ pub struct Shared {
     pub in_flight: AtomicUsize,
     /// The process is about to end and takes no new work.
     pub draining: AtomicBool,
-    /// Failures in a row of providers' own token counts, and until when they are left alone.
-    pub counts: Mutex<(u32, Option<Instant>)>,
     /// Where conversations are at home.
     pub affinity: Affinity,
     /// What translations have lost.
     pub losses: LossCounts,
+    /// What answers have taught about our counts.
+    pub calibration: Arc<Calibration>,
+    /// Which requests are counted for what they teach.
+    pub samples: Arc<Samples>,
+    /// Which endpoints are not asked for token counts of their own for now.
+    pub counts: Rests,
     /// Sessions that are kept from an endpoint.
     pub steering: SessionNotes<()>,
     /// Where a session's thinking was refused, and how many of its turns that was about.
     pub refused_thinking: SessionNotes<usize>,
+    /// What became of the last requests.
+    pub requests: RecentRequests,
     retries: Mutex<RetryBudget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
@@ -91,11 +100,14 @@ impl Shared {
             counter: Arc::new(Counter::new()),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
-            counts: Mutex::new((0, None)),
             affinity: Affinity::new(),
             losses: LossCounts::default(),
+            calibration: Arc::new(Calibration::new()),
+            samples: Arc::default(),
+            counts: Rests::default(),
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
+            requests: RecentRequests::default(),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),
@@ -119,6 +131,11 @@ impl Shared {
     /// Takes one repeat on the same endpoint from the budget.
     pub fn take_retry(&self, now: Instant) -> bool {
         self.retries.lock().take(now)
+    }
+
+    /// How much of the budget for repeats is used.
+    pub fn retries(&self, now: Instant) -> BudgetView {
+        self.retries.lock().view(now)
     }
 
     /// A request came in; the budget grows with them.

@@ -1,8 +1,8 @@
 //! What was tried for a request and what came of it: for the log, for the client's trace, and for the error that is
 //! finally returned.
 
-use std::fmt::Write;
-use std::time::Duration;
+use std::fmt::{self, Write};
+use std::time::{Duration, Instant};
 
 use super::answer::Refused;
 use crate::error::{Fault, FaultKind};
@@ -10,6 +10,9 @@ use crate::types::{Dialect, EndpointId};
 
 /// Longest wait that a client is told: above it, clients give up instead of coming back (measured with Claude Code).
 const MAX_TOLD_WAIT: Duration = Duration::from_secs(20);
+
+/// Steps that are remembered of one request.
+const MAX_STEPS: usize = 200;
 
 /// Why an account is passed over whose provider has just said that it is overloaded.
 pub const PROVIDER_OVERLOADED: &str = "its provider is overloaded";
@@ -62,11 +65,34 @@ pub struct Failed {
     pub refused: Option<Refused>,
 }
 
+/// One thing that was done about a request, for people.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The endpoint.
+    pub endpoint: String,
+    /// With which key, as it may be shown.
+    pub key: Option<String>,
+    /// What came of it, in words that hold no secret and no text of the provider.
+    pub what: String,
+    /// How long it took; `None` for what was passed over.
+    pub took: Option<Duration>,
+}
+
+/// A try under way.
+#[derive(Debug)]
+struct Trying {
+    endpoint: String,
+    key: Option<String>,
+    began: Instant,
+}
+
 /// Everything tried for one request.
 #[derive(Debug, Default)]
 pub struct Trail {
-    /// Where the conversation is at home, if that led the candidates.
-    pub home: Option<EndpointId>,
+    /// All of it in order, waits included.
+    steps: Vec<Step>,
+    /// What is being tried.
+    trying: Option<Trying>,
     /// Candidates passed over.
     pub skipped: Vec<Skip>,
     /// Tries that failed, in order.
@@ -84,24 +110,64 @@ pub enum Verdict<'t> {
 }
 
 impl Trail {
-    /// `candidate=reason; …` for people who debug.
-    pub fn trace(&self, served: Option<&EndpointId>) -> String {
+    /// A candidate is not tried.
+    pub fn pass_over(&mut self, skip: Skip) {
+        self.note(&skip.endpoint, skip.why.clone(), None);
+        self.skipped.push(skip);
+    }
+
+    /// Something else is done about an endpoint, or about the whole request.
+    pub fn note(&mut self, endpoint: &str, what: String, took: Option<Duration>) {
+        if self.steps.len() < MAX_STEPS {
+            self.steps.push(Step {
+                endpoint: endpoint.to_owned(),
+                key: None,
+                what,
+                took,
+            });
+        }
+    }
+
+    /// A try begins, with the key of this label.
+    pub fn begin(&mut self, endpoint: &EndpointId, key: Option<String>) -> Instant {
+        let began = Instant::now();
+        self.trying = Some(Trying {
+            endpoint: endpoint.as_str().to_owned(),
+            key,
+            began,
+        });
+        began
+    }
+
+    /// The try under way has failed.
+    pub fn fail(&mut self, failed: Failed) {
+        let reason = failed.reason();
+        self.steps.extend(self.ended(reason));
+        self.trying = None;
+        self.failed.push(failed);
+    }
+
+    /// All steps in order; a try that is still under way, or over well, came to `end`.
+    pub fn steps(&self, end: &str) -> impl Iterator<Item = Step> {
+        self.steps.iter().cloned().chain(self.ended(end.to_owned()))
+    }
+
+    fn ended(&self, what: String) -> Option<Step> {
+        let trying = self.trying.as_ref()?;
+        Some(Step {
+            endpoint: trying.endpoint.clone(),
+            key: trying.key.clone(),
+            what,
+            took: Some(trying.began.elapsed()),
+        })
+    }
+
+    /// `candidate=reason (key 1:sk-a..9x2f, 12 ms); …` for people who debug.
+    pub fn trace(&self, end: &str) -> String {
         let mut text = String::new();
-        let mut add = |name: &str, what: &str| {
+        for step in self.steps(end) {
             let separator = if text.is_empty() { "" } else { "; " };
-            let _ = write!(text, "{separator}{name}={what}");
-        };
-        if let Some(home) = &self.home {
-            add(home.as_str(), "at home");
-        }
-        for skip in &self.skipped {
-            add(&skip.endpoint, &skip.why);
-        }
-        for failed in &self.failed {
-            add(failed.endpoint.as_str(), &failed.reason());
-        }
-        if let Some(served) = served {
-            add(served.as_str(), "served");
+            let _ = write!(text, "{separator}{step}");
         }
         text.replace(|c: char| !(c == ' ' || c.is_ascii_graphic()), "?")
     }
@@ -190,6 +256,19 @@ impl Trail {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.endpoint, self.what)?;
+        let key = self.key.as_ref().map(|key| format!("key {key}"));
+        let took = self.took.map(|took| format!("{} ms", took.as_millis()));
+        let details: Vec<String> = key.into_iter().chain(took).collect();
+        if details.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", details.join(", "))
+    }
+}
+
 impl Failed {
     /// In a few words that hold no secret and no text of the provider.
     pub fn reason(&self) -> String {
@@ -230,13 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_tells_everything_in_order() {
+        let mut trail = Trail::default();
+        trail.pass_over(Skip::new("z".to_owned(), "disabled".to_owned()));
+        let key = Some("1:sk-a..9x2f".to_owned());
+        trail.begin(&EndpointId::new("a", Some("one")), key);
+        trail.fail(overloaded());
+        trail.note("b", "waited".to_owned(), Some(Duration::from_millis(7)));
+        trail.begin(&EndpointId::new("é", None), None);
+        let trace = trail.trace("served");
+        let parts: Vec<&str> = trace.split("; ").collect();
+        assert_eq!(parts[0], "z=disabled");
+        let failed = "a#one=529 upstream_overloaded (key 1:sk-a..9x2f, ";
+        assert!(parts[1].starts_with(failed), "{trace}");
+        assert_eq!(parts[2], "b=waited (7 ms)");
+        assert!(parts[3].starts_with("?=served ("), "{trace}");
+    }
+
+    #[test]
     fn accounts_of_an_overloaded_provider_count_as_overloaded() {
         for (why, as_sent) in [(PROVIDER_OVERLOADED, true), ("all its keys rest", false)] {
             let trail = Trail {
-                home: None,
                 skipped: vec![Skip::new("a#two".to_owned(), why.to_owned())],
                 failed: vec![overloaded()],
                 attempts: 1,
+                ..Trail::default()
             };
             assert_eq!(
                 matches!(trail.verdict(2), Verdict::AsSent(_)),

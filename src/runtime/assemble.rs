@@ -8,7 +8,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 
-use super::background::{Drain, Hangup, Simulated, Tokens, health_checks};
+use super::background::{Drain, Hangup, Simulated, Tokens, Warm, health_checks};
 use super::listener::Bound;
 use super::reload::Reloader;
 use super::signals::{Signals, listen_for_hangup};
@@ -77,6 +77,10 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     server.add_service(background_service("probes", health_checks(&shared)));
     let tokens = Tokens(Arc::clone(&shared));
     server.add_service(background_service("tokens", tokens));
+    let warm = Warm {
+        shared: Arc::clone(&shared),
+    };
+    server.add_service(background_service("vocabularies", warm));
     let hangup = Hangup::new(Arc::clone(&shared), logs.clone(), signal);
     server.add_service(background_service("hangup", hangup));
     server.add_service(background_service(

@@ -10,7 +10,7 @@ use super::tokens;
 use super::{Snapshot, TextRules};
 use crate::access::GatewayKeys;
 use crate::config::{Config, Provider, Settings};
-use crate::credential::KeyPool;
+use crate::credential::{KeyPool, Pace};
 use crate::health::{BreakerPolicy, HealthRegistry};
 use crate::net::{Client, PeerFactory, Resolver};
 use crate::routing::{Pattern, StrategyState, Table};
@@ -80,8 +80,15 @@ fn build(
         if !provider.is_active() {
             return None;
         }
-        let keys = KeyPool::new(provider.keys.clone(), provider.key_strategy);
-        if let Some(before) = old.and_then(|old| old.active().find(|e| e.id() == &provider.id)) {
+        let pace = Pace {
+            rpm: provider.rpm,
+            tpm: provider.tpm,
+        };
+        let mut keys = KeyPool::new(provider.keys.clone(), provider.key_strategy, pace);
+        // What a key did at another address says nothing about this one.
+        let same =
+            |e: &&Arc<Endpoint>| e.id() == &provider.id && e.provider.base_url == provider.base_url;
+        if let Some(before) = old.and_then(|old| old.active().find(same)) {
             keys.inherit(&before.keys);
         }
         Some(Arc::new(Endpoint {

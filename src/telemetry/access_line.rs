@@ -64,6 +64,8 @@ pub struct TokenCounts {
     pub cache_read: Option<u64>,
     /// Input written to the provider's cache.
     pub cache_creation: Option<u64>,
+    /// The provider counted nothing: these are our estimates.
+    pub estimated: bool,
 }
 
 /// How a request ended.
@@ -184,13 +186,15 @@ impl AccessLine<'_> {
         Some(text)
     }
 
-    /// `in 1200 (900 cached) out 50`.
+    /// `in 1200 (900 cached) out 50`; estimates as `in ~1200 out ~50`.
     fn token_text(&self) -> Option<String> {
+        let about = if self.tokens.estimated { "~" } else { "" };
         let input = self.tokens.input.map(|input| match self.tokens.cache_read {
             Some(cached) if 0 < cached => format!("in {input} ({cached} cached)"),
-            _ => format!("in {input}"),
+            _ => format!("in {about}{input}"),
         });
-        let output = self.tokens.output.map(|output| format!("out {output}"));
+        let output = self.tokens.output;
+        let output = output.map(|output| format!("out {about}{output}"));
         let text: Vec<String> = input.into_iter().chain(output).collect();
         (!text.is_empty()).then(|| text.join(" "))
     }
@@ -255,6 +259,10 @@ impl AccessLine<'_> {
             (
                 fields::GEN_AI_CACHE_CREATION_TOKENS,
                 self.tokens.cache_creation.map(Value::from),
+            ),
+            (
+                fields::USAGE_ESTIMATED,
+                self.tokens.estimated.then(|| Value::from(true)),
             ),
         ];
         all.into_iter()

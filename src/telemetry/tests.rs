@@ -210,6 +210,7 @@ fn access_line(id: &RequestId) -> AccessLine<'_> {
             output: Some(50),
             cache_read: Some(900),
             cache_creation: None,
+            estimated: false,
         },
         stop_reason: Some("end_turn"),
         end: End::Ok,
@@ -236,6 +237,18 @@ fn the_access_line_reads_well_and_holds_everything() {
     assert_eq!(json["gen_ai.usage.cache_read.input_tokens"], 900);
     assert_eq!(json.get("gen_ai.usage.cache_creation.input_tokens"), None);
     assert_eq!(json["end"], "ok");
+
+    assert_eq!(json.get("usage.estimated"), None);
+
+    access.tokens = TokenCounts {
+        input: Some(1200),
+        output: Some(50),
+        estimated: true,
+        ..TokenCounts::default()
+    };
+    assert!(access.sentence().contains("in ~1200 out ~50"));
+    let json = parsed(&line("access", "", &access.fields()));
+    assert_eq!(json["usage.estimated"], true);
 
     access.end = End::Rejected("unauthenticated");
     access.status = None;

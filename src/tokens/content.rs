@@ -13,35 +13,20 @@ use serde::de::SeqAccess;
 use serde::de::Visitor;
 use serde_json::value::RawValue;
 
+use crate::tokens::Count;
 use crate::tokens::CountError;
 use crate::tokens::family::Family;
-use crate::tokens::image;
-use crate::tokens::vocabulary::BYTES_PER_TOKEN;
-use crate::tokens::vocabulary::Meter;
+use crate::tokens::tally::Attachment;
+use crate::tokens::tally::MAX_DEPTH;
+use crate::tokens::tally::Tally;
 use crate::tokens::vocabulary::Vocabularies;
-
-/// How deep content may hold content (a tool result holding a document holding text is three); deeper is counted as
-/// the JSON it is.
-const MAX_DEPTH: u8 = 6;
-/// A tool whose definition the vendor keeps and says nothing about (our estimate).
-const VENDOR_TOOL: u64 = 1_000;
-/// What tools add whose definition the vendor keeps, by the beginning of their type. The first three as the vendor says
-/// (<https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview>), the others from recorded answers.
-const VENDOR_TOOLS: &[(&str, u64)] = &[
-    ("bash_", 245),
-    ("text_editor_", 700),
-    ("computer_", 735),
-    ("web_search_", 1_650),
-    ("code_execution_", 1_800),
-    ("memory_", 1_100),
-];
 
 /// Input tokens of a Messages body.
 pub(super) fn count(
     vocabularies: &Vocabularies,
     family: Family,
     body: &[u8],
-) -> Result<u64, CountError> {
+) -> Result<Count, CountError> {
     let body = simdutf8::basic::from_utf8(body)?;
     // Derived structs would read a JSON array as well.
     if !body.trim_ascii_start().starts_with('{') {
@@ -49,23 +34,15 @@ pub(super) fn count(
         return Err(CountError::NotAnObject);
     }
     let body: Body = serde_json::from_str(body)?;
-    let mut tally = Tally {
-        meter: vocabularies.meter(family.encoding),
-        fixed: family.per_request,
-        family,
-    };
-    tally.each(body.messages, Part::Message)?;
+    let mut walk = Walk(Tally::new(vocabularies, family));
+    walk.each(body.messages, Part::Message)?;
     if let Some(system) = body.system {
-        tally.content(system, 0);
+        walk.content(system, 0);
     }
     if let Some(tools) = body.tools {
-        let before = tally.fixed;
-        tally.each(tools, Part::Tool)?;
-        if tally.fixed != before {
-            tally.fixed += family.tools_prompt;
-        }
+        walk.each(tools, Part::Tool)?;
     }
-    Ok(tally.total())
+    Ok(walk.0.count())
 }
 
 #[derive(Deserialize)]
@@ -135,29 +112,19 @@ struct Tool<'b> {
 #[derive(Deserialize)]
 struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
 
-struct Tally<'v> {
-    family: Family,
-    /// Text, in tokens of our vocabulary.
-    meter: Meter<'v>,
-    /// What is known in tokens of the family.
-    fixed: u64,
-}
+/// A tally with the ways of this dialect.
+struct Walk<'v>(Tally<'v>);
 
-impl Tally<'_> {
-    fn total(&self) -> u64 {
-        let text = self.meter.tokens().saturating_mul(self.family.percent);
-        text.div_ceil(100).saturating_add(self.fixed)
-    }
-
+impl Walk<'_> {
     /// Looks at each element of an array.
     fn each(&mut self, array: &RawValue, part: Part) -> Result<(), serde_json::Error> {
-        let elements = Elements { tally: self, part };
+        let elements = Elements { walk: self, part };
         elements.deserialize(&mut serde_json::Deserializer::from_str(array.get()))
     }
 
     fn message(&mut self, message: &RawValue) -> Result<(), serde_json::Error> {
         let message: Message = serde_json::from_str(message.get())?;
-        self.fixed += self.family.per_message;
+        self.0.message();
         if let Some(content) = message.content {
             self.content(content, 0);
         }
@@ -171,39 +138,39 @@ impl Tally<'_> {
             Some(b'[') if depth < MAX_DEPTH => {
                 let blocks = Part::Block(depth + 1);
                 if self.each(content, blocks).is_err() {
-                    self.meter.add(content.get());
+                    self.0.text(content.get());
                 }
             }
             Some(b'{') if depth < MAX_DEPTH => self.block(content, depth + 1),
-            _ => self.meter.add(content.get()),
+            _ => self.0.text(content.get()),
         }
     }
 
     fn block(&mut self, raw: &RawValue, depth: u8) {
         // An error costs far more than a look, and a hostile list may hold a million things that are no blocks.
         if !raw.get().starts_with('{') {
-            return self.meter.add(raw.get());
+            return self.0.text(raw.get());
         }
         let Ok(block) = serde_json::from_str::<Block>(raw.get()) else {
-            return self.meter.add(raw.get());
+            return self.0.text(raw.get());
         };
         match &*block.kind {
             "text" => self.maybe_text(block.text),
             "thinking" | "redacted_thinking" => {}
             "tool_use" | "server_tool_use" | "mcp_tool_use" => {
-                self.fixed += self.family.per_call;
+                self.0.call();
                 self.maybe_text(block.name);
                 self.json(block.input);
             }
             "tool_result" | "mcp_tool_result" => {
-                self.fixed += self.family.per_call;
+                self.0.call();
                 self.maybe_content(block.content, depth);
             }
-            "image" => self.media(block.source, image::UNKNOWN_IMAGE, depth),
+            "image" => self.media(block.source, Attachment::Image, depth),
             "document" => {
                 self.maybe_text(block.title);
                 self.maybe_text(block.context);
-                self.media(block.source, image::UNKNOWN_DOCUMENT, depth);
+                self.media(block.source, Attachment::Document, depth);
             }
             "search_result" => {
                 self.maybe_text(block.title);
@@ -213,41 +180,32 @@ impl Tally<'_> {
             "tool_reference" => self.maybe_text(block.tool_name),
             // Mostly encrypted text, which the vocabularies would cut to shreds.
             "web_search_tool_result" | "web_fetch_tool_result" | "compaction" => {
-                self.fixed += raw.get().len() as u64 / BYTES_PER_TOKEN;
+                self.0.sealed(raw.get());
             }
-            _ => self.meter.add(raw.get()),
+            _ => self.0.text(raw.get()),
         }
     }
 
-    /// The source of a picture or document; `unknown` tokens when we cannot see it.
-    fn media(&mut self, source: Option<&RawValue>, unknown: u64, depth: u8) {
+    /// The source of a picture or document.
+    fn media(&mut self, source: Option<&RawValue>, kind: Attachment, depth: u8) {
         let media = source.and_then(|source| serde_json::from_str::<Media>(source.get()).ok());
         let Some(media) = media else {
-            self.fixed += unknown;
-            return;
+            return self.0.attachment(kind, None);
         };
         match (&*media.kind, media.data) {
-            ("base64", Some(data)) if unknown == image::UNKNOWN_IMAGE => {
-                self.fixed += image::image_tokens(data.get());
-            }
-            ("base64", Some(data)) => self.fixed += image::pdf_tokens(data.get()),
+            ("base64", Some(data)) => self.0.attachment(kind, Some(data.get())),
             ("text", Some(data)) => self.text(data),
             ("content", _) => self.maybe_content(media.content, depth),
-            _ => self.fixed += unknown,
+            _ => self.0.attachment(kind, None),
         }
     }
 
     fn tool(&mut self, raw: &RawValue) -> Result<(), serde_json::Error> {
         let tool: Tool = serde_json::from_str(raw.get())?;
-        self.fixed += self.family.per_tool;
         match (&tool.kind, tool.input_schema) {
-            (Some(kind), None) => {
-                self.fixed += VENDOR_TOOLS
-                    .iter()
-                    .find(|(start, _)| kind.starts_with(start))
-                    .map_or(VENDOR_TOOL, |(_, tokens)| *tokens);
-            }
+            (Some(kind), None) => self.0.vendor_tool(kind),
             (_, schema) => {
+                self.0.tool();
                 self.maybe_text(tool.name);
                 self.maybe_text(tool.description);
                 self.json(schema);
@@ -272,15 +230,15 @@ impl Tally<'_> {
     /// A JSON string. One we cannot read (half a surrogate pair) counts with its escapes.
     fn text(&mut self, raw: &RawValue) {
         match serde_json::from_str::<Text>(raw.get()) {
-            Ok(Text(text)) => self.meter.add(&text),
-            Err(_) => self.meter.add(raw.get()),
+            Ok(Text(text)) => self.0.text(&text),
+            Err(_) => self.0.text(raw.get()),
         }
     }
 
     /// JSON that the model reads as JSON.
     fn json(&mut self, raw: Option<&RawValue>) {
         if let Some(raw) = raw {
-            self.meter.add(raw.get());
+            self.0.text(raw.get());
         }
     }
 }
@@ -295,8 +253,8 @@ enum Part {
 }
 
 /// Visits an array element by element: a list of millions of them never exists in memory.
-struct Elements<'t, 'v> {
-    tally: &'t mut Tally<'v>,
+struct Elements<'w, 'v> {
+    walk: &'w mut Walk<'v>,
     part: Part,
 }
 
@@ -323,9 +281,9 @@ impl<'de> Visitor<'de> for Elements<'_, '_> {
         use serde::de::Error;
         while let Some(element) = elements.next_element::<&RawValue>()? {
             match self.part {
-                Part::Message => self.tally.message(element).map_err(Error::custom)?,
-                Part::Tool => self.tally.tool(element).map_err(Error::custom)?,
-                Part::Block(depth) => self.tally.block(element, depth),
+                Part::Message => self.walk.message(element).map_err(Error::custom)?,
+                Part::Tool => self.walk.tool(element).map_err(Error::custom)?,
+                Part::Block(depth) => self.walk.block(element, depth),
             }
         }
         Ok(())

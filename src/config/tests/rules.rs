@@ -193,6 +193,22 @@ const PROVIDER: &[(&str, &str)] = &[
         "c.yaml: providers[0].endpoint_url: cannot be one URL for a provider of type gemini",
     ),
     (
+        "rpm: 0",
+        "c.yaml: providers[0].rpm = 0: must be a whole number from 1",
+    ),
+    (
+        "tpm: -5",
+        "c.yaml: providers[0].tpm = -5: must be a whole number from 1",
+    ),
+    (
+        "timeouts: {idle: 0}",
+        "c.yaml: providers[0].timeouts.idle = 0: 0 would end everything at once",
+    ),
+    (
+        "probe: {interval: -3s}",
+        "c.yaml: providers[0].probe.interval = -3s: must be",
+    ),
+    (
         "models: {x: {caps: [magic]}}",
         "c.yaml: providers[0].models.x.caps: must be a list of tools, images, thinking",
     ),

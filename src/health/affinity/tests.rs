@@ -116,7 +116,7 @@ fn the_minute_counts_from_when_the_better_one_is_well_again() {
     let scene = Scene::of(&[1, 2]);
     let better = &scene.places[0].1;
     scene.bind(1, 0);
-    better.error(scene.at(0), None, "500");
+    better.error(scene.at(0), scene.at(0), None, "500");
     assert_eq!(scene.order(29, false), [1, 0], "its circuit is open");
     assert_eq!(scene.order(31, false), [1, 0], "tried by others, not yet");
     drop(better.admit(scene.at(40), "m", None).unwrap());
@@ -128,7 +128,9 @@ fn the_minute_counts_from_when_the_better_one_is_well_again() {
 #[test]
 fn somebody_tries_the_better_one_after_its_rest() {
     let scene = Scene::of(&[1, 2]);
-    scene.places[0].1.error(scene.at(0), None, "500");
+    scene.places[0]
+        .1
+        .error(scene.at(0), scene.at(0), None, "500");
     scene.bind(1, 0);
     assert_eq!(scene.order(60, false), [0, 1]);
     assert_eq!(scene.order(60, true), [1, 0]);
@@ -142,7 +144,7 @@ fn a_home_that_cannot_be_asked_at_once_is_passed_over() {
     home.cool(scene.at(5), "overloaded");
     assert_eq!(scene.order(4, false), [0, 1]);
     assert_eq!(scene.order(5, false), [1, 0]);
-    home.error(scene.at(6), None, "500");
+    home.error(scene.at(6), scene.at(6), None, "500");
     assert_eq!(scene.order(7, false), [0, 1], "open");
     assert_eq!(
         scene.order(60, false),
@@ -262,7 +264,7 @@ proptest! {
             match step {
                 Step::Pass(seconds) => clock += seconds,
                 Step::Bind(at) => scene.bind(at, clock),
-                Step::Error(at) => { scene.places[at].1.error(now, None, "500"); }
+                Step::Error(at) => { scene.places[at].1.error(now, now, None, "500"); }
                 Step::Cool(at, long) => scene.places[at].1.cool(scene.at(clock + long), "overloaded"),
                 Step::Succeed(at) => scene.places[at].1.success(now, Duration::ZERO),
                 Step::Forget(at) => {

@@ -167,10 +167,11 @@ impl Encode {
 /// A sign of life that clients know.
 pub const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
 
-/// Counts what is shown, for providers that count nothing: four characters make a token.
-#[derive(Clone, Copy, Debug, Default)]
+/// Counts what is shown, for providers that count nothing: four bytes make a token, which does for English and code,
+/// and for scripts of three bytes a character as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OutputEstimate {
-    chars: u64,
+    bytes: u64,
 }
 
 impl OutputEstimate {
@@ -187,15 +188,20 @@ impl OutputEstimate {
             | Event::BlockStop
             | Event::Finish { .. } => return,
         };
-        let chars = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
-        self.chars = self.chars.saturating_add(chars);
+        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// The estimate of the answer.
+    pub fn tokens(self) -> u64 {
+        self.bytes.div_ceil(4)
     }
 
     /// The estimate of the whole call.
     pub fn usage(self, input_estimate: u64) -> Usage {
         Usage {
             input: input_estimate,
-            output: self.chars.div_ceil(4),
+            output: self.tokens(),
             ..Usage::default()
         }
     }

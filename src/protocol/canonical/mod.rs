@@ -3,6 +3,7 @@
 //! A request is a value ([`Request`]); an answer is a sequence of [`Event`]s, streamed or not. Same-dialect traffic
 //! never comes here: it is forwarded byte for byte.
 
+mod attachments;
 mod context;
 mod error;
 mod event;
@@ -12,6 +13,7 @@ mod native;
 mod outbound;
 mod request;
 
+pub use attachments::Attachments;
 pub use context::{DecodeContext, EncodeContext};
 pub use error::{Problem, TranslateError};
 pub use event::{BlockStart, Citation, Event, StopReason, Usage};

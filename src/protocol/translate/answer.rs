@@ -1,6 +1,7 @@
 //! A provider's answer for a client of another dialect, for each of the four cases: the client wants a stream or a body,
 //! the provider gives a stream or a body.
 
+use crate::protocol::anthropic::OutputEstimate;
 use crate::protocol::canonical::{DecodeContext, EncodeContext, Event, StopReason, Usage};
 use crate::protocol::translate::reader::Reader;
 use crate::protocol::translate::writer::{StreamWriter, WholeWriter};
@@ -50,10 +51,22 @@ pub struct AnswerFacts {
     pub stop: Option<StopReason>,
     /// Tokens as the provider counted them; `None` until it has, or when it never did.
     pub usage: Option<Usage>,
+    output: OutputEstimate,
 }
 
 impl AnswerFacts {
+    /// Our estimate of the tokens seen, for a provider that counts none.
+    pub fn output_estimate(&self) -> u64 {
+        self.output.tokens()
+    }
+
+    pub(super) fn with_usage(mut self, usage: Option<Usage>) -> Self {
+        self.usage = usage;
+        self
+    }
+
     pub(super) fn observe(&mut self, event: &Event) {
+        self.output.observe(event);
         match event {
             Event::Start { .. } => {}
             Event::BlockStart(_)
@@ -144,6 +157,11 @@ impl StreamTranslator {
     /// Tokens as the provider counted them so far.
     pub fn usage(&self) -> Option<Usage> {
         self.facts.usage.or_else(|| self.reader.usage())
+    }
+
+    /// What was seen of the answer so far.
+    pub fn facts(&self) -> AnswerFacts {
+        self.facts.with_usage(self.usage())
     }
 
     /// Why the answer ended; `None` until it has.

@@ -2,6 +2,7 @@
 //! of one reader and one writer for each, with canonical values between them.
 
 mod answer;
+mod count;
 mod observe;
 mod reader;
 mod request;
@@ -11,6 +12,7 @@ pub use answer::{
     AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator, WholeAnswer, body_answer,
     stream_from_body,
 };
+pub use count::{CountContext, count_answer, count_call, countable, counted};
 pub use observe::Observer;
 pub use request::{RequestContext, Translation, canonical, request};
 

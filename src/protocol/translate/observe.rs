@@ -80,6 +80,11 @@ impl Observer {
         self.facts.usage.or_else(|| self.reader.usage())
     }
 
+    /// What was seen of the answer so far.
+    pub fn facts(&self) -> AnswerFacts {
+        self.facts.with_usage(self.usage())
+    }
+
     /// Why the answer ended; `None` until it has.
     pub fn stop_reason(&self) -> Option<StopReason> {
         self.facts.stop

@@ -2,7 +2,7 @@
 
 use crate::protocol::anthropic::Thinking;
 use crate::protocol::canonical::{
-    DecodeContext, EncodeContext, Losses, Outbound, Request, TranslateError,
+    Attachments, DecodeContext, EncodeContext, Losses, Outbound, Request, TranslateError,
 };
 use crate::protocol::profile::Profile;
 use crate::protocol::translate::AnswerContext;
@@ -20,6 +20,8 @@ pub struct Translation {
     pub context: AnswerContext,
     /// What could not be said.
     pub losses: Losses,
+    /// What of the request is not text.
+    pub attachments: Attachments,
 }
 
 /// What [`request`] needs to know besides the request itself.
@@ -67,6 +69,7 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
         Thinking::Cut | Thinking::CutBefore(_) => request.forget_thinking(),
     }
     let outbound = outbound(&request, ctx.model, ctx.profile, &mut losses)?;
+    let attachments = Attachments::of(&request);
     let decode = DecodeContext {
         names: outbound.names,
         seed: ctx.message_id.clone(),
@@ -93,10 +96,11 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
             encode,
         },
         losses,
+        attachments,
     })
 }
 
-fn outbound(
+pub(super) fn outbound(
     request: &Request,
     model: &str,
     profile: &Profile,

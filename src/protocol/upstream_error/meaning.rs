@@ -56,6 +56,7 @@ const CREDIT_TEXTS: &[&str] = &[
     "billing hard limit",
     "spend limit",
     "spending limit",
+    "specified api usage limit",
     "balance is insufficient",
     "account is in arrears",
     "please recharge",

@@ -5,9 +5,11 @@ mod hangup;
 mod probe;
 mod simulated;
 mod tokens;
+mod warm;
 
 pub use drain::Drain;
 pub use hangup::Hangup;
 pub use probe::health_checks;
 pub use simulated::Simulated;
 pub use tokens::Tokens;
+pub use warm::Warm;

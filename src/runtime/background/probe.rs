@@ -20,6 +20,7 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use pingora::{Error, ErrorType, Result};
 
+use crate::config::ProbeAsk;
 use crate::proxy::{Finding, Shared, probe};
 use crate::snapshot::{Endpoint, Live};
 use crate::types::EndpointId;
@@ -28,6 +29,34 @@ use crate::types::EndpointId;
 const TICK: Duration = Duration::from_secs(1);
 /// Failures in a row that make an idle endpoint unhealthy.
 const FAILURES: u32 = 2;
+
+/// What is asked of an endpoint, and how often.
+struct Wanted {
+    interval: Duration,
+    ask: ProbeAsk,
+    /// Whether the answer says how the endpoint fares. If not, it is only about refused keys.
+    is_verdict: bool,
+}
+
+/// The probe that is configured; without one, a look now and then at keys that were refused. Vendors' sign-in has its
+/// outages, too, and nobody should have to reload because of one.
+fn wanted(endpoint: &Endpoint, key_recheck: Duration) -> Option<Wanted> {
+    if let Some(probe) = &endpoint.provider.probe {
+        return Some(Wanted {
+            interval: probe.interval,
+            ask: probe.ask.clone(),
+            is_verdict: true,
+        });
+    }
+    if key_recheck.is_zero() || !endpoint.keys.any_benched() {
+        return None;
+    }
+    Some(Wanted {
+        interval: key_recheck,
+        ask: ProbeAsk::Path(endpoint.target.models.clone()?),
+        is_verdict: false,
+    })
+}
 
 /// The service that runs all probes.
 pub fn health_checks(shared: &Arc<Shared>) -> HealthChecks {
@@ -78,9 +107,10 @@ struct Known(Arc<Live>);
 impl ServiceDiscovery for Known {
     async fn discover(&self) -> Result<(BTreeSet<Backend>, HashMap<u64, bool>)> {
         let snapshot = self.0.current();
+        let recheck = snapshot.config.settings.key_recheck;
         let probed = snapshot
             .active()
-            .filter(|endpoint| endpoint.provider.probe.is_some());
+            .filter(|endpoint| wanted(endpoint, recheck).is_some());
         Ok((
             probed
                 .filter_map(|endpoint| backend(endpoint.id()))
@@ -108,13 +138,29 @@ struct Probes {
 }
 
 impl Probes {
-    fn endpoint(&self, backend: &Backend) -> Option<Arc<Endpoint>> {
+    fn endpoint(&self, backend: &Backend) -> Option<(Arc<Endpoint>, Wanted)> {
         let id = backend.ext.get::<EndpointId>()?;
         let snapshot = self.shared.live.current();
-        snapshot
-            .active()
-            .find(|endpoint| endpoint.id() == id)
-            .cloned()
+        let endpoint = snapshot.active().find(|endpoint| endpoint.id() == id)?;
+        let wanted = wanted(endpoint, snapshot.config.settings.key_recheck)?;
+        Some((Arc::clone(endpoint), wanted))
+    }
+
+    /// Looks at the refused keys of an endpoint without a probe; first a whole interval after they were refused.
+    async fn recheck(&self, endpoint: &Arc<Endpoint>, wanted: &Wanted) {
+        let is_new = !self.last.lock().contains_key(endpoint.id());
+        if is_new || self.fresh(endpoint.id(), wanted.interval).is_some() {
+            if is_new {
+                self.remember(endpoint.id(), true);
+            }
+            return;
+        }
+        if let Finding::SignedIn(Some(key)) = probe(&self.shared, endpoint, &wanted.ask).await {
+            endpoint.keys.unbench(key);
+            let masked = endpoint.keys.masked(key);
+            log::info!("provider {} takes key {masked} again", endpoint.id());
+        }
+        self.remember(endpoint.id(), true);
     }
 
     /// Failed probes in a row, if the last one is still fresh.
@@ -126,7 +172,14 @@ impl Probes {
 
     /// Takes down how a probe went; the same as [`Probes::fresh`] afterwards.
     fn remember(&self, id: &EndpointId, alive: bool) -> u32 {
+        let snapshot = self.shared.live.current();
+        let recheck = snapshot.config.settings.key_recheck;
+        let is_probed = |known: &EndpointId| {
+            let mut active = snapshot.active();
+            active.any(|it| it.id() == known && wanted(it, recheck).is_some())
+        };
         let mut last = self.last.lock();
+        last.retain(|known, _| is_probed(known));
         let (at, failures) = last.entry(id.clone()).or_insert((Instant::now(), 0));
         *at = Instant::now();
         *failures = if alive { 0 } else { failures.saturating_add(1) };
@@ -137,12 +190,13 @@ impl Probes {
 #[async_trait]
 impl HealthCheck for Probes {
     async fn check(&self, target: &Backend) -> Result<()> {
-        let Some(endpoint) = self.endpoint(target) else {
+        let Some((endpoint, wanted)) = self.endpoint(target) else {
             return Ok(());
         };
-        let Some(wanted) = &endpoint.provider.probe else {
+        if !wanted.is_verdict {
+            self.recheck(&endpoint, &wanted).await;
             return Ok(());
-        };
+        }
         let failures = if let Some(failures) = self.fresh(endpoint.id(), wanted.interval) {
             failures
         } else {
@@ -164,9 +218,12 @@ impl HealthCheck for Probes {
     }
 
     async fn health_status_change(&self, target: &Backend, healthy: bool) {
-        let Some(endpoint) = self.endpoint(target) else {
+        let Some((endpoint, wanted)) = self.endpoint(target) else {
             return;
         };
+        if !wanted.is_verdict {
+            return;
+        }
         if healthy {
             log::info!("provider {} answers its probe again", endpoint.id());
             return;

@@ -5,6 +5,7 @@ mod anthropic_answers;
 mod anthropic_requests;
 mod chat_requests;
 pub mod contents;
+mod counts;
 mod gemini;
 pub mod items;
 pub mod order;

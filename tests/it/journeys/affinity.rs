@@ -200,8 +200,8 @@ async fn a_session_that_was_rescued_stays_with_its_rescuer_for_now() {
     let debug = of_session("one").header("x-pointsman-debug", "1");
     let reply = proxy.ask(debug).await;
     assert_eq!(reply.text(), message("b"));
-    let trace = reply.header("x-pointsman-trace");
-    assert_eq!(trace, Some("b=at home; b=served"));
+    let trace = reply.header("x-pointsman-trace").unwrap();
+    assert!(trace.starts_with("b=at home; b=served"), "{trace}");
     // Everyone else goes where they always go.
     assert_eq!(answer(&proxy, of_session("two")).await, message("a"));
     assert_eq!((first.calls(), second.calls()), (2, 2));

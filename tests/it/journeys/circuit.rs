@@ -297,6 +297,62 @@ async fn overloaded_means_another_provider_and_not_another_key() {
 }
 
 #[tokio::test]
+async fn an_overloaded_provider_is_left_alone_with_all_its_accounts() {
+    let busy = error_body("overloaded_error", "Overloaded");
+    let first = Upstream::script([Act::answer(529, &[("retry-after", "30")], busy)]).await;
+    let account = Upstream::silent().await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()).with("account_email: one@example.com"),
+        Provider::anthropic("a", &account.url()).with("account_email: two@example.com"),
+        Provider::anthropic("b", &second.url()),
+    ])
+    .route(
+        "*",
+        &[
+            "provider: a, account_email: one@example.com, priority: 1",
+            "provider: a, account_email: two@example.com, priority: 2",
+            "provider: b, priority: 3",
+        ],
+    );
+    let proxy = Proxy::start(setup).await;
+    for attempts in ["2", "1"] {
+        let reply = served(&proxy, "hi").await;
+        assert_eq!(reply.text(), message("b"));
+        assert_eq!(reply.header("x-pointsman-attempts"), Some(attempts));
+    }
+    assert_eq!((first.calls(), account.calls()), (1, 0));
+    assert_eq!(proxy.provider("a").await["reason"], "overloaded");
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_fails_or_never_ends_gives_way() {
+    for (act, reason) in [
+        (
+            Act::unread().send("HTTP/1.1 400 Bad\r\n\r\n").close(),
+            "upstream_unreachable",
+        ),
+        (Act::unread().close(), "upstream_unreachable"),
+        (Act::unread().hang(), "connect_timeout"),
+    ] {
+        let first = Upstream::always(act).await;
+        let second = Upstream::always(says("b")).await;
+        let setup = Setup::of([
+            Provider::anthropic("a", &first.url().replace("http:", "https:"))
+                .with("timeouts: {connect_total: 400ms}"),
+            Provider::anthropic("b", &second.url()),
+        ]);
+        let mut proxy = Proxy::start(setup).await;
+        assert_eq!(served(&proxy, "hi").await.text(), message("b"));
+        proxy
+            .line(&format!(
+                "recorded error for provider a: count=1/2, reason={reason}"
+            ))
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn every_server_error_and_a_408_move_on() {
     for status in [500, 502, 503, 504, 520, 521, 522, 523, 524, 408] {
         let first = Upstream::script([Act::answer(

@@ -2,8 +2,13 @@
 
 use crate::support::answers::ask;
 use crate::support::answers::ask_stream;
+use crate::support::answers::begins;
+use crate::support::answers::delta;
+use crate::support::answers::finish;
 use crate::support::answers::message;
+use crate::support::answers::open_text;
 use crate::support::answers::says;
+use crate::support::answers::start;
 use crate::support::answers::stream;
 use crate::support::answers::streams;
 use crate::support::client::Request;
@@ -97,6 +102,86 @@ async fn heads_that_contradict_themselves_or_never_end_are_not_believed() {
             reply.text()
         );
     }
+}
+
+#[tokio::test]
+async fn an_answer_in_a_coding_that_nobody_asked_for_gives_way() {
+    for head in [
+        "content-encoding: gzip\r\n",
+        "content-encoding: br\r\n",
+        "transfer-encoding: gzip\r\n",
+    ] {
+        let act = Act::new()
+            .send(format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}\r\n\u{1f}\u{8b}bytes"
+            ))
+            .close();
+        let first = Upstream::script([act]).await;
+        let second = Upstream::script([says("b")]).await;
+        let proxy = pair(&first, &second).await;
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        assert_eq!((reply.status, reply.text()), (200, message("b")), "{head}");
+        assert_eq!(proxy.provider("a").await["failure_count"], 1, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_without_an_end_is_cut_and_told() {
+    let mut act =
+        begins(&[start(), open_text(), delta("so far")]).data("event: content_block_delta\ndata: ");
+    for _ in 0..6 {
+        act = act.data(vec![b'x'; 1 << 20]);
+    }
+    let first = Upstream::script([act.hang()]).await;
+    let second = Upstream::silent().await;
+    let proxy = pair(&first, &second).await;
+    let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+    assert_eq!(reply.status, 200);
+    let names = reply.event_names();
+    assert_eq!(names.last().map(String::as_str), Some("error"), "{names:?}");
+    assert!(reply.text().contains("so far") && reply.text().len() < 1 << 20);
+    first.abandoned(0).await;
+    assert_eq!(proxy.provider("a").await["failure_count"], 1);
+}
+
+#[tokio::test]
+async fn absurd_counts_of_tokens_harm_nobody() {
+    for count in [
+        "-5",
+        "9223372036854775808",
+        "99999999999999999999999",
+        "1e300",
+        "null",
+        "\"many\"",
+    ] {
+        let odd =
+            message("odd").replace("\"input_tokens\":11", &format!("\"input_tokens\":{count}"));
+        let first = Upstream::script([Act::answer(200, &[], &odd)]).await;
+        let second = Upstream::always(says("b")).await;
+        let setup = Setup::of([
+            Provider::anthropic("a", &first.url()).with("tpm: 1000000"),
+            Provider::anthropic("b", &second.url()),
+        ]);
+        let proxy = Proxy::start(setup).await;
+        let reply = proxy.ask(Request::messages(ask("hi"))).await;
+        assert_eq!((reply.status, reply.text()), (200, odd), "{count}");
+        assert_eq!(proxy.provider("a").await["served"], 1, "{count}");
+        assert_eq!(proxy.ask(Request::get("/admin/requests")).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_tiny_events_arrive() {
+    let many: String = (0..100_000).map(|_| delta("x")).collect();
+    let mut act = begins(&[start(), open_text()]);
+    for piece in many.as_bytes().chunks(1000) {
+        act = act.data(piece);
+    }
+    let first = Upstream::script([act.data(finish()).end()]).await;
+    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &first.url())])).await;
+    let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+    let text = [start(), open_text(), many, finish()].concat();
+    assert!(reply.status == 200 && reply.text() == text);
 }
 
 #[tokio::test]

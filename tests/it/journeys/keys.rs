@@ -119,9 +119,12 @@ async fn a_provider_without_a_valid_key_is_left_alone() {
 #[tokio::test]
 async fn a_key_without_money_gives_way_and_stays_benched() {
     let broke = "Your credit balance is too low to access the Anthropic API.";
+    let used_up =
+        "You have reached your specified API usage limits. You will regain access on 2099-01-01.";
     for (status, kind, text) in [
         (402, "billing_error", "Payment required"),
         (400, "invalid_request_error", broke),
+        (400, "invalid_request_error", used_up),
         (
             403,
             "permission_error",
@@ -146,6 +149,18 @@ async fn a_key_without_money_gives_way_and_stays_benched() {
         let provider = proxy.provider("a").await;
         assert_eq!(provider["failure_count"], 0, "{provider}");
     }
+}
+
+/// A limit that ends with the month has no `retry-after`, and its type is that of any other limit.
+#[tokio::test]
+async fn a_key_whose_spend_limit_is_reached_is_not_asked_again_in_a_minute() {
+    let body = r#"{"type":"error","error":{"type":"rate_limit_error","message":"limit reached","details":{"error_code":"enforced_spend_limit_reached"}}}"#;
+    let (first, _second, proxy) = pool(vec![Act::answer(429, &[], body), says("a")]).await;
+    assert_eq!(answer(&proxy, "1").await, message("a"));
+    assert_eq!(keys_used(&first), KEYS);
+    let key = proxy.provider("a").await["keys"][0].clone();
+    assert_eq!(key["why"], "out of credit", "{key}");
+    assert!(500.0 < key["back_in_seconds"].as_f64().unwrap(), "{key}");
 }
 
 #[tokio::test]

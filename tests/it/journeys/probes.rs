@@ -104,3 +104,26 @@ async fn a_refused_key_is_what_the_probe_tries() {
     })
     .await;
 }
+
+/// The sign-in of a provider has outages of its own: nobody should have to reload because of one.
+#[tokio::test]
+async fn a_refused_key_is_looked_at_again_without_a_probe() {
+    let refused = || refuses(401, "authentication_error", "invalid x-api-key");
+    let first = Upstream::first([refused(), refused()], says("a")).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ])
+    .setting("key_recheck: 1s");
+    let mut proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("1"))).await;
+    assert_eq!(reply.text(), message("b"));
+    assert_eq!(proxy.provider("a").await["keys"][0]["state"], "benched");
+    proxy.line("provider a takes key sk-c…cdef again").await;
+    // The first look was refused as well, the second was not.
+    assert_eq!(first.calls(), 3);
+    assert_eq!(first.seen(2).head.line, "GET /v1/models HTTP/1.1");
+    let reply = proxy.ask(Request::messages(ask("2"))).await;
+    assert_eq!(reply.text(), message("a"));
+}

@@ -246,6 +246,24 @@ async fn a_prompt_that_is_too_long_is_told_even_if_a_larger_window_fails() {
 }
 
 #[tokio::test]
+async fn a_prompt_too_long_for_one_window_is_served_by_a_larger_and_asked_of_no_smaller() {
+    let text = "prompt is too long: 300000 tokens > 200000 maximum";
+    let medium = Upstream::always(refuses(400, "invalid_request_error", text)).await;
+    let small = Upstream::silent().await;
+    let large = Upstream::always(says("large")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &medium.url()).with("models: {\"*\": {context: 200000}}"),
+        Provider::anthropic("b", &small.url()).with("models: {\"*\": {context: 100000}}"),
+        Provider::anthropic("c", &large.url()).with("models: {\"*\": {context: 1000000}}"),
+    ]);
+    let proxy = Proxy::start(setup).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    assert_eq!((reply.status, reply.text()), (200, message("large")));
+    assert_eq!((medium.calls(), small.calls(), large.calls()), (1, 0, 1));
+    assert_eq!(proxy.provider("a").await["failure_count"], 0);
+}
+
+#[tokio::test]
 async fn after_the_deadline_nobody_is_asked_or_blamed() {
     let first = Upstream::always(Act::new().hang()).await;
     let second = Upstream::silent().await;

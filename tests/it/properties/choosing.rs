@@ -216,12 +216,12 @@ impl World {
         let (at, conversation) = (self.trips[id].at, self.trips[id].conversation);
         let health = Arc::clone(&self.endpoints[at]);
         if self.trips[id].stalls {
-            health.error(now, Some(id as u64), "stall");
+            health.error(now - STALL, now, Some(id as u64), "stall");
             self.trips[id].permit = None;
             self.go_on(id, now);
             return;
         }
-        health.promising(now, ANSWER);
+        health.promising(now - ANSWER, now);
         health.success(now, ANSWER);
         let served = Served {
             health: &health,
