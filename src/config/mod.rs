@@ -33,9 +33,10 @@ pub use env::Env;
 pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
-    Admin, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel,
-    LogSettings, ModelFacts, Note, Probe, ProbeAsk, Provider, ProviderAuth, Quirks, Route,
-    RouteCandidate, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
+    Admin, Auth, CacheMode, CacheSettings, CallPath, Config, Deduplication, EgressProxy,
+    EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings, ModelFacts, Note, Probe, ProbeAsk,
+    Provider, ProviderAuth, Quirks, Route, RouteCandidate, Settings, Sharing, Source, Strategy,
+    Target, Timeouts, TokenCounting,
 };
 pub use schema::schema;
 
