@@ -13,6 +13,7 @@ use super::judge::{self, Case};
 use super::refuse;
 use super::request::Request;
 use super::service::Edge;
+use super::share::Ticket;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
 use crate::credential::KeyIndex;
 use crate::error::{Fault, FaultKind, Retry};
@@ -77,6 +78,8 @@ pub struct Exchange<'e, 's> {
     pub(super) told: Told,
     pub(super) losses: Losses,
     pub(super) route: String,
+    /// What it may share.
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -98,6 +101,7 @@ impl<'e, 's> Exchange<'e, 's> {
             told: Told::default(),
             losses: Losses::default(),
             route: String::new(),
+            ticket: None,
         }
     }
 

@@ -130,7 +130,8 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
                 Some(value),
             ))
         }
-        Call::Providers => ok(admin::providers(snapshot, now)),
+        Call::Providers => ok(providers(edge, snapshot, now)),
+        Call::PurgeCache => ok(json!({"status": "success", "purged": edge.shared.cache.purge()})),
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query, asked.dialect)),
         Call::Model => model(snapshot, path, asked.dialect),
@@ -147,6 +148,29 @@ fn root(snapshot: &Snapshot, now: Instant) -> Value {
         "status": "healthy",
         "providers_available": snapshot.active().filter(|endpoint| endpoint.is_usable(now)).count(),
     })
+}
+
+/// How the providers fare, and what spared them calls.
+fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
+    let mut value = admin::providers(snapshot, now);
+    let (cache, flights) = (edge.shared.cache.view(), edge.shared.flights.view());
+    let cache = json!({
+        "enabled": snapshot.config.settings.cache.is_some(),
+        "hits": cache.hits,
+        "misses": cache.misses,
+        "entries": cache.entries,
+        "bytes": cache.bytes,
+    });
+    let sharing = json!({
+        "under_way": flights.under_way,
+        "bytes": flights.bytes,
+        "followed": flights.joined,
+    });
+    if let Some(value) = value.as_object_mut() {
+        value.insert("cache".to_owned(), cache);
+        value.insert("sharing".to_owned(), sharing);
+    }
+    value
 }
 
 fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {

@@ -5,6 +5,7 @@
 //! | connection, head | `front`, `request_head` | cap, deadline, malformed head | – |
 //! | call, key | `serve` | 404, 405, 401, 403 | access line |
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
+//! | an answer that is there | `share`, `follow` | what its leader meets | access line |
 //! | route, order | `choose` | 404 | skips in the trail |
 //! | one try | `exchange`, `prepare`, `send`, `attempt` | every upstream fault | attempts in the trail |
 //! | its answer | `answer`, `relay`, `timers`, `downstream` | stall, cut, client gone | time to first content |
@@ -24,6 +25,7 @@ mod ctx;
 mod downstream;
 mod exchange;
 mod finish;
+mod follow;
 mod front;
 mod judge;
 mod local;
@@ -39,6 +41,7 @@ mod request_head;
 mod send;
 mod serve;
 mod service;
+mod share;
 mod timers;
 mod trail;
 

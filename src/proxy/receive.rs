@@ -53,6 +53,8 @@ pub enum Call {
     Providers,
     /// `POST /providers/reload`.
     Reload,
+    /// `POST /admin/cache/purge`.
+    PurgeCache,
 }
 
 impl Call {
@@ -73,6 +75,7 @@ impl Call {
             "/readyz" => (Call::Ready, GET),
             "/providers" => (Call::Providers, GET),
             "/providers/reload" => (Call::Reload, POST),
+            "/admin/cache/purge" => (Call::PurgeCache, POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
             _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),
             _ => {
@@ -91,7 +94,7 @@ impl Call {
 
     /// Whether it is part of the admin surface.
     pub fn is_admin(self) -> bool {
-        matches!(self, Call::Providers | Call::Reload)
+        matches!(self, Call::Providers | Call::Reload | Call::PurgeCache)
     }
 
     /// Whether it is asked so often, by machines, that a line in the log for each would drown the others.

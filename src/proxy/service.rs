@@ -20,7 +20,8 @@ use pingora::{Error, ErrorType, Result};
 use super::attempt::{self, Attempt};
 use super::ctx::{Connection, Ctx};
 use super::receive::BodyMemory;
-use super::serve::{self, Head};
+use super::serve::{self, Afterwards, Head};
+use crate::cache::{Cache, Flights, Keys};
 use crate::error::Fault;
 use crate::health::{RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
@@ -70,6 +71,12 @@ pub struct Shared {
     pub steering: SessionNotes<()>,
     /// Where a session's thinking was refused, and how many of its turns that was about.
     pub refused_thinking: SessionNotes<usize>,
+    /// What tells identical calls.
+    pub keys: Keys,
+    /// Answers under way that are shared.
+    pub flights: Flights,
+    /// Answers that are given again.
+    pub cache: Cache,
     retries: Mutex<RetryBudget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
@@ -89,6 +96,9 @@ impl Shared {
             counts: Mutex::new((0, None)),
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
+            keys: Keys::default(),
+            flights: Flights::default(),
+            cache: Cache::default(),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),
@@ -229,8 +239,13 @@ impl ProxyHttp for Edge {
             } if connection.is_reused => Head::Unchecked,
             Ctx::Client { .. } | Ctx::Attempt(_) => Head::Checked,
         };
-        Box::pin(serve::serve(self, session, head)).await;
-        Ok(true)
+        match Box::pin(serve::serve(self, session, head)).await {
+            Afterwards::Usable => Ok(true),
+            // In order, Pingora would end the body; it closes the connection instead.
+            Afterwards::Broken => {
+                Error::e_explain(ErrorType::ConnectionClosed, "the client was let go")
+            }
+        }
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {

@@ -3,6 +3,7 @@
 mod admin;
 mod answering;
 mod bodies;
+mod caching;
 mod caps;
 mod circuit;
 mod commit;
@@ -20,6 +21,8 @@ mod probes;
 mod refusal;
 mod reshape;
 mod secrets;
+mod sharing;
+mod sharing_ends;
 mod stale;
 mod strategies;
 mod translation;
