@@ -36,9 +36,10 @@ pub use env::Env;
 pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
-    Admin, Auth, CallPath, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel,
-    LogSettings, ModelFacts, Note, OnLoss, Platform, Probe, ProbeAsk, Provider, ProviderAuth,
-    Route, RouteCandidate, Settings, Source, Strategy, Target, Timeouts, TokenCounting,
+    Admin, Auth, CacheMode, CacheSettings, CallPath, Config, Deduplication, EgressProxy,
+    EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings, ModelFacts, Note, OnLoss, Platform,
+    Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, Settings, Sharing, Source,
+    Strategy, Target, Timeouts, TokenCounting,
 };
 pub use schema::schema;
 pub use service_account::ServiceAccount;

@@ -14,6 +14,7 @@ use super::estimate::{PromptEstimate, Sample};
 use super::judge::{self, Case};
 use super::request::Request;
 use super::service::Edge;
+use super::share::Ticket;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
 use super::{profile, refuse};
 use crate::config::OnLoss;
@@ -86,6 +87,8 @@ pub struct Exchange<'e, 's> {
     pub(super) estimate: Option<PromptEstimate>,
     /// The prompt, kept to be counted when its answer has ended.
     pub(super) sample: Option<Sample>,
+    /// What it may share.
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -110,6 +113,7 @@ impl<'e, 's> Exchange<'e, 's> {
             on_loss: OnLoss::default(),
             estimate: None,
             sample: None,
+            ticket: None,
         }
     }
 

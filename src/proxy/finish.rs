@@ -7,6 +7,7 @@ use super::answer::visible;
 use super::choose::Candidate;
 use super::exchange::{End, Exchange};
 use super::judge;
+use super::share::Ticket;
 use crate::admin::{RequestRecord, StepRecord};
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
@@ -60,12 +61,15 @@ pub fn marks(exchange: &Exchange<'_, '_>, words: Words<'_>) -> Vec<(HeaderName, 
         Words::Answer(id) | Words::Refusal(id) => Some(id),
         Words::Ours => None,
     };
-    let mut marks = Vec::with_capacity(4);
+    let mut marks = Vec::with_capacity(5);
     let mut mark = |name: &'static str, value: &str| {
         marks.push((HeaderName::from_static(name), visible(value)));
     };
     if let Some(provider) = provider {
         mark("x-pointsman-provider", provider.as_str());
+    }
+    if let Some(outcome) = exchange.ticket.as_ref().and_then(Ticket::outcome) {
+        mark("x-pointsman-cache", outcome);
     }
     mark("x-pointsman-attempts", &exchange.trail.attempts.to_string());
     if exchange.request.debug {
@@ -113,6 +117,8 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         .last()
         .map(|failed| failed.endpoint.as_str());
     let line_end = match end {
+        // Served to those who shared it.
+        End::Served if exchange.client.is_quiet() => LineEnd::ClientGone,
         End::Served => LineEnd::Ok,
         End::Left => LineEnd::ClientGone,
         End::Cut(fault) if is_timeout(fault) => LineEnd::Timeout,
@@ -139,6 +145,7 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         stream: exchange.request.head.stream,
         ttft: exchange.ttft,
         duration: exchange.request.started.elapsed(),
+        cache: exchange.ticket.as_ref().and_then(Ticket::outcome),
         tokens: tokens(exchange),
         stop_reason: exchange.told.stop_reason.as_deref(),
         end: line_end,

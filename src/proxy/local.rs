@@ -130,12 +130,8 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
                 Some(value),
             ))
         }
-        Call::Providers => {
-            let retries = edge.shared.retries(now);
-            let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
-            let calibration = &edge.shared.calibration;
-            ok(admin::providers(snapshot, retries, lost, calibration, now))
-        }
+        Call::Providers => ok(providers(edge, snapshot, now)),
+        Call::PurgeCache => ok(json!({"status": "success", "purged": edge.shared.cache.purge()})),
         Call::Requests => ok(requests(edge, query)),
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query, asked.dialect)),
@@ -169,6 +165,32 @@ fn requests(edge: &Edge, query: &str) -> Value {
         session: value("session"),
         outcome: value("outcome"),
     })
+}
+
+/// How the providers fare, and what spared them calls.
+fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
+    let retries = edge.shared.retries(now);
+    let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
+    let calibration = &edge.shared.calibration;
+    let mut value = admin::providers(snapshot, retries, lost, calibration, now);
+    let (cache, flights) = (edge.shared.cache.view(), edge.shared.flights.view());
+    let cache = json!({
+        "enabled": snapshot.config.settings.cache.is_some(),
+        "hits": cache.hits,
+        "misses": cache.misses,
+        "entries": cache.entries,
+        "bytes": cache.bytes,
+    });
+    let sharing = json!({
+        "under_way": flights.under_way,
+        "bytes": flights.bytes,
+        "followed": flights.joined,
+    });
+    if let Some(value) = value.as_object_mut() {
+        value.insert("cache".to_owned(), cache);
+        value.insert("sharing".to_owned(), sharing);
+    }
+    value
 }
 
 fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {

@@ -79,6 +79,8 @@ pub struct Request {
     pub debug: bool,
     /// The client's session, where it tells.
     pub session: Option<String>,
+    /// The same, unless the name may belong to many conversations: OpenAI's clients say where to cache a prompt.
+    pub own_session: Option<String>,
     /// Time allowed until the commit, or until the whole answer if it is not streamed.
     pub deadline: Instant,
     /// When it came.
@@ -118,6 +120,10 @@ impl Request {
             headers: send::forwarded(headers),
             credentials: access.rest,
             debug: text(headers, "x-pointsman-debug") == Some("1"),
+            own_session: named.clone().or_else(|| {
+                let session = head.session.as_ref();
+                session.filter(|_| dialect == Dialect::Anthropic).cloned()
+            }),
             session: named.or_else(|| head.session.clone()),
             deadline: arrival.started + Request::deadline(headers, settings.request_deadline),
             head,

@@ -3,6 +3,7 @@
 mod admin;
 mod answering;
 mod bodies;
+mod caching;
 mod caps;
 mod circuit;
 mod commit;
@@ -22,6 +23,8 @@ mod probes;
 mod refusal;
 mod reshape;
 mod secrets;
+mod sharing;
+mod sharing_ends;
 mod stale;
 mod strategies;
 mod translation;
