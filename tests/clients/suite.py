@@ -89,6 +89,7 @@ def proxies_for(stack, openai):
         "HOME": directory,
         "KEY": GATEWAY_KEY,
         "PROVIDER_KEY": PROVIDER_KEY,
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
     def upstream(name, **more):
