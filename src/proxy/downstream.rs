@@ -235,9 +235,9 @@ impl<'s> Downstream<'s> {
             .await
     }
 
-    /// Ends an open stream with an error event; the connection closes after it.
+    /// Ends an open stream with an error event. The connection stays: its head did not say that it would close, and the
+    /// client's repeat comes at once, on this very connection.
     pub async fn stream_error(&mut self, event: Bytes) -> Result<(), Gone> {
-        self.session.set_keepalive(None);
         self.written += event.len();
         self.shown = Shown::Everything;
         self.send(vec![HttpTask::Body(Some(event), true)]).await
@@ -264,6 +264,9 @@ impl<'s> Downstream<'s> {
     pub fn head(&self, status: StatusCode) -> Option<ResponseHeader> {
         let mut head = ResponseHeader::build(status, Some(HEADERS)).ok()?;
         head.insert_header("request-id", visible(self.id.as_str()))
+            .ok()?;
+        // Where the SDKs of OpenAI look.
+        head.insert_header("x-request-id", visible(self.id.as_str()))
             .ok()?;
         head.insert_header("x-pointsman-request-id", visible(self.id.as_str()))
             .ok()?;

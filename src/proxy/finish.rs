@@ -11,7 +11,7 @@ use super::share::Ticket;
 use crate::admin::{RequestRecord, StepRecord};
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
-use crate::types::EndpointId;
+use crate::types::{Dialect, EndpointId};
 
 /// Longest trace put into a header, bytes.
 const MAX_TRACE: usize = 2048;
@@ -23,6 +23,12 @@ pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut 
     if !head.headers.contains_key("request-id") {
         let theirs = head.headers.get("x-request-id").cloned();
         let _ = head.insert_header("request-id", theirs.unwrap_or_else(|| id.clone()));
+    }
+    // Where the SDKs of OpenAI look.
+    if exchange.request.dialect != Dialect::Anthropic && !head.headers.contains_key("x-request-id")
+    {
+        let theirs = head.headers.get("request-id").cloned();
+        let _ = head.insert_header("x-request-id", theirs.unwrap_or_else(|| id.clone()));
     }
     let _ = head.insert_header("x-pointsman-request-id", id);
     for (name, value) in marks(exchange, Words::Answer(candidate.endpoint.id())) {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pingora::proxy::Session;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
         .query()
         .unwrap_or_default()
         .to_owned();
-    let dialect = dialect_of(call, session);
+    let dialect = dialect_of(&arrival.path, &session.req_header().headers);
     let asked = Asked {
         call,
         path: &arrival.path,
@@ -80,16 +80,14 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
     client.status
 }
 
-/// Models are asked for by clients of all dialects, under one path: Anthropic's name the version of their API.
-fn dialect_of(call: Call, session: &Session) -> Dialect {
-    let versioned = session
-        .req_header()
-        .headers
-        .contains_key("anthropic-version");
-    match call {
-        Call::Models | Call::Model if !versioned => Dialect::OpenAiChat,
-        _ => Dialect::Anthropic,
+/// The dialect of a path's caller. Models are asked for by clients of all dialects, under one path: Anthropic's name the
+/// version of their API.
+pub fn dialect_of(path: &str, headers: &HeaderMap) -> Dialect {
+    let models = path == "/v1/models" || path.starts_with("/v1/models/");
+    if models && !headers.contains_key("anthropic-version") {
+        return Dialect::OpenAiChat;
     }
+    receive::dialect_of(path)
 }
 
 type Answer = Result<(StatusCode, Option<Value>), Fault>;

@@ -12,10 +12,9 @@ use super::answer::visible;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
 use super::finish::Words;
-use super::receive;
 use super::request::Arrival;
 use super::trail::{Failed, Verdict};
-use super::{finish, judge};
+use super::{finish, judge, local};
 use crate::cache::{Ending, Head, Refusal};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::{anthropic, errors};
@@ -35,8 +34,8 @@ pub async fn early(session: &mut Session, arrival: &Arrival, fault: Fault) {
     let method = session.req_header().method.as_str().to_owned();
     let unread = !session.as_mut().is_body_done();
     let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
+    let dialect = local::dialect_of(&arrival.path, &session.req_header().headers);
     let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
-    let dialect = receive::dialect_of(&arrival.path);
     let gone = fault.kind == FaultKind::Cancelled;
     if gone || unread {
         client.session().set_keepalive(None);
@@ -137,8 +136,8 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
             .iter()
             .filter(|(_, value)| !quotes_a_key(exchange, &failed, value.as_bytes()))
         {
-            if name == "request-id" {
-                head.remove_header("request-id");
+            if name == "request-id" || name == "x-request-id" {
+                head.remove_header(name);
             }
             let _ = head.append_header(name, value.clone());
         }
