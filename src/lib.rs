@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod snapshot;
 
 pub mod access;
+pub mod cache;
 
 pub mod credential;
 pub mod health;

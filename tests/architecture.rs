@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("protocol", &[]),
     ("access", &[]),
+    ("cache", &[]),
     ("tokens", &["protocol"]),
     ("telemetry", &["config"]),
     ("net", &["config"]),
@@ -39,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "access",
             "admin",
+            "cache",
             "config",
             "credential",
             "health",

@@ -92,6 +92,11 @@ impl GatewayKeys {
         }
     }
 
+    /// What a key is known by beyond this configuration, where its position may be another's.
+    pub fn id(&self, key: u32) -> Option<&[u8; 32]> {
+        self.digests.get(usize::try_from(key).ok()?)
+    }
+
     /// Which of the keys a token is. Every key is looked at, whether or not one was found already.
     fn position(&self, token: &[u8]) -> Option<u32> {
         let given = digest(token);

@@ -23,6 +23,7 @@ const LATER: &str = "the provider type zed comes later";
 const ALWAYS_PASSED_ON: &str = "streams are always passed on as they come";
 const NO_POOL_WAIT: &str = "there is no queue for connections here";
 const NO_WRITE_LIMIT: &str = "sending is bounded by `request_deadline`";
+const NO_SHARED_WAIT: &str = "a request that shares a call waits as long as it would for its own";
 const UNKNOWN_THERE: &str = "nothing in the old system read it either";
 
 /// Provider types, active and later ones.
@@ -466,7 +467,7 @@ const CACHING: Table = &[
         "",
         "wait for an identical call",
     )
-    .not_yet(NO_SHARING),
+    .unused(NO_SHARED_WAIT),
     row("cache_operation_timeout", DurationOrZero, "", "old timer").unused(UNKNOWN_THERE),
 ];
 
@@ -598,8 +599,6 @@ const ADMIN: Table = &[
     ),
 ];
 
-const NO_SHARING: &str = "every request makes its own call";
-const NO_CACHE: &str = "nothing is cached";
 const NO_OAUTH: &str = "providers that sign in by OAuth are skipped";
 const NO_RELOAD: &str = "there is no code to reload; send SIGHUP to reload the configuration";
 
@@ -858,25 +857,33 @@ pub(super) const SETTINGS: Table = &[
         DurationOrZero,
         "sticky_provider_duration",
     ),
-    row("enable_deduplication", Bool, "", "share identical calls").not_yet(NO_SHARING),
+    row(
+        "enable_deduplication",
+        Bool,
+        "",
+        "share all identical calls, or none",
+    ),
     row(
         "deduplication",
         ChoiceOr(&["auto", "all", "off", "on"], DEDUPLICATION),
+        "auto",
+        "which identical calls share one answer while it is under way",
+    ),
+    row(
+        "cache",
+        One(CACHE),
         "",
-        "share identical calls",
-    )
-    .not_yet(NO_SHARING),
-    row("cache", One(CACHE), "", "cache of answers").not_yet(NO_CACHE),
-    row("cache_ttl", DurationOrZero, "", "life of a cached answer").not_yet(NO_CACHE),
+        "cache of answers; any of its keys turns it on",
+    ),
+    row("cache_ttl", DurationOrZero, "", "life of a cached answer"),
     row(
         "cache_ttl_seconds",
         DurationOrZero,
         "",
         "life of a cached answer",
-    )
-    .not_yet(NO_CACHE),
-    row("cache_size_limit", Count(0, BIG), "", "cached answers").not_yet(NO_CACHE),
-    row("max_cache_size", Count(0, BIG), "", "cached answers").not_yet(NO_CACHE),
+    ),
+    row("cache_size_limit", Count(0, BIG), "", "cached answers"),
+    row("max_cache_size", Count(0, BIG), "", "cached answers"),
     row("oauth", One(OAUTH), "", "OAuth store").not_yet(NO_OAUTH),
     row(
         "routing",
@@ -958,7 +965,7 @@ const DEDUPLICATION: Table = &[
     row(
         "include_max_tokens_in_signature",
         Bool,
-        "false",
+        "true",
         "whether a different `max_tokens` makes a different call",
     ),
     row("sse_error_cleanup_delay", DurationOrZero, "", "old timer").unused(UNKNOWN_THERE),

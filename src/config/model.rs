@@ -549,6 +549,10 @@ pub struct Settings {
     pub affinity: AffinitySettings,
     /// Token counting.
     pub token_counting: TokenCounting,
+    /// Identical calls at once.
+    pub deduplication: Deduplication,
+    /// Answers that are given again; `None` keeps none.
+    pub cache: Option<CacheSettings>,
     /// Logs.
     pub log: LogSettings,
     /// `service` in the answer of `GET /`.
@@ -577,6 +581,50 @@ pub struct TokenCounting {
     pub failure_threshold: u32,
     /// For this long.
     pub api_failure_cooldown: Duration,
+}
+
+/// Sharing of identical calls that are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deduplication {
+    /// Which ones.
+    pub mode: Sharing,
+    /// A different limit of the answer's length makes a different call.
+    pub max_tokens_count: bool,
+}
+
+/// Which identical calls share an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// Those that are recognisably one call made again: of one agent of one session, or marked as a repeat.
+    #[default]
+    Auto,
+    /// All.
+    All,
+    /// None.
+    Off,
+}
+
+/// The cache of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Which answers.
+    pub mode: CacheMode,
+    /// How long they are kept.
+    pub ttl: Duration,
+    /// How many.
+    pub max_entries: usize,
+    /// How many bytes.
+    pub max_bytes: usize,
+}
+
+/// Which answers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CacheMode {
+    /// Those to calls with temperature 0 and without tools.
+    #[default]
+    Deterministic,
+    /// All.
+    All,
 }
 
 /// Logs.

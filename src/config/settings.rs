@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::config::fault::Report;
 use crate::config::model::{
-    AffinitySettings, LogLevel, LogSettings, OnLoss, Settings, Strategy, Timeouts, TokenCounting,
+    AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings, OnLoss,
+    Settings, Sharing, Strategy, Timeouts, TokenCounting,
 };
 use crate::config::read::Reader;
 use crate::config::tree::Node;
@@ -82,6 +83,8 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
             .unwrap_or(Duration::from_secs(1800)),
         affinity: affinity(reader, report),
         token_counting: token_counting(&reader.section("token_counting")),
+        deduplication: deduplication(reader),
+        cache: cache(reader),
         log: log(reader),
         app_name: reader.text("app_name").unwrap_or("pointsman").to_owned(),
     }
@@ -192,6 +195,58 @@ fn token_counting(reader: &Reader<'_>) -> TokenCounting {
             .duration("api_failure_cooldown")
             .unwrap_or(Duration::from_secs(300)),
     }
+}
+
+/// Absent is `auto`; the old switches say `all` or `off`. A word of the new key goes before them.
+fn deduplication(reader: &Reader<'_>) -> Deduplication {
+    let group = reader.section("deduplication");
+    let word = reader.choice("deduplication").or(group.choice("mode"));
+    let switch = group
+        .boolean("enabled")
+        .or(reader.boolean("enable_deduplication"));
+    let mode = match (word, switch) {
+        (Some("off"), _) | (_, Some(false)) => Sharing::Off,
+        (Some("all" | "on"), _) | (None, Some(true)) => Sharing::All,
+        (Some(_), _) | (None, None) => Sharing::Auto,
+    };
+    Deduplication {
+        mode,
+        max_tokens_count: group
+            .boolean("include_max_tokens_in_signature")
+            .unwrap_or(true),
+    }
+}
+
+/// Off unless one of its keys is there. A time or a number of zero turns it off again.
+fn cache(reader: &Reader<'_>) -> Option<CacheSettings> {
+    const OLD: [&str; 4] = [
+        "cache_ttl",
+        "cache_ttl_seconds",
+        "cache_size_limit",
+        "max_cache_size",
+    ];
+    if !reader.has("cache") && !OLD.iter().any(|key| reader.has(key)) {
+        return None;
+    }
+    let group = reader.section("cache");
+    let ttl = group
+        .duration("ttl")
+        .or(reader.duration("cache_ttl"))
+        .or(reader.duration("cache_ttl_seconds"));
+    let max_entries = group
+        .count("max_entries")
+        .or(reader.count("cache_size_limit"))
+        .or(reader.count("max_cache_size"));
+    let settings = CacheSettings {
+        mode: match group.choice("mode") {
+            Some("all") => CacheMode::All,
+            _ => CacheMode::Deterministic,
+        },
+        ttl: ttl.unwrap_or(Duration::from_secs(3600)),
+        max_entries: max_entries.unwrap_or(1000),
+        max_bytes: group.size("max_bytes").unwrap_or(64 << 20),
+    };
+    (!settings.ttl.is_zero() && 0 < settings.max_entries).then_some(settings)
 }
 
 fn log(reader: &Reader<'_>) -> LogSettings {

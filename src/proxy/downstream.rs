@@ -1,4 +1,7 @@
 //! The client's side of an exchange: what was shown to it, and how answers, streams and pings are written.
+//!
+//! Where others share the answer ([`Lead`]), what is written here is said to them first. When the client leaves and
+//! others listen, nothing is written any more, but the exchange goes on for them.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +12,7 @@ use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 
 use super::answer::visible;
+use crate::cache::{Ending, Lead};
 use crate::types::RequestId;
 
 /// Longest time spent reading on after an early answer, so that the client gets to see it.
@@ -18,8 +22,13 @@ const LINGER_BYTES: usize = 8 * 1024 * 1024;
 /// Most bytes of a body written at once: the write timeout is for one write, and a client that reads slowly is not one
 /// that does not read.
 const MAX_WRITE: usize = 256 * 1024;
+/// The same while others may share the answer: who reads at all takes as much within [`SHARED_PATIENCE`].
+const MAX_SHARED_WRITE: usize = 16 * 1024;
 /// Headers that every answer gets from us, and a few of the provider's.
 const HEADERS: usize = 24;
+
+/// Longest wait for a client that reads nothing while others wait for more of its answer.
+const SHARED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The client is gone, or does not read; nothing more can be said to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +40,10 @@ pub struct Downstream<'s> {
     id: RequestId,
     write_timeout: Duration,
     shown: Shown,
+    /// Others that get the same answer.
+    lead: Option<Lead>,
+    /// The client has gone; the exchange goes on for others.
+    quiet: bool,
     /// When something was last written to it.
     pub last_write: Instant,
     /// Bytes of body written.
@@ -62,10 +75,27 @@ impl<'s> Downstream<'s> {
             id,
             write_timeout,
             shown,
+            lead: None,
+            quiet: false,
             last_write,
             written: 0,
             status: None,
         }
+    }
+
+    /// From now on what it gets is told to others as well.
+    pub fn share(&mut self, lead: Lead) {
+        self.lead = Some(lead);
+    }
+
+    /// Those who share its answer.
+    pub fn lead(&self) -> Option<&Lead> {
+        self.lead.as_ref()
+    }
+
+    /// Whether it has gone while others listen.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// What it has been shown.
@@ -78,8 +108,20 @@ impl<'s> Downstream<'s> {
         self.session
     }
 
-    /// Resolves when the client leaves.
+    /// Resolves when the client has left, and everyone who shares its answer.
     pub async fn left(&mut self) {
+        if !self.quiet {
+            self.client_left().await;
+            if self.let_go().is_err() {
+                return;
+            }
+        }
+        if let Some(lead) = &self.lead {
+            lead.deserted().await;
+        }
+    }
+
+    async fn client_left(&mut self) {
         // Bytes after the end of the request are the next request of a pipelining client, kept by the session.
         while self
             .session
@@ -90,11 +132,28 @@ impl<'s> Downstream<'s> {
         {}
     }
 
+    /// The client is lost. `Err`: and nobody else wants the answer.
+    fn let_go(&mut self) -> Result<(), Gone> {
+        if !self.lead.as_ref().is_some_and(Lead::leave) {
+            return Err(Gone);
+        }
+        self.quiet = true;
+        self.session.set_keepalive(None);
+        Ok(())
+    }
+
     /// Writes a complete answer.
     pub async fn whole(&mut self, mut head: ResponseHeader, body: Bytes) -> Result<(), Gone> {
         let is_head = self.session.req_header().method == http::Method::HEAD;
         if head.insert_header("content-length", body.len()).is_err() {
             return Err(Gone);
+        }
+        if let Some(lead) = self.lead.as_ref().filter(|_| head.status.is_success()) {
+            lead.head(head.status, &head.headers);
+            if !body.is_empty() {
+                lead.push(body.clone());
+            }
+            lead.end(Ending::Whole);
         }
         self.status = Some(head.status.as_u16());
         self.written = if is_head { 0 } else { body.len() };
@@ -132,6 +191,8 @@ impl<'s> Downstream<'s> {
         end: bool,
     ) -> Result<(), Gone> {
         let mut tasks = Vec::with_capacity(2);
+        let body = one_piece(pieces);
+        self.tell(head.as_deref(), body.as_ref(), end);
         if self.shown == Shown::Nothing {
             let Some(mut head) = head else {
                 return Err(Gone);
@@ -140,7 +201,6 @@ impl<'s> Downstream<'s> {
             self.status = Some(head.status.as_u16());
             tasks.push(HttpTask::Header(head, false));
         }
-        let body = one_piece(pieces);
         self.written += body.as_ref().map_or(0, Bytes::len);
         if body.is_some() || end {
             tasks.push(HttpTask::Body(body, end));
@@ -153,15 +213,31 @@ impl<'s> Downstream<'s> {
         self.send(tasks).await
     }
 
+    /// Tells those who share the answer.
+    fn tell(&self, head: Option<&ResponseHeader>, body: Option<&Bytes>, end: bool) {
+        let Some(lead) = &self.lead else {
+            return;
+        };
+        if let Some(head) = head {
+            lead.head(head.status, &head.headers);
+        }
+        if let Some(body) = body {
+            lead.push(body.clone());
+        }
+        if end {
+            lead.end(Ending::Whole);
+        }
+    }
+
     /// Writes a sign of life into an open stream.
     pub async fn ping(&mut self, ping: &'static [u8]) -> Result<(), Gone> {
         self.send(vec![HttpTask::Body(Some(Bytes::from_static(ping)), false)])
             .await
     }
 
-    /// Ends an open stream with an error event; the connection closes after it.
+    /// Ends an open stream with an error event. The connection stays: its head did not say that it would close, and the
+    /// client's repeat comes at once, on this very connection.
     pub async fn stream_error(&mut self, event: Bytes) -> Result<(), Gone> {
-        self.session.set_keepalive(None);
         self.written += event.len();
         self.shown = Shown::Everything;
         self.send(vec![HttpTask::Body(Some(event), true)]).await
@@ -189,6 +265,9 @@ impl<'s> Downstream<'s> {
         let mut head = ResponseHeader::build(status, Some(HEADERS)).ok()?;
         head.insert_header("request-id", visible(self.id.as_str()))
             .ok()?;
+        // Where the SDKs of OpenAI look.
+        head.insert_header("x-request-id", visible(self.id.as_str()))
+            .ok()?;
         head.insert_header("x-pointsman-request-id", visible(self.id.as_str()))
             .ok()?;
         Some(head)
@@ -206,14 +285,18 @@ impl<'s> Downstream<'s> {
     }
 
     async fn send(&mut self, tasks: Vec<HttpTask>) -> Result<(), Gone> {
+        let most = match self.lead {
+            Some(_) => MAX_SHARED_WRITE,
+            None => MAX_WRITE,
+        };
         let mut batch = Vec::with_capacity(tasks.len());
         for task in tasks {
             let HttpTask::Body(Some(mut body), end) = task else {
                 batch.push(task);
                 continue;
             };
-            while MAX_WRITE < body.len() {
-                batch.push(HttpTask::Body(Some(body.split_to(MAX_WRITE)), false));
+            while most < body.len() {
+                batch.push(HttpTask::Body(Some(body.split_to(most)), false));
                 self.write(std::mem::take(&mut batch)).await?;
             }
             batch.push(HttpTask::Body(Some(body), end));
@@ -222,18 +305,38 @@ impl<'s> Downstream<'s> {
     }
 
     async fn write(&mut self, tasks: Vec<HttpTask>) -> Result<(), Gone> {
-        // HTTP/2 sessions ignore their write timeout.
-        let sent = if self.session.as_ref().is_http2() {
-            let write = self.session.write_response_tasks(tasks);
-            tokio::time::timeout(self.write_timeout, write)
-                .await
-                .map_err(|_| Gone)?
-        } else {
-            self.session.write_response_tasks(tasks).await
+        if self.quiet {
+            return Ok(());
+        }
+        let write = write_to(self.session, self.write_timeout, tasks);
+        let written = match &self.lead {
+            None => write.await,
+            // A client that does not read must not hold up those who share its answer.
+            Some(lead) => tokio::select! { biased;
+                written = write => written,
+                () = lead.crowded(SHARED_PATIENCE) => Err(Gone),
+            },
         };
         self.last_write = Instant::now();
-        sent.map(|_| ()).map_err(|_| Gone)
+        written.or_else(|Gone| self.let_go())
     }
+}
+
+async fn write_to(
+    session: &mut Session,
+    patience: Duration,
+    tasks: Vec<HttpTask>,
+) -> Result<(), Gone> {
+    // HTTP/2 sessions ignore their write timeout.
+    let sent = if session.as_ref().is_http2() {
+        let write = session.write_response_tasks(tasks);
+        tokio::time::timeout(patience, write)
+            .await
+            .map_err(|_| Gone)?
+    } else {
+        session.write_response_tasks(tasks).await
+    };
+    sent.map(|_| ()).map_err(|_| Gone)
 }
 
 fn one_piece(mut pieces: Vec<Bytes>) -> Option<Bytes> {

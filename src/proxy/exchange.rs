@@ -15,6 +15,7 @@ use super::home::AtHome;
 use super::judge::{self, Case};
 use super::request::Request;
 use super::service::Edge;
+use super::share::Ticket;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
 use super::{profile, refuse};
 use crate::config::OnLoss;
@@ -89,6 +90,8 @@ pub struct Exchange<'e, 's> {
     pub(super) estimate: Option<PromptEstimate>,
     /// The prompt, kept to be counted when its answer has ended.
     pub(super) sample: Option<Sample>,
+    /// What it may share.
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -114,6 +117,7 @@ impl<'e, 's> Exchange<'e, 's> {
             on_loss: OnLoss::default(),
             estimate: None,
             sample: None,
+            ticket: None,
         }
     }
 

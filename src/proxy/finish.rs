@@ -7,10 +7,11 @@ use super::answer::visible;
 use super::choose::Candidate;
 use super::exchange::{End, Exchange};
 use super::judge;
+use super::share::Ticket;
 use crate::admin::{RequestRecord, StepRecord};
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
-use crate::types::EndpointId;
+use crate::types::{Dialect, EndpointId};
 
 /// Longest trace put into a header, bytes.
 const MAX_TRACE: usize = 2048;
@@ -22,6 +23,12 @@ pub fn mark_head(exchange: &Exchange<'_, '_>, candidate: &Candidate, head: &mut 
     if !head.headers.contains_key("request-id") {
         let theirs = head.headers.get("x-request-id").cloned();
         let _ = head.insert_header("request-id", theirs.unwrap_or_else(|| id.clone()));
+    }
+    // Where the SDKs of OpenAI look.
+    if exchange.request.dialect != Dialect::Anthropic && !head.headers.contains_key("x-request-id")
+    {
+        let theirs = head.headers.get("request-id").cloned();
+        let _ = head.insert_header("x-request-id", theirs.unwrap_or_else(|| id.clone()));
     }
     let _ = head.insert_header("x-pointsman-request-id", id);
     for (name, value) in marks(exchange, Words::Answer(candidate.endpoint.id())) {
@@ -60,12 +67,15 @@ pub fn marks(exchange: &Exchange<'_, '_>, words: Words<'_>) -> Vec<(HeaderName, 
         Words::Answer(id) | Words::Refusal(id) => Some(id),
         Words::Ours => None,
     };
-    let mut marks = Vec::with_capacity(4);
+    let mut marks = Vec::with_capacity(5);
     let mut mark = |name: &'static str, value: &str| {
         marks.push((HeaderName::from_static(name), visible(value)));
     };
     if let Some(provider) = provider {
         mark("x-pointsman-provider", provider.as_str());
+    }
+    if let Some(outcome) = exchange.ticket.as_ref().and_then(Ticket::outcome) {
+        mark("x-pointsman-cache", outcome);
     }
     mark("x-pointsman-attempts", &exchange.trail.attempts.to_string());
     if exchange.request.debug {
@@ -113,6 +123,8 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         .last()
         .map(|failed| failed.endpoint.as_str());
     let line_end = match end {
+        // Served to those who shared it.
+        End::Served if exchange.client.is_quiet() => LineEnd::ClientGone,
         End::Served => LineEnd::Ok,
         End::Left => LineEnd::ClientGone,
         End::Cut(fault) if is_timeout(fault) => LineEnd::Timeout,
@@ -139,6 +151,7 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         stream: exchange.request.head.stream,
         ttft: exchange.ttft,
         duration: exchange.request.started.elapsed(),
+        cache: exchange.ticket.as_ref().and_then(Ticket::outcome),
         tokens: tokens(exchange),
         stop_reason: exchange.told.stop_reason.as_deref(),
         end: line_end,

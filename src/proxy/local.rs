@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pingora::proxy::Session;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
         .query()
         .unwrap_or_default()
         .to_owned();
-    let dialect = dialect_of(call, session);
+    let dialect = dialect_of(&arrival.path, &session.req_header().headers);
     let asked = Asked {
         call,
         path: &arrival.path,
@@ -80,16 +80,14 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
     client.status
 }
 
-/// Models are asked for by clients of all dialects, under one path: Anthropic's name the version of their API.
-fn dialect_of(call: Call, session: &Session) -> Dialect {
-    let versioned = session
-        .req_header()
-        .headers
-        .contains_key("anthropic-version");
-    match call {
-        Call::Models | Call::Model if !versioned => Dialect::OpenAiChat,
-        _ => Dialect::Anthropic,
+/// The dialect of a path's caller. Models are asked for by clients of all dialects, under one path: Anthropic's name the
+/// version of their API.
+pub fn dialect_of(path: &str, headers: &HeaderMap) -> Dialect {
+    let models = path == "/v1/models" || path.starts_with("/v1/models/");
+    if models && !headers.contains_key("anthropic-version") {
+        return Dialect::OpenAiChat;
     }
+    receive::dialect_of(path)
 }
 
 type Answer = Result<(StatusCode, Option<Value>), Fault>;
@@ -130,12 +128,8 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
                 Some(value),
             ))
         }
-        Call::Providers => {
-            let retries = edge.shared.retries(now);
-            let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
-            let calibration = &edge.shared.calibration;
-            ok(admin::providers(snapshot, retries, lost, calibration, now))
-        }
+        Call::Providers => ok(providers(edge, snapshot, now)),
+        Call::PurgeCache => ok(json!({"status": "success", "purged": edge.shared.cache.purge()})),
         Call::Requests => ok(requests(edge, query)),
         Call::Reload => Ok(reload(edge, now)),
         Call::Models => ok(models(snapshot, query, asked.dialect)),
@@ -169,6 +163,32 @@ fn requests(edge: &Edge, query: &str) -> Value {
         session: value("session"),
         outcome: value("outcome"),
     })
+}
+
+/// How the providers fare, and what spared them calls.
+fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
+    let retries = edge.shared.retries(now);
+    let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
+    let calibration = &edge.shared.calibration;
+    let mut value = admin::providers(snapshot, retries, lost, calibration, now);
+    let (cache, flights) = (edge.shared.cache.view(), edge.shared.flights.view());
+    let cache = json!({
+        "enabled": snapshot.config.settings.cache.is_some(),
+        "hits": cache.hits,
+        "misses": cache.misses,
+        "entries": cache.entries,
+        "bytes": cache.bytes,
+    });
+    let sharing = json!({
+        "under_way": flights.under_way,
+        "bytes": flights.bytes,
+        "followed": flights.joined,
+    });
+    if let Some(value) = value.as_object_mut() {
+        value.insert("cache".to_owned(), cache);
+        value.insert("sharing".to_owned(), sharing);
+    }
+    value
 }
 
 fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {

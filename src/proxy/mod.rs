@@ -5,6 +5,7 @@
 //! | connection, head | `front`, `request_head` | cap, deadline, malformed head | – |
 //! | call, key | `serve` | 404, 405, 401, 403 | access line |
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
+//! | an answer that is there | `share`, `follow` | what its leader meets | access line |
 //! | route, order | `choose` | 404 | skips in the trail |
 //! | token | `token` | no token: next candidate | as a failed attempt |
 //! | one try | `exchange`, `prepare`, `vertex`, `send`, `attempt` | every upstream fault | attempts in the trail |
@@ -27,6 +28,7 @@ mod downstream;
 mod estimate;
 mod exchange;
 mod finish;
+mod follow;
 mod front;
 mod home;
 mod judge;
@@ -44,6 +46,7 @@ mod request_head;
 mod send;
 mod serve;
 mod service;
+mod share;
 mod timers;
 mod token;
 mod trail;

@@ -57,6 +57,8 @@ pub enum Call {
     Reload,
     /// `GET /admin/requests`.
     Requests,
+    /// `POST /admin/cache/purge`.
+    PurgeCache,
 }
 
 impl Call {
@@ -79,6 +81,7 @@ impl Call {
             "/providers" => (Call::Providers, GET),
             "/admin/requests" => (Call::Requests, GET),
             "/providers/reload" => (Call::Reload, POST),
+            "/admin/cache/purge" => (Call::PurgeCache, POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
             _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),
             _ => {
@@ -97,7 +100,10 @@ impl Call {
 
     /// Whether it is part of the admin surface.
     pub fn is_admin(self) -> bool {
-        matches!(self, Call::Providers | Call::Reload | Call::Requests)
+        matches!(
+            self,
+            Call::Providers | Call::Reload | Call::Requests | Call::PurgeCache
+        )
     }
 
     /// Whether it is asked so often, by machines, that a line in the log for each would drown the others.

@@ -1,6 +1,7 @@
 //! Faults as the client sees them: an error in its own dialect, as a body or, once a stream is open, as an event.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,10 +12,10 @@ use super::answer::visible;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
 use super::finish::Words;
-use super::receive;
 use super::request::Arrival;
 use super::trail::{Failed, Verdict};
-use super::{finish, judge};
+use super::{finish, judge, local};
+use crate::cache::{Ending, Head, Refusal};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::{anthropic, errors};
 use crate::telemetry::{AccessLine, End as LineEnd};
@@ -33,8 +34,8 @@ pub async fn early(session: &mut Session, arrival: &Arrival, fault: Fault) {
     let method = session.req_header().method.as_str().to_owned();
     let unread = !session.as_mut().is_body_done();
     let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
+    let dialect = local::dialect_of(&arrival.path, &session.req_header().headers);
     let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
-    let dialect = receive::dialect_of(&arrival.path);
     let gone = fault.kind == FaultKind::Cancelled;
     if gone || unread {
         client.session().set_keepalive(None);
@@ -64,6 +65,7 @@ pub async fn with_fault(
     fault: Fault,
     retry_after: Option<Duration>,
 ) -> End {
+    tell_others(exchange, &fault, retry_after, None);
     let written = match exchange.shown() {
         Shown::Waiting | Shown::Content => {
             let event = stream_event(exchange, &fault);
@@ -124,9 +126,6 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
     let Some(refused) = &failed.refused else {
         return with_fault(exchange, failed.fault, None).await;
     };
-    if exchange.shown() != Shown::Nothing {
-        return with_fault(exchange, failed.fault, None).await;
-    }
     let Some(mut head) = exchange.client.head(refused.status) else {
         return End::Left;
     };
@@ -137,8 +136,8 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
             .iter()
             .filter(|(_, value)| !quotes_a_key(exchange, &failed, value.as_bytes()))
         {
-            if name == "request-id" {
-                head.remove_header("request-id");
+            if name == "request-id" || name == "x-request-id" {
+                head.remove_header(name);
             }
             let _ = head.append_header(name, value.clone());
         }
@@ -160,10 +159,41 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
     for (name, value) in finish::marks(exchange, Words::Refusal(&failed.endpoint)) {
         let _ = head.insert_header(name, value);
     }
+    let shared = || {
+        (
+            Head::shared(head.status, &head.as_ref().headers),
+            body.clone(),
+        )
+    };
+    tell_others(exchange, &failed.fault, None, Some(&shared));
+    if exchange.shown() != Shown::Nothing {
+        return with_fault(exchange, failed.fault, None).await;
+    }
     match exchange.client.whole(head, body).await {
         Ok(()) => End::Refused(failed.fault),
         Err(Gone) => End::Left,
     }
+}
+
+/// Tells those who would have shared the answer that there is none. A time that was this request's own says nothing
+/// about theirs: they try for themselves.
+fn tell_others(
+    exchange: &Exchange<'_, '_>,
+    fault: &Fault,
+    retry_after: Option<Duration>,
+    answer: Option<&dyn Fn() -> (Head, Bytes)>,
+) {
+    let Some(lead) = exchange.client.lead() else {
+        return;
+    };
+    if exchange.request.deadline <= Instant::now() {
+        return lead.end(Ending::Abandoned);
+    }
+    lead.end(Ending::Refused(Arc::new(Refusal {
+        fault: fault.clone(),
+        retry_after,
+        answer: answer.map(|make| make()),
+    })));
 }
 
 /// A provider that quotes our own key in its error must not teach it to the client.
@@ -191,8 +221,14 @@ fn quotes_a_key(exchange: &Exchange<'_, '_>, failed: &Failed, text: &[u8]) -> bo
 /// The error event with which an open stream ends. Before any content only `overloaded_error` makes the client
 /// repeat the stream (measured with Claude Code).
 pub fn stream_event(exchange: &Exchange<'_, '_>, fault: &Fault) -> Bytes {
+    let request = &exchange.request;
+    event(exchange.shown(), request.dialect, &request.id, fault)
+}
+
+/// The same for a client that has been `shown` so much.
+pub fn event(shown: Shown, dialect: Dialect, id: &RequestId, fault: &Fault) -> Bytes {
     let (_, by_kind) = anthropic::status_and_type(&fault.kind);
-    let error_type = match (exchange.shown(), &fault.kind) {
+    let error_type = match (shown, &fault.kind) {
         (Shown::Waiting, kind) if !matches!(kind, FaultKind::UpstreamRejected { .. }) => {
             "overloaded_error"
         }
@@ -201,10 +237,10 @@ pub fn stream_event(exchange: &Exchange<'_, '_>, fault: &Fault) -> Bytes {
         _ => "api_error",
     };
     Bytes::from(errors::stream_end(
-        exchange.request.dialect,
+        dialect,
         error_type,
         &fault.public,
-        exchange.request.id.as_str(),
+        id.as_str(),
     ))
 }
 

@@ -13,6 +13,7 @@ use super::downstream::{Gone, Shown};
 use super::exchange::{End, Ending, Exchange, Outcome};
 use super::timers::{Alarm, Due, stalled_text};
 use super::{finish, refuse};
+use crate::cache;
 use crate::config::Timeouts;
 use crate::credential::{KeyIndex, Told};
 use crate::error::{Fault, FaultKind};
@@ -165,6 +166,7 @@ impl Exchange<'_, '_> {
             if !streamed {
                 self.bind_home(candidate);
             }
+            self.keep_whole(relay, &pieces);
         }
         let relayed_error = relay.running.attempt().incoming().relayed_error();
         if relayed_error.is_some() {
@@ -186,6 +188,15 @@ impl Exchange<'_, '_> {
             (Ok(()), Some(fault)) if !end => Some(Outcome::Cut(fault, Ending::Silence)),
             (Ok(()), None) if !end && is_broken => Some(self.broken(candidate, relay).await),
             (Ok(()), _) => end.then_some(Outcome::Served),
+        }
+    }
+
+    /// Keeps an answer that is whole with these `last` pieces, where a cache wants it.
+    fn keep_whole(&self, relay: &Relay, last: &[Bytes]) {
+        if self.ticket.is_some() {
+            let told = relay.running.attempt().told();
+            let all = [&relay.whole, last].concat();
+            self.keep(relay.head.as_deref(), &told, &all);
         }
     }
 
@@ -214,6 +225,7 @@ impl Exchange<'_, '_> {
         if complete {
             // The answer's own end was seen: nothing is missing.
             whole(candidate, relay);
+            self.keep_whole(relay, &[]);
             return match self.client.stream(None, Vec::new(), true).await {
                 Ok(()) => Outcome::Served,
                 Err(Gone) => Outcome::Left,
@@ -243,6 +255,10 @@ impl Exchange<'_, '_> {
 
     /// Ends the client's stream, whose answer broke off.
     pub(super) async fn end_cut(&mut self, fault: Fault, ending: Ending) -> End {
+        if let Some(lead) = self.client.lead() {
+            let (fault, told) = (fault.clone(), matches!(ending, Ending::Silence));
+            lead.end(cache::Ending::Cut { fault, told });
+        }
         let written = match ending {
             Ending::ErrorEvent(event) => self.client.stream_error(event).await,
             Ending::Silence => {

@@ -8,6 +8,7 @@ use super::receive::Call;
 use super::request::{Arrival, Request};
 use super::request_head::check_head;
 use super::service::{Edge, InFlight, Surface};
+use super::share::{self, Shared, Ticket};
 use super::{count, finish, local, refuse};
 use crate::access::{Access, AdminGate};
 use crate::error::{Fault, FaultKind};
@@ -21,8 +22,17 @@ pub enum Head {
     Unchecked,
 }
 
+/// How a request leaves the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// In order.
+    Usable,
+    /// In the middle of an answer.
+    Broken,
+}
+
 /// Answers one request.
-pub async fn serve(edge: &Edge, session: &mut Session, head: Head) {
+pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards {
     let arrival = Arrival::now(&edge.shared, session);
     let settings = &arrival.snapshot.config.settings;
     if session.get_keepalive().is_some() {
@@ -34,7 +44,8 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) {
         // Where it ends, and so where the next one begins, is a matter of opinion.
         session.set_keepalive(None);
         let fault = Fault::new(FaultKind::InvalidRequest, text);
-        return refuse::early(session, &arrival, fault).await;
+        refuse::early(session, &arrival, fault).await;
+        return Afterwards::Usable;
     }
     let in_flight = InFlight::enter(&edge.shared, settings.max_in_flight);
     let admitted = admit(edge, &arrival, session).and_then(|(call, access)| {
@@ -52,15 +63,19 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) {
     });
     let (call, access) = match admitted {
         Ok(admitted) => admitted,
-        Err(fault) => return refuse::early(session, &arrival, fault).await,
+        Err(fault) => {
+            refuse::early(session, &arrival, fault).await;
+            return Afterwards::Usable;
+        }
     };
     match call {
         Call::Messages | Call::ChatCompletions | Call::Responses => {
-            inference(edge, session, arrival, access).await;
+            return inference(edge, session, arrival, access).await;
         }
         Call::CountTokens | Call::CountInput => count::serve(edge, session, arrival, access).await,
         _ => local::serve(edge, session, &arrival, call).await,
     }
+    Afterwards::Usable
 }
 
 /// What the request is, and whether it may.
@@ -91,16 +106,40 @@ fn admit(edge: &Edge, arrival: &Arrival, session: &Session) -> Result<(Call, Acc
 }
 
 /// A call of a model, in whichever dialect.
-async fn inference(edge: &Edge, session: &mut Session, arrival: Arrival, access: Access) {
+async fn inference(
+    edge: &Edge,
+    session: &mut Session,
+    arrival: Arrival,
+    access: Access,
+) -> Afterwards {
     edge.shared.count_request(arrival.started);
-    let request = match Request::receive(&edge.shared, session, &arrival, access).await {
+    let verdict = access.verdict;
+    let mut request = match Request::receive(&edge.shared, session, &arrival, access).await {
         Ok(request) => request,
-        Err(fault) => return refuse::early(session, &arrival, fault).await,
+        Err(fault) => {
+            refuse::early(session, &arrival, fault).await;
+            return Afterwards::Usable;
+        }
     };
+    let headers = &session.req_header().headers;
+    let ticket = Ticket::of(edge, &arrival.snapshot, verdict, headers, &request);
     let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
-    let client = Downstream::new(session, arrival.id, write_timeout);
+    let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
+    if let Some(ticket) = &ticket {
+        match share::serve(edge, &arrival, &mut client, &mut request, ticket).await {
+            Shared::Answered => return Afterwards::Usable,
+            Shared::Leads(lead) => client.share(lead),
+            Shared::Alone => {}
+        }
+    }
     let mut exchange = Exchange::new(edge, arrival.snapshot, client, request);
+    exchange.ticket = ticket;
     let end = exchange.run().await;
     finish::log(&exchange, &arrival.path, &end);
     exchange.learn(&end);
+    if exchange.client.is_quiet() {
+        Afterwards::Broken
+    } else {
+        Afterwards::Usable
+    }
 }

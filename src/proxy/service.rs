@@ -23,8 +23,9 @@ use super::ctx::{Connection, Ctx};
 use super::estimate::Samples;
 use super::losses::LossCounts;
 use super::receive::BodyMemory;
-use super::serve::{self, Head};
+use super::serve::{self, Afterwards, Head};
 use crate::admin::RecentRequests;
+use crate::cache::{Cache, Flights, Keys};
 use crate::error::Fault;
 use crate::health::{Affinity, BudgetView, RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
@@ -84,6 +85,12 @@ pub struct Shared {
     pub refused_thinking: SessionNotes<usize>,
     /// What became of the last requests.
     pub requests: RecentRequests,
+    /// What tells identical calls.
+    pub keys: Keys,
+    /// Answers under way that are shared.
+    pub flights: Flights,
+    /// Answers that are given again.
+    pub cache: Cache,
     retries: Mutex<RetryBudget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
@@ -108,6 +115,9 @@ impl Shared {
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
             requests: RecentRequests::default(),
+            keys: Keys::default(),
+            flights: Flights::default(),
+            cache: Cache::default(),
             retries: Mutex::new(RetryBudget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),
@@ -253,8 +263,13 @@ impl ProxyHttp for Edge {
             } if connection.is_reused => Head::Unchecked,
             Ctx::Client { .. } | Ctx::Attempt(_) => Head::Checked,
         };
-        Box::pin(serve::serve(self, session, head)).await;
-        Ok(true)
+        match Box::pin(serve::serve(self, session, head)).await {
+            Afterwards::Usable => Ok(true),
+            // In order, Pingora would end the body; it closes the connection instead.
+            Afterwards::Broken => {
+                Error::e_explain(ErrorType::ConnectionClosed, "the client was let go")
+            }
+        }
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {

@@ -90,7 +90,7 @@ impl Exchange<'_, '_> {
 
     /// When a streaming client needs its next sign of life.
     fn next_ping(&self) -> Option<Instant> {
-        if !self.request.head.stream {
+        if !self.request.head.stream || self.client.is_quiet() {
             return None;
         }
         let settings = &self.snapshot.config.settings;

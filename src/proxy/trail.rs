@@ -189,6 +189,12 @@ impl Trail {
             let text = "every provider refused this gateway's own credentials; an operator must look at them";
             return Verdict::Ours(Fault::new(FaultKind::CredentialsDead, text), None);
         }
+        // A client that is told so does without: better now from here than later from one that failed.
+        let has_a_way_out =
+            |f: &&Failed| f.fault.kind == FaultKind::Untranslatable && f.fault.code.is_some();
+        if let Some(failed) = self.failed.iter().rfind(has_a_way_out) {
+            return Verdict::Ours(failed.fault.clone(), None);
+        }
         let untranslatable = |f: &Failed| f.fault.kind == FaultKind::Untranslatable;
         if let Some(last) = self.failed.last()
             && self.failed.iter().all(untranslatable)
@@ -340,6 +346,32 @@ mod tests {
                 as_sent,
                 "{why}"
             );
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_the_client_can_act_on_is_told_whoever_else_failed() {
+        let fault = Fault::new(FaultKind::Untranslatable, "no threads here");
+        for (code, told) in [(Some("thread_unsupported_request"), true), (None, false)] {
+            let cannot_say = Failed {
+                fault: fault.clone().with_code(code),
+                refused: None,
+                ..overloaded()
+            };
+            let dead = Failed {
+                fault: Fault::new(FaultKind::UpstreamUnreachable, "dead"),
+                refused: None,
+                ..overloaded()
+            };
+            let trail = Trail {
+                failed: vec![cannot_say, dead],
+                attempts: 2,
+                ..Trail::default()
+            };
+            let Verdict::Ours(fault, _) = trail.verdict(2) else {
+                panic!("nobody answered");
+            };
+            assert_eq!(fault.kind == FaultKind::Untranslatable, told);
         }
     }
 }

@@ -45,7 +45,10 @@ pub struct AccessLine<'r> {
     pub ttft: Option<Duration>,
     /// From the first byte of the request to the end.
     pub duration: Duration,
-    /// Tokens, as far as the provider said.
+    /// Where the answer came from if not from a call of this request's own: `hit`, `shared`; `miss` if the cache was
+    /// asked in vain.
+    pub cache: Option<&'static str>,
+    /// Tokens, as far as the provider said; those of a shared answer count once, where the call was made.
     pub tokens: TokenCounts,
     /// Why the model stopped, in the client's words.
     pub stop_reason: Option<&'r str>,
@@ -118,6 +121,7 @@ impl<'r> AccessLine<'r> {
             stream: false,
             ttft: None,
             duration,
+            cache: None,
             tokens: TokenCounts::default(),
             stop_reason: None,
             end: End::Ok,
@@ -157,6 +161,7 @@ impl AccessLine<'_> {
             time(self.duration),
         )];
         parts.extend(self.choice());
+        parts.extend(self.cache.filter(|it| *it != "miss").map(str::to_owned));
         parts.extend(self.token_text());
         parts.extend(self.stop_reason.map(short));
         match self.end {
@@ -232,6 +237,7 @@ impl AccessLine<'_> {
             (fields::DOWNSTREAM_DIALECT, dialect),
             (fields::ENDPOINT, self.provider.map(Value::from)),
             (fields::ATTEMPTS, Some(Value::from(self.attempts))),
+            (fields::CACHE_OUTCOME, self.cache.map(Value::from)),
             (
                 fields::GEN_AI_REQUEST_MODEL,
                 self.model_asked.map(Value::from),

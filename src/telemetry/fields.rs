@@ -18,6 +18,8 @@ pub const ENDPOINT: &str = "endpoint";
 pub const ATTEMPT: &str = "attempt";
 /// Attempts a request took.
 pub const ATTEMPTS: &str = "attempts";
+/// Where an answer came from: `hit`, `miss`, `shared`.
+pub const CACHE_OUTCOME: &str = "cache.outcome";
 /// Why another attempt is made.
 pub const RETRY_REASON: &str = "retry.reason";
 /// State of an endpoint's circuit.

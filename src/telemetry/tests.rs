@@ -205,6 +205,7 @@ fn access_line(id: &RequestId) -> AccessLine<'_> {
         stream: true,
         ttft: Some(Duration::from_millis(812)),
         duration: Duration::from_millis(12_345),
+        cache: None,
         tokens: TokenCounts {
             input: Some(1200),
             output: Some(50),

@@ -8,12 +8,15 @@ import json
 import re
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from harness import AT_ONCE
 from harness import GATEWAY_KEY
 from harness import MODEL
 from harness import PROVIDER_KEY
 from harness import STALE_KEY
+from harness import UPSTREAM_MODELS
 from harness import Claude
 from harness import Proxy
 from harness import config
@@ -25,38 +28,47 @@ from harness import provider
 from upstream import Upstream
 
 # Faults the first provider may have without the client noticing anything at all.
-INVISIBLE = ["529", "500", "503", "429", "401", "overloaded", "lie", "cut_head", "stall", "stall_head"]
+INVISIBLE = ["529", "500", "503", "429", "401", "cut_head", "stall", "stall_head"]
 
 # Limits that make a stalled provider show within the time of a test.
 IMPATIENT = {"first_byte": 1, "first_content": 1}
-
-UPSTREAM_MODEL = "other/model-1"
 
 
 def run(score):
     direct = Baseline()
     score.case("claude code direct", direct.take)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, case, *args in cases(direct):
+            pool.submit(score.case, f"claude code {name}", case, *args)
+
+
+def cases(direct):
+    """Name, function, arguments. What the dialect of a provider has no part in is tried with two."""
+    for kind in UPSTREAM_MODELS:
+        yield f"{kind}: loop behind a dead provider", loop_behind_dead, kind, direct
+        yield f"{kind}: an image read from disk", image_read, kind
+        yield f"{kind}: two turns with thinking", two_turns, kind
+        yield f"{kind}: a sub-agent", sub_agent, kind
+        yield f"{kind}: cut stream, finished elsewhere", cut_stream, kind, None
+        yield f"{kind}: compacts when told the prompt is too long", compaction, kind
+        yield f"{kind}: a web search of the vendor", web_search, kind
+        yield f"{kind}: invisible overloaded", invisible, kind, "overloaded"
+        yield f"{kind}: invisible lie", invisible, kind, "lie"
     for kind in ("anthropic", "openai"):
-        score.case(f"claude code {kind}: loop behind a dead provider", loop_behind_dead, kind, direct)
-        score.case(f"claude code {kind}: an image read from disk", image_read, kind)
-        score.case(f"claude code {kind}: two turns with thinking", two_turns, kind)
-        score.case(f"claude code {kind}: a sub-agent", sub_agent, kind)
-        score.case(f"claude code {kind}: cut stream, finished elsewhere", cut_stream, kind, None)
-        score.case(f"claude code {kind}: cut after thinking", cut_stream, kind, "a thought that is whole")
-        score.case(f"claude code {kind}: cut stream, one provider", cut_once, kind)
-        score.case(f"claude code {kind}: compacts when told the prompt is too long", compaction, kind)
         for fault in INVISIBLE:
-            score.case(f"claude code {kind}: invisible {fault}", invisible, kind, fault)
-        score.case(f"claude code {kind}: failover behind pings", behind_pings, kind)
-        score.case(f"claude code {kind}: a failure told in the stream", told_in_stream, kind)
-        score.case(f"claude code {kind}: /context counts tokens", context, kind)
-        score.case(f"claude code {kind}: a web search of the vendor", web_search, kind)
-    score.case("claude code runs a tool call that was whole before the cut", cut_after_tool_call)
-    score.case("claude code crosses dialects in one conversation", crosses_dialects)
-    score.case("claude code with two credentials", two_credentials)
-    score.case("claude code with its own credential passed on", own_credential)
-    score.case("claude code with a wrong gateway key", wrong_key)
-    score.case("claude code, one turn, prompt too long", too_long)
+            yield f"{kind}: invisible {fault}", invisible, kind, fault
+        yield f"{kind}: cut after thinking", cut_stream, kind, "a thought that is whole"
+        yield f"{kind}: cut stream, one provider", cut_once, kind
+        yield f"{kind}: failover behind pings", behind_pings, kind
+        yield f"{kind}: a failure told in the stream", told_in_stream, kind
+        yield f"{kind}: /context counts tokens", context, kind
+    yield "runs a tool call that was whole before the cut", cut_after_tool_call
+    for other in ("openai", "openai-responses", "gemini"):
+        yield f"crosses from {other} in one conversation", crosses_dialects, other
+    yield "with two credentials", two_credentials
+    yield "with its own credential passed on", own_credential
+    yield "with a wrong gateway key", wrong_key
+    yield "one turn, prompt too long", too_long
 
 
 class Baseline:
@@ -99,13 +111,17 @@ def fine(reply):
     assert reply.code == 0 and not reply.failed, reply.raw[-2000:]
 
 
-def pair(stack, kind, *firsts, claude=None, second=None, timeouts=IMPATIENT, **more):
-    """Providers in front, one that is well behind them, a proxy and a client."""
+def pair(stack, kind, *firsts, claude=None, second=None, timeouts=None, **more):
+    """Providers in front, one that is well behind them, a proxy and a client. The one that is well has all
+    the time of a busy machine."""
     ups = [stack.enter_context(up) for up in firsts]
     ups.append(stack.enter_context(Upstream("well", **(second or {}))))
-    model = "passthrough" if kind == "anthropic" else UPSTREAM_MODEL
-    entries = [provider(up, kind, timeouts=timeouts) for up in ups]
-    proxy = stack.enter_context(Proxy(config(*entries, model=model, **more)))
+    for up in ups:
+        up.translated = kind != "anthropic"
+    entries = [provider(up, kind, timeouts=timeouts or IMPATIENT) for up in ups]
+    if timeouts is None:
+        entries[-1] = provider(ups[-1], kind)
+    proxy = stack.enter_context(Proxy(config(*entries, model=UPSTREAM_MODELS[kind], **more)))
     return proxy, stack.enter_context(Claude(proxy.url, **(claude or {}))), ups
 
 
@@ -122,14 +138,13 @@ def loop_behind_dead(kind, direct):
         if kind == "anthropic":
             for mine, plain in zip(calls, direct.take(), strict=True):
                 same_request(mine, plain)
-        else:
+        elif kind == "openai":
             check_translated(calls)
 
 
 def check_credentials(call, kind):
-    name, value = ("x-api-key", PROVIDER_KEY)
-    if kind == "openai":
-        name, value = ("authorization", f"Bearer {PROVIDER_KEY}")
+    name = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}.get(kind, "authorization")
+    value = f"Bearer {PROVIDER_KEY}" if name == "authorization" else PROVIDER_KEY
     equal(header(call, name), value, name)
 
 
@@ -173,7 +188,7 @@ def shape(value):
 def check_translated(calls):
     for call in calls:
         body = call["body"]
-        equal(body["model"], UPSTREAM_MODEL, "model")
+        equal(body["model"], UPSTREAM_MODELS["openai"], "model")
         equal(body["messages"][0]["role"], "system", "first role")
         assert {"Bash", "Read"} <= {t["function"]["name"] for t in body["tools"]}, body["tools"]
         assert "cache_control" not in json.dumps(body["messages"]), "cache_control"
@@ -297,14 +312,19 @@ def two_turns(kind):
         fine(second)
         contains(second.text, "The second answer.")
         first, after = (c["body"] for c in well.inference())
-        said = [m for m in after["messages"] if m["role"] == "assistant"]
-        contains(json.dumps(said), "The first answer.")
+        contains(json.dumps(turns_of(after)), "The first answer.")
         if kind == "anthropic":
+            said = [m for m in after["messages"] if m["role"] == "assistant"]
             thinking = [b for m in said for b in blocks(m) if b["type"] == "thinking"]
             equal(len(thinking), 1, "thinking blocks")
             assert thinking[0]["signature"].startswith("sig+"), thinking
             assert thinking[0]["signature"].endswith("/=="), thinking
-        assert len(after["messages"]) > len(first["messages"]), "no history"
+        assert len(turns_of(after)) > len(turns_of(first)), "no history"
+
+
+def turns_of(body):
+    """The conversation, whatever the dialect calls it."""
+    return next(body[name] for name in ("messages", "input", "contents") if name in body)
 
 
 def sub_agent(kind):
@@ -333,8 +353,9 @@ def image_read(kind):
         reply = claude.ask({"tools": [{"name": "Read", "input": {"file_path": str(picture)}}]})
         fine(reply)
         contains(reply.text, "well finished")
-        sent = json.dumps(well.inference()[-1]["body"]["messages"])
-        contains(sent, '"type": "image"' if kind == "anthropic" else "data:image/png;base64,")
+        sent = json.dumps(turns_of(well.inference()[-1]["body"]))
+        shapes = {"anthropic": '"type": "image"', "gemini": '"inlineData"'}
+        contains(sent, shapes.get(kind, "data:image/png;base64,"))
 
 
 def png(width, height):
@@ -352,15 +373,20 @@ def png(width, height):
     )
 
 
-def crosses_dialects():
-    """The second turn goes to a provider of another dialect, and the third one back: thinking
-    that an OpenAI-type provider left behind must not reach the Anthropic-type one."""
+def crosses_dialects(kind):
+    """The first turn goes to a provider of another dialect, and the second one back: thinking
+    that the other provider left behind must not reach the Anthropic-type one."""
     with ExitStack() as stack:
         vendor = stack.enter_context(Upstream("vendor", faults=["529"]))
         other = stack.enter_context(Upstream("other"))
+        chain = [
+            {"provider": "vendor", "model": "passthrough", "priority": 1},
+            {"provider": "other", "model": UPSTREAM_MODELS[kind], "priority": 2},
+        ]
         setup = config(
             provider(vendor),
-            provider(other, "openai"),
+            provider(other, kind),
+            routes={"*": chain},
             settings={"unhealthy_threshold": 100, "sticky_provider_duration": 0},
         )
         proxy = stack.enter_context(Proxy(setup))
@@ -438,5 +464,5 @@ def compaction(kind):
         fine(third)
         contains(third.text, "Third answer.")
         contains(third.raw, '"subtype":"compact_boundary"')
-        refused, *_, again = [len(c["body"]["messages"]) for c in well.inference()]
+        refused, *_, again = [len(turns_of(c["body"])) for c in well.inference()]
         assert again < refused, "the conversation was not compacted"

@@ -18,9 +18,20 @@ GATEWAY_KEY = "gw-test-3b1f7c0d9a"
 PROVIDER_KEY = "sk-provider-only-77aa"
 STALE_KEY = "client-own-key-5e5e"
 
+# The types of provider, and the model each is asked for.
+UPSTREAM_MODELS = {
+    "anthropic": "passthrough",
+    "openai": "other/model-1",
+    "openai-responses": "gpt-5.2",
+    "gemini": "gemini-3-pro-preview",
+}
+
 # Clients usually need about a second; this only ends those that hang.
 CLIENT_LIMIT = 60
 START_LIMIT = 20
+
+# Clients mostly wait, for their own start and for time-outs.
+AT_ONCE = 3
 
 
 class Score:
@@ -30,14 +41,18 @@ class Score:
         self.only = only
         self.passed = 0
         self.failed = 0
+        # Cases run side by side.
+        self._lock = threading.Lock()
 
     def ok(self, name):
-        self.passed += 1
-        print(f"ok      {name}", flush=True)
+        with self._lock:
+            self.passed += 1
+            print(f"ok      {name}", flush=True)
 
     def fail(self, name, reason):
-        self.failed += 1
-        print(f"FAILED  {name}\n        " + reason.strip().replace("\n", "\n        "), flush=True)
+        with self._lock:
+            self.failed += 1
+            print(f"FAILED  {name}\n        " + reason.strip().replace("\n", "\n        "), flush=True)
 
     def case(self, name, run, *args):
         """Runs one case; an exception is its failure."""

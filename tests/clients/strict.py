@@ -1,11 +1,17 @@
 """What the vendors refuse, as far as a translated or edited request could get it wrong.
 
-`complaint(body, version)` gives the text of the vendor's 400, or None. `version` is the
-`anthropic-version` header, None for the OpenAI dialect. The upstream is as strict as the real
-ones so that a wrong translation fails a test instead of a customer.
+`anthropic(body, version, translated)` and `chat(body, translated)` give the texts of the vendor's 400,
+the first one first; `version` is the `anthropic-version` header. The upstream is as strict as the real
+ones so that a wrong translation fails a test instead of a customer. What a translation wrote may hold
+nothing but what the vendor's own types say; what a client wrote itself may be newer than those.
 """
 
 import re
+
+from anthropic.types.beta.message_create_params import MessageCreateParamsBase
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+
+import schema
 
 OLD_VERSION = "2023-06-01"
 
@@ -29,14 +35,16 @@ NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 SIGNATURE = re.compile(r"sig\+[0-9a-f]{64}/==")
 
 
-def complaint(body, version):
-    check = openai if version is None else anthropic
-    for text in check(body, version):
-        return text
-    return None
+# What providers beside OpenAI take, and OpenAI does not know.
+COMPATIBLE = {"reasoning_content", "reasoning", "reasoning_details"}
+# What OpenAI's own SDK leaves in a message of an answer, and OpenAI takes back.
+ECHOED = {"annotations", "index", "parsed", "parsed_arguments"}
 
 
-def openai(body, _):
+def chat(body, translated):
+    if translated:
+        fields = {k: v for k, v in body.items() if k != "stream"}
+        yield from schema.faults(fields, CompletionCreateParamsBase, allow=COMPATIBLE | ECHOED)
     for field in FOREIGN_TO_OPENAI & set(body):
         yield f"Unrecognized request argument supplied: {field}"
     if "model" not in body or not body.get("messages"):
@@ -90,7 +98,11 @@ def openai_messages(messages):
         yield f"'tool_call_ids' without response messages: {waiting}"
 
 
-def anthropic(body, version):
+def anthropic(body, version, translated):
+    if translated:
+        fields = {k: v for k, v in body.items() if k != "stream"}
+        yield from schema.faults(fields, MessageCreateParamsBase)
+        yield from thought_before_calls(body)
     if version != OLD_VERSION:
         for field in ("temperature", "top_p", "top_k"):
             if field in body:
@@ -121,3 +133,18 @@ def anthropic(body, version):
                 yield f"{where}: text content blocks must be non-empty"
         if waiting and message.get("role") == "user":
             yield f"messages.{number}: `tool_use` ids were found without `tool_result` blocks"
+
+
+def thought_before_calls(body):
+    """With a budget for thinking, a turn that is being continued begins with its thoughts."""
+    if (body.get("thinking") or {}).get("type") != "enabled":
+        return
+    for number, message in enumerate(body.get("messages") or []):
+        content = message.get("content")
+        kinds = [b.get("type") for b in content] if isinstance(content, list) else []
+        if message.get("role") == "assistant" and "tool_use" in kinds:
+            if kinds[0] not in ("thinking", "redacted_thinking"):
+                yield (
+                    f"messages.{number}.content.0.type: Expected `thinking` or "
+                    f"`redacted_thinking`, but found `{kinds[0]}`."
+                )

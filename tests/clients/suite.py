@@ -8,14 +8,18 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import claude_code
+import codex
 import demo
+from harness import AT_ONCE
 from harness import GATEWAY_KEY
 from harness import MODEL
 from harness import PROVIDER_KEY
+from harness import UPSTREAM_MODELS
 from harness import Proxy
 from harness import Score
 from harness import config
@@ -23,7 +27,8 @@ from harness import provider
 from upstream import Upstream
 
 HERE = Path(__file__).parent
-SDK_LIMIT = 90
+SDK_LIMIT = 150
+SIDES = {letter: pair for letter, pair in zip("ABRG", UPSTREAM_MODELS.items(), strict=True)}
 STATUSES = (400, 401, 403, 404, 413, 429, 500, 503, 529)
 
 
@@ -31,48 +36,60 @@ def main():
     score = Score(sys.argv[1] if len(sys.argv) > 1 else "")
     sdks(score)
     claude_code.run(score)
+    codex.run(score)
     demo.run(score)
     print(f"{score.passed} passed, {score.failed} failed")
     raise SystemExit(1 if score.failed or not score.passed else 0)
 
 
 def sdks(score):
-    """The SDKs, each in a process of its own, against three proxies they share."""
+    """The SDKs, each in a process of its own, against proxies of its own."""
+    new, node = os.environ["PYTHON_NEW"], Path(os.environ["NODE_DIR"])
     programs = {
-        "python sdk": [os.environ["PYTHON_NEW"], str(HERE / "sdk_python.py")],
-        "old python sdk": [os.environ["PYTHON_OLD"], str(HERE / "sdk_python.py")],
-        "typescript sdk": ["node", str(Path(os.environ["NODE_DIR"], "sdk.mjs"))],
+        "python sdk": ([new, str(HERE / "sdk_python.py")], False),
+        "old python sdk": ([os.environ["PYTHON_OLD"], str(HERE / "sdk_python.py")], False),
+        "typescript sdk": (["node", str(node / "sdk.mjs")], False),
+        "openai python sdk": ([new, str(HERE / "openai_python.py")], True),
+        "openai typescript sdk": (["node", str(node / "openai.mjs")], True),
+        "langchain": ([new, str(HERE / "langchain_python.py")], True),
+        "ai sdk": (["node", str(node / "ai_sdk.mjs")], True),
     }
-    for name, command in programs.items():
-        if score.only not in name and name not in score.only:
-            continue
-        with ExitStack() as stack:
-            env, proxies = three_proxies(stack)
-            try:
-                done = subprocess.run(
-                    command,
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    timeout=SDK_LIMIT,
-                )
-                score.merge(name, done.stdout + done.stderr, done.returncode)
-                if done.returncode:
-                    for proxy in proxies:
-                        print(f"log of a proxy of {name}:\n{proxy.log()}", file=sys.stderr)
-            except subprocess.TimeoutExpired as fault:
-                score.fail(name, f"{fault}: {(fault.stdout or b'')[-1500:]}")
+    wanted = [n for n in programs if score.only in n or n in score.only]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(lambda name: sdk(score, name, *programs[name]), wanted):
+            pass
 
 
-def three_proxies(stack):
-    """Environment that tells an SDK program where they are (see sdk_python.py), and them."""
+def sdk(score, name, command, openai):
+    with ExitStack() as stack:
+        env, proxies = proxies_for(stack, openai)
+        try:
+            done = subprocess.run(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=SDK_LIMIT,
+            )
+            score.merge(name, done.stdout + done.stderr, done.returncode)
+            if done.returncode:
+                for proxy in proxies:
+                    print(f"log of a proxy of {name}:\n{proxy.log()}", file=sys.stderr)
+        except subprocess.TimeoutExpired as fault:
+            score.fail(name, f"{fault}: {(fault.stdout or b'')[-1500:]}")
+
+
+def proxies_for(stack, openai):
+    """Environment that tells an SDK program where they are (see sdk_python.py), and them. Clients of an
+    OpenAI dialect keep to their own SDK's types, so the upstreams hold all of their requests to them."""
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="clients-records-"))
     env = {
         "PATH": os.environ["PATH"],
         "HOME": directory,
         "KEY": GATEWAY_KEY,
         "PROVIDER_KEY": PROVIDER_KEY,
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
     def upstream(name, **more):
@@ -87,13 +104,13 @@ def three_proxies(stack):
     proxies = []
     dead = upstream("dead", dead=True)
     exact = {MODEL: None, "*": None}
-    for side, kind, model in (("A", "anthropic", "passthrough"), ("B", "openai", "other/model-1")):
-        alive = upstream(side.lower())
+    for side, (kind, model) in SIDES.items():
+        alive = upstream(side.lower(), translated=openai or side != "A")
         chain = [
-            {"provider": "dead", "model": "passthrough", "priority": 1},
+            {"provider": "dead", "model": model, "priority": 1},
             {"provider": alive.name, "model": model, "priority": 2},
         ]
-        setup = config(provider(dead), provider(alive, kind), routes={k: chain for k in exact})
+        setup = config(provider(dead, kind), provider(alive, kind), routes={k: chain for k in exact})
         env[f"PROXY_{side}"] = start(setup)
         env[f"RECORD_{side}"] = str(alive.record)
     single = upstream("s")
@@ -106,9 +123,9 @@ def one_route_per_status(upstream):
     """A provider per dialect, status and kind of call, so that one case does not open the
     circuit or cool the key of another."""
     providers, routes = [], {}
-    for kind in ("anthropic", "openai"):
+    for kind in UPSTREAM_MODELS:
         for status in STATUSES:
-            for call in ("false", "true", "long"):
+            for call in ("false", "true", "long", "r-false", "r-true", "r-long"):
                 name = f"{kind}-{status}-{call}"
                 providers.append(provider(upstream, kind, name=name))
                 routes[name] = [{"provider": name, "model": "passthrough", "priority": 1}]

@@ -444,7 +444,7 @@ fn the_default_route_is_the_one_with_sonnet_then_opus() {
 #[test]
 fn what_comes_later_is_named() {
     let text = format!(
-        "{ONE}settings: {{selection_strategy: sticky, hedge_after: 5, deduplication: off, cache_ttl: 1, cooldown_seconds: 9}}\n"
+        "{ONE}settings: {{selection_strategy: sticky, hedge_after: 5, cooldown_seconds: 9}}\n"
     );
     let config = loaded(&text, []).unwrap();
     assert_eq!(config.settings.strategy, Strategy::Priority);
@@ -455,7 +455,7 @@ fn what_comes_later_is_named() {
             .iter()
             .any(|it| it.path == "settings.selection_strategy" && it.text.contains("affinity"))
     );
-    for key in ["hedge_after", "deduplication", "cache_ttl"] {
+    for key in ["hedge_after"] {
         let text = note(&config, &format!("settings.{key}")).unwrap();
         assert!(text.contains("not active yet"), "{key}: {text}");
     }
@@ -478,6 +478,38 @@ fn every_strategy_has_its_word() {
         let config = loaded(&text, []).unwrap();
         assert_eq!(config.settings.strategy, strategy);
         assert_eq!(strategy.word(), word);
+    }
+}
+
+#[test]
+fn sharing_is_read_in_all_its_spellings() {
+    use Sharing::{All, Auto, Off};
+    for (settings, mode, max_tokens_count) in [
+        ("", Auto, true),
+        ("enable_deduplication: true", All, true),
+        ("enable_deduplication: false", Off, true),
+        ("deduplication: auto", Auto, true),
+        ("deduplication: on", All, true),
+        ("deduplication: true", All, true),
+        ("deduplication: off", Off, true),
+        ("deduplication: {enabled: true}", All, true),
+        ("deduplication: {enabled: false, mode: all}", Off, true),
+        ("deduplication: {enabled: true, mode: auto}", Auto, true),
+        (
+            "deduplication: {mode: all, include_max_tokens_in_signature: false}",
+            All,
+            false,
+        ),
+        (
+            "deduplication: auto, enable_deduplication: true",
+            Auto,
+            true,
+        ),
+    ] {
+        let config = loaded(&format!("{ONE}settings: {{{settings}}}\n"), []).unwrap();
+        let sharing = config.settings.deduplication;
+        let read = (sharing.mode, sharing.max_tokens_count);
+        assert_eq!(read, (mode, max_tokens_count), "{settings}");
     }
 }
 
@@ -524,6 +556,34 @@ fn rules_are_read_in_order_with_all_they_ask() {
             .to_vec(),
     };
     assert_eq!(second.when, when);
+}
+
+#[test]
+fn any_key_of_the_cache_turns_it_on() {
+    for (settings, expected) in [
+        ("", None),
+        ("cache_ttl: 0", None),
+        ("max_cache_size: 0", None),
+        ("cache: {mode: all}", Some((CacheMode::All, 3600, 1000))),
+        (
+            "cache: {ttl: 5m}",
+            Some((CacheMode::Deterministic, 300, 1000)),
+        ),
+        ("cache_ttl: 60", Some((CacheMode::Deterministic, 60, 1000))),
+        (
+            "cache_ttl_seconds: 60, max_cache_size: 5",
+            Some((CacheMode::Deterministic, 60, 5)),
+        ),
+        (
+            "cache_size_limit: 7",
+            Some((CacheMode::Deterministic, 3600, 7)),
+        ),
+    ] {
+        let config = loaded(&format!("{ONE}settings: {{{settings}}}\n"), []).unwrap();
+        let cache = config.settings.cache;
+        let read = cache.map(|it| (it.mode, it.ttl.as_secs(), it.max_entries));
+        assert_eq!(read, expected, "{settings}");
+    }
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::types::Dialect;
 /// Longest model name accepted, bytes.
 const MAX_MODEL_BYTES: usize = 256;
 
+/// What the dialects call the limit of an answer's length.
+const LENGTH_LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+
 /// Why a request cannot be sent anywhere.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum HeadError {
@@ -74,6 +77,11 @@ pub struct RequestHead {
     stream_at: Option<Range<usize>>,
     pin_at: Option<Range<usize>>,
     messages_at: Option<Range<usize>>,
+    /// Whether the same call gives the same answer.
+    pub answers: Answers,
+    metadata_at: Option<Range<usize>>,
+    /// The limits of an answer's length.
+    limits_at: Vec<Range<usize>>,
     /// Something in it looks like thinking, or a search, that another dialect left behind.
     has_envelopes: bool,
 }
@@ -114,7 +122,17 @@ impl RequestHead {
         let thinks = members
             .iter()
             .any(|m| asks_to_think(text(body, &m.key), text(body, &m.value)));
+        let named = |keys: &'static [&'static str]| {
+            let is_named = move |m: &&Member| {
+                let key = text(body, &m.key);
+                keys.iter().any(|name| name.as_bytes() == key)
+            };
+            members.iter().filter(is_named).map(|m| m.value.clone())
+        };
         Ok(RequestHead {
+            answers: answers(body, &members),
+            metadata_at: named(&["metadata"]).next(),
+            limits_at: named(&LENGTH_LIMITS).collect(),
             dialect,
             model: model_name(body, &model.value)?,
             stream,
@@ -127,6 +145,22 @@ impl RequestHead {
             messages_at: messages.map(|m| m.value.clone()),
             has_envelopes: watch.seen,
         })
+    }
+
+    /// What of the body decides the answer, in pieces: `metadata` does not, nor do the limits of its length where the
+    /// operator says so.
+    pub fn deciding<'b>(&self, body: &'b [u8], with_limits: bool) -> Vec<&'b [u8]> {
+        let limits = self.limits_at.iter().filter(|_| !with_limits);
+        let mut left_out: Vec<&Range<usize>> = self.metadata_at.iter().chain(limits).collect();
+        left_out.sort_by_key(|range| range.start);
+        let mut at = 0;
+        let mut pieces = Vec::with_capacity(left_out.len() + 1);
+        for range in left_out {
+            pieces.push(text(body, &(at..range.start)));
+            at = range.end;
+        }
+        pieces.push(body.get(at..).unwrap_or_default());
+        pieces
     }
 
     /// The body for an Anthropic-type provider: `model` in place of the asked one, our own pin and the thinking and
@@ -193,6 +227,15 @@ impl RequestHead {
     }
 }
 
+/// What the same call gives when it is made again, as far as providers promise that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// The same.
+    Alike,
+    /// Something else.
+    Varied,
+}
+
 /// What changes in a body on its way to an Anthropic-type provider.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite<'a> {
@@ -213,6 +256,34 @@ pub enum Thinking {
     Cut,
     /// That of the first turns goes; the later ones keep theirs.
     CutBefore(usize),
+}
+
+/// Temperature 0, and nothing that looks at the world.
+fn answers(body: &[u8], members: &[Member]) -> Answers {
+    let mut is_cold = false;
+    for member in members {
+        let value = text(body, &member.value);
+        match text(body, &member.key) {
+            b"temperature" => {
+                is_cold = serde_json::from_slice::<f64>(value).is_ok_and(|it| it == 0.0);
+            }
+            b"tools" | b"functions" | b"mcp_servers" | b"web_search_options" | b"container"
+                if !matches!(value, b"null" | b"[]") =>
+            {
+                return Answers::Varied;
+            }
+            // What they refer to may change.
+            b"previous_response_id" | b"conversation" | b"prompt" if value != b"null" => {
+                return Answers::Varied;
+            }
+            _ => {}
+        }
+    }
+    if is_cold {
+        Answers::Alike
+    } else {
+        Answers::Varied
+    }
 }
 
 /// The only member called `key`.
@@ -451,6 +522,51 @@ mod tests {
         let older = json!({"model": "m", "messages": [], "metadata": {"user_id": "user_a_account_b_session_c"}});
         let head = RequestHead::read(Dialect::Anthropic, older.to_string().as_bytes()).unwrap();
         assert_eq!((head.stream, head.session.as_deref()), (false, Some("c")));
+    }
+
+    #[test]
+    fn what_decides_an_answer_leaves_metadata_out_and_limits_if_told_so() {
+        let body = br#"{"model":"m","max_tokens":5,"messages":[],"metadata":{"a":{"max_tokens":1}},"max_completion_tokens": 7 }"#;
+        let head = RequestHead::read(Dialect::Anthropic, body).unwrap();
+        let joined = |with_limits| {
+            let pieces = head.deciding(body, with_limits);
+            String::from_utf8(pieces.join(&b"|"[..])).unwrap()
+        };
+        assert_eq!(
+            joined(true),
+            r#"{"model":"m","max_tokens":5,"messages":[],"metadata":|,"max_completion_tokens": 7 }"#
+        );
+        assert_eq!(
+            joined(false),
+            r#"{"model":"m","max_tokens":|,"messages":[],"metadata":|,"max_completion_tokens": | }"#
+        );
+    }
+
+    #[test]
+    fn only_cold_calls_without_tools_answer_alike() {
+        for (field, expected) in [
+            (r#""x":1"#, Answers::Varied),
+            (r#""temperature":0"#, Answers::Alike),
+            (r#""temperature":0.0"#, Answers::Alike),
+            (r#""temperature":1e-9"#, Answers::Varied),
+            (r#""temperature":null"#, Answers::Varied),
+            (r#""temperature":0,"tools":[]"#, Answers::Alike),
+            (r#""temperature":0,"tools":[{}]"#, Answers::Varied),
+            (r#""tools":[{}],"temperature":0"#, Answers::Varied),
+            (r#""temperature":0,"functions":[{}]"#, Answers::Varied),
+            (
+                r#""temperature":0,"web_search_options":{}"#,
+                Answers::Varied,
+            ),
+            (
+                r#""temperature":0,"previous_response_id":7"#,
+                Answers::Varied,
+            ),
+        ] {
+            let body = format!(r#"{{"model":"m","messages":[],{field}}}"#);
+            let head = RequestHead::read(Dialect::Anthropic, body.as_bytes()).unwrap();
+            assert_eq!(head.answers, expected, "{body}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub use error::{
     translate_error, type_for_status,
 };
 pub(crate) use head::cut_elements;
-pub use head::{HeadError, RequestHead, Rewrite, Thinking};
+pub use head::{Answers, HeadError, RequestHead, Rewrite, Thinking};
 pub use inbound::{count_tokens, messages};
 pub use outbound::outbound;
 pub use profile::Profile;

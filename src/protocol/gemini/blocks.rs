@@ -2,7 +2,8 @@
 //!
 //! Pieces of text join until a signature ends their part: parts with and without one are not to be merged. A signature
 //! travels in an envelope: that of a thought as the block's own, that of a call in a block right before it, that of a
-//! text in a block right after it. Such a block in front of a call that has no signature of its own would be taken for
+//! text in a block right after it, except for the text that ends the answer: programs read the answer from its last
+//! block, and Gemini wants no more than the signatures of calls. Such a block in front of a call that has no signature of its own would be taken for
 //! the call's; an envelope without content parts them.
 
 use std::collections::HashSet;
@@ -190,6 +191,9 @@ impl Blocks {
 
     /// Ends the answer: closes what is open, and tells of a search.
     pub fn finish(&mut self, out: &mut Vec<Event>) {
+        if let Open::Text(signature) = &mut self.open {
+            *signature = None;
+        }
         self.close(out);
         if let Some((input, content)) = self.grounding.search() {
             let id = format!("srvtoolu_pm1_{}", self.seed);

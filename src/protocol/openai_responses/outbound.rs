@@ -187,13 +187,9 @@ fn max_tokens(request: &Request, profile: &Profile, losses: &mut Losses) -> Opti
     Some(sent)
 }
 
-/// Whether the client asks for thought at all.
+/// Whether the model may think: most do so unasked, and what they thought has to come back with the next step.
 fn thinks(request: &Request) -> bool {
-    match request.thinking {
-        Some(Thinking::Disabled) => false,
-        Some(Thinking::Budget(_) | Thinking::Adaptive) => true,
-        None => request.effort.is_some(),
-    }
+    request.thinking != Some(Thinking::Disabled)
 }
 
 fn thought(

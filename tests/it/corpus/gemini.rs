@@ -232,7 +232,8 @@ fn check(name: &str, message: &Value, said: &Said) {
     comes_back(name, message, said);
 }
 
-/// What the next turn sends of this answer: each signature, on a part of the same kind, in the same order.
+/// What the next turn sends of this answer: each signature, on a part of the same kind, in the same order. That of a
+/// text at the end is not kept.
 fn comes_back(name: &str, message: &Value, said: &Said) {
     let body = as_body(message.clone());
     let request = json!({"model": "m", "max_tokens": 1000, "messages": [
@@ -262,7 +263,19 @@ fn comes_back(name: &str, message: &Value, said: &Said) {
         }
     }
     if !signatures.is_empty() || !calls.is_empty() || !said.text.is_empty() {
-        assert_eq!(signatures, said.signatures, "{name}: signatures");
+        let mut wanted = said.signatures.as_slice();
+        let blocks = body["content"].as_array().unwrap();
+        let told = |it: &&Value| {
+            !it["type"].as_str().unwrap().contains("web_search") && it["type"] != "server_tool_use"
+        };
+        let ends_in_text = blocks
+            .iter()
+            .rfind(told)
+            .is_some_and(|it| it["type"] == "text");
+        if ends_in_text && signatures.len() < wanted.len() {
+            wanted = &wanted[..wanted.len() - 1];
+        }
+        assert_eq!(signatures, wanted, "{name}: signatures");
     }
     assert_eq!(calls, said.calls, "{name}: calls come back");
 }

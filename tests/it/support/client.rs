@@ -222,6 +222,13 @@ impl Client {
         Client::over(TcpStream::connect(address).await.unwrap())
     }
 
+    /// Connects with a small receive buffer: what is not read soon holds up who writes.
+    pub async fn connect_narrow(address: SocketAddr) -> Client {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        Client::over(socket.connect(address).await.unwrap())
+    }
+
     /// Uses a connection that is there already.
     pub fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).unwrap();

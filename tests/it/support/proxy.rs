@@ -151,6 +151,27 @@ impl Proxy {
         status.code()
     }
 
+    /// Waits until that many requests have followed another's call.
+    pub async fn followed(&self, times: u64) {
+        super::eventually("requests to share a call", || async {
+            let all = self.providers().await;
+            let followed = all["sharing"]["followed"].as_u64().unwrap();
+            (times <= followed).then_some(())
+        })
+        .await;
+    }
+
+    /// Resident memory, KiB.
+    pub fn memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+        line.unwrap()
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .unwrap()
+    }
+
     /// Everything printed so far.
     pub fn console(&self) -> String {
         self.console.text()

@@ -287,8 +287,6 @@ fn sources_are_cited_before_their_text_closes() {
             "text lan.",
             "cites https://a.example Some((2, 6))",
             "]",
-            "[sealed pm1.g.cw==",
-            "]",
             "[web_search srvtoolu_pm1_msg_1 {\"query\":\"q\"}",
             "]",
             "[web_search_tool_result [{\"type\":\"web_search_result\",\"url\":\"https://a.example\",\"title\":\"A\",\"encrypted_content\":\"pm1.\",\"page_age\":null}]",
@@ -455,7 +453,7 @@ fn any_part() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// The grammar of events holds for any parts, and every signature is there.
+    /// The grammar of events holds for any parts, and every signature is there but that of a text at the end.
     #[test]
     fn any_parts_keep_the_grammar(each in prop::collection::vec(any_part(), 0..12)) {
         let mut chunks: Vec<Value> = each.iter().map(|it| parts(json!([it]))).collect();
@@ -476,6 +474,9 @@ proptest! {
         prop_assert!(!open);
         let sealed = events.iter().filter_map(|it| it.split_once("pm1.g.")).filter(|it| !it.1.is_empty());
         let sent = each.iter().filter(|it| it["thoughtSignature"].is_string());
-        prop_assert_eq!(sealed.count(), sent.count());
+        let missing = sent.count() - sealed.count();
+        let last = events.iter().rfind(|it| it.starts_with('['));
+        let ends_in_text = last.is_some_and(|it| it.starts_with("[text"));
+        prop_assert!(missing <= usize::from(ends_in_text), "{missing} missing: {events:?}");
     }
 }
