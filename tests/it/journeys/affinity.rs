@@ -297,7 +297,9 @@ async fn capacity_goes_before_affinity() {
     let slow = async { answer(&proxy, of_session("one")).await };
     let meanwhile = async {
         first.called(2).await;
-        assert_eq!(answer(&proxy, of_session("one")).await, message("b"));
+        // Something else: the same words would share the call under way.
+        let more = Request::messages(ask("more")).header("x-claude-code-session-id", "one");
+        assert_eq!(answer(&proxy, more).await, message("b"));
         gate.open();
     };
     let (slow, ()) = tokio::join!(slow, meanwhile);
