@@ -53,6 +53,8 @@ struct Trip {
     /// Candidates still to be tried, the next one last.
     left: Vec<usize>,
     at: usize,
+    /// When the attempt under way began.
+    asked: Instant,
     /// Whether the attempt under way will come to nothing.
     stalls: bool,
     permit: Option<Permit>,
@@ -138,6 +140,7 @@ impl World {
             began: now,
             left: self.order(conversation, in_tool_loop, now),
             at: 0,
+            asked: now,
             stalls: false,
             permit: None,
         };
@@ -200,7 +203,7 @@ impl World {
             let Ok(permit) = self.endpoints[at].admit(now, "m", None) else {
                 continue;
             };
-            (trip.at, trip.permit) = (at, Some(permit));
+            (trip.at, trip.asked, trip.permit) = (at, now, Some(permit));
             trip.stalls = at == 0 && OUTAGE.contains(&outage);
             let after = if trip.stalls { STALL } else { ANSWER };
             self.tallies[at].asked_in_outage += usize::from(OUTAGE.contains(&outage));
@@ -213,15 +216,16 @@ impl World {
         let Some(Reverse((now, id))) = self.events.pop() else {
             return;
         };
-        let (at, conversation) = (self.trips[id].at, self.trips[id].conversation);
+        let trip = &self.trips[id];
+        let (at, asked, conversation) = (trip.at, trip.asked, trip.conversation);
         let health = Arc::clone(&self.endpoints[at]);
         if self.trips[id].stalls {
-            health.error(now - STALL, now, Some(id as u64), "stall");
+            health.error(asked, now, Some(id as u64), "stall");
             self.trips[id].permit = None;
             self.go_on(id, now);
             return;
         }
-        health.promising(now - ANSWER, now);
+        health.promising(asked, now);
         health.success(now, ANSWER);
         let served = Served {
             health: &health,
