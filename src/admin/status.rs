@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{EgressScheme, Provider, Strategy};
+use crate::config::{EgressScheme, Provider, RouteCandidate};
 use crate::credential::{KeyView, TokenView};
 use crate::health::{BreakerState, BudgetView, EndpointView};
 use crate::routing::Resolution;
@@ -33,7 +33,7 @@ pub fn providers(
     json!({
         "total_providers": list.len(),
         "healthy_providers": healthy,
-        "selection_strategy": strategy_name(config.settings.strategy),
+        "selection_strategy": config.settings.strategy.word(),
         "total_model_routes": config.routes.len(),
         "translation_losses": losses.map(|(kind, times)| (kind, times.into())).collect::<Map<String, Value>>(),
         "retry_budget": {
@@ -189,16 +189,26 @@ fn cooldown(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<Du
 
 fn models_of(snapshot: &Snapshot, index: usize) -> Vec<Value> {
     let mut models = Vec::new();
-    for route in &snapshot.config.routes {
-        for candidate in route.candidates.iter().filter(|c| c.provider == index) {
+    for (pattern, candidates) in ways(snapshot) {
+        for candidate in candidates.iter().filter(|c| c.provider == index) {
             models.push(json!({
-                "pattern": route.pattern,
+                "pattern": pattern,
                 "model": candidate.model.as_deref().unwrap_or("passthrough"),
                 "priority": candidate.priority,
             }));
         }
     }
     models
+}
+
+/// Rules and routes, as people call them, and who serves them.
+fn ways(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &[RouteCandidate])> {
+    let config = &snapshot.config;
+    let rules = config.rules.iter();
+    let rules = rules.map(|it| (it.label.as_str(), it.candidates.as_slice()));
+    let routes = config.routes.iter();
+    let routes = routes.map(|it| (it.pattern.as_str(), it.candidates.as_slice()));
+    rules.chain(routes)
 }
 
 /// `GET /health`: whether every route has a candidate that could serve now, and which have none.
@@ -208,17 +218,9 @@ pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
             .endpoint(provider)
             .is_some_and(|endpoint| endpoint.is_usable(now))
     };
-    let without: Vec<&str> = snapshot
-        .config
-        .routes
-        .iter()
-        .filter(|route| {
-            !route
-                .candidates
-                .iter()
-                .any(|candidate| usable(candidate.provider))
-        })
-        .map(|route| route.pattern.as_str())
+    let without: Vec<&str> = ways(snapshot)
+        .filter(|(_, candidates)| !candidates.iter().any(|it| usable(it.provider)))
+        .map(|(pattern, _)| pattern)
         .collect();
     let healthy = snapshot
         .active()
@@ -283,16 +285,6 @@ fn serves(snapshot: &Snapshot, name: &str) -> bool {
             ..
         }
     )
-}
-
-/// A strategy in the words of the configuration.
-fn strategy_name(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::Priority => "priority",
-        Strategy::RoundRobin => "round_robin",
-        Strategy::Random => "random",
-        Strategy::Weighted => "weighted",
-    }
 }
 
 fn circuit_name(state: BreakerState) -> &'static str {

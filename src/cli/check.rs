@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
 use crate::config::{
-    Config, ConfigFault, LoadOptions, Note, OnLoss, Provider, ProviderAuth, Source, dump, load,
+    Config, ConfigFault, LoadOptions, Note, OnLoss, Provider, ProviderAuth, RouteCandidate, Source,
+    dump, load,
 };
 use crate::types::Secret;
 
@@ -145,21 +146,25 @@ fn credentials(it: &Provider) -> String {
 
 fn route_rows(config: &Config) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    for route in &config.routes {
+    let rules = config.rules.iter().map(|rule| {
+        let head = format!("{} {}", rule.label, rule.models.join(", "));
+        (head, &rule.candidates)
+    });
+    let routes = config.routes.iter().map(|route| {
         let default = config.default_route.as_ref() == Some(&route.pattern);
-        let mut head = format!(
-            "\"{}\"{}{}",
-            route.pattern,
-            if default { " (default)" } else { "" },
-            match route.on_loss {
-                OnLoss::Warn => "",
-                OnLoss::Refuse => " (refuses losses)",
-            }
-        );
-        if route.candidates.is_empty() {
+        let sign = if default { " (default)" } else { "" };
+        let strict = match route.on_loss {
+            OnLoss::Warn => "",
+            OnLoss::Refuse => " (refuses losses)",
+        };
+        let head = format!("\"{}\"{sign}{strict}", route.pattern);
+        (head, &route.candidates)
+    });
+    for (mut head, candidates) in rules.chain(routes) {
+        if candidates.is_empty() {
             rows.push(vec![std::mem::take(&mut head), "nobody".to_owned()]);
         }
-        for it in &route.candidates {
+        for it in candidates {
             let name = config
                 .providers
                 .get(it.provider)
@@ -219,26 +224,36 @@ fn config_json(config: &Config) -> Value {
             })
         })
         .collect();
+    let candidates = |list: &[RouteCandidate]| -> Vec<Value> {
+        let list = list.iter().map(|it| {
+            json!({
+                "provider": name(it.provider),
+                "model": it.model.as_deref().unwrap_or("passthrough"),
+                "priority": it.priority,
+                "weight": it.weight,
+            })
+        });
+        list.collect()
+    };
     let routes: Vec<Value> = config
         .routes
         .iter()
-        .map(|route| {
-            let candidates: Vec<Value> = route
-                .candidates
-                .iter()
-                .map(|it| {
-                    json!({
-                        "provider": name(it.provider),
-                        "model": it.model.as_deref().unwrap_or("passthrough"),
-                        "priority": it.priority,
-                        "weight": it.weight,
-                    })
-                })
-                .collect();
+        .map(|it| {
             json!({
-                "pattern": route.pattern,
-                "candidates": candidates,
-                "on_loss": route.on_loss.word(),
+                "pattern": it.pattern,
+                "candidates": candidates(&it.candidates),
+                "on_loss": it.on_loss.word(),
+            })
+        })
+        .collect();
+    let rules: Vec<Value> = config
+        .rules
+        .iter()
+        .map(|it| {
+            json!({
+                "models": it.models,
+                "candidates": candidates(&it.candidates),
+                "on_loss": it.on_loss.word(),
             })
         })
         .collect();
@@ -254,6 +269,7 @@ fn config_json(config: &Config) -> Value {
         "gateway_keys": config.auth.keys.len(),
         "providers": providers,
         "routes": routes,
+        "rules": rules,
         "default_route": config.default_route,
         "notes": notes,
     })

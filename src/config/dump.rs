@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::model::{
-    Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, ModelFacts, Probe, ProbeAsk,
-    Provider, ProviderAuth, Route, Settings, Strategy, Timeouts, TokenCounting,
+    AffinitySettings, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, ModelFacts,
+    Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Timeouts,
+    TokenCounting,
 };
 use crate::config::service_account::ServiceAccount;
 use crate::types::quirks::{Said, ThinkingStyle};
@@ -25,6 +26,7 @@ pub fn dump(config: &Config) -> String {
     let whole = json!({
         "providers": providers,
         "model_routes": routes,
+        "route_rules": config.rules.iter().map(|it| rule(it, &config.providers)).collect::<Vec<_>>(),
         "settings": settings,
         "auth": {
             "enabled": !config.auth.keys.is_empty(),
@@ -99,6 +101,7 @@ fn model(it: &ModelFacts) -> Value {
         "images": it.images,
         "documents": it.documents,
         "thinking": it.thinking,
+        "price": it.price.map(|(input, output)| json!({"input": input, "output": output})),
         "thinking_style": it.thinking_style.map(ThinkingStyle::word),
         "structured_output": it.structured_output,
         "prefill": it.prefill,
@@ -120,7 +123,28 @@ fn quirks(it: &Quirks) -> Map<String, Value> {
 }
 
 fn route(it: &Route, providers: &[Provider]) -> Value {
-    let candidates = it.candidates.iter().map(|it| {
+    json!({"candidates": candidates(&it.candidates, providers), "on_loss": it.on_loss.word()})
+}
+
+fn rule(it: &RouteRule, providers: &[Provider]) -> Value {
+    let headers = it.when.headers.iter();
+    json!({
+        "models": it.models,
+        "when": {
+            "agent": it.when.agent,
+            "tokens_over": it.when.tokens_over,
+            "tokens_under": it.when.tokens_under,
+            "images": it.when.images,
+            "thinking": it.when.thinking,
+            "header": headers.map(|(name, _)| (name.clone(), json!("***"))).collect::<Map<_, _>>(),
+        },
+        "candidates": candidates(&it.candidates, providers),
+        "on_loss": it.on_loss.word(),
+    })
+}
+
+fn candidates(list: &[RouteCandidate], providers: &[Provider]) -> Value {
+    let candidates = list.iter().map(|it| {
         json!({
             "provider": providers.get(it.provider).map(|it| it.id.as_str()),
             "model": it.model.as_deref().unwrap_or("passthrough"),
@@ -128,7 +152,7 @@ fn route(it: &Route, providers: &[Provider]) -> Value {
             "weight": it.weight,
         })
     });
-    json!({"candidates": candidates.collect::<Value>(), "on_loss": it.on_loss.word()})
+    candidates.collect()
 }
 
 fn settings(it: &Settings) -> Map<String, Value> {
@@ -136,7 +160,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "host": it.host,
         "port": it.port,
         "threads": it.threads,
-        "selection_strategy": strategy(it.strategy),
+        "selection_strategy": it.strategy.word(),
         "on_loss": it.on_loss.word(),
         "failure_cooldown": seconds(it.failure_cooldown),
         "unhealthy_threshold": it.unhealthy_threshold,
@@ -163,6 +187,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "max_buffered_bytes": it.max_buffered_bytes,
         "max_connections": it.max_connections,
         "max_in_flight": it.max_in_flight,
+        "affinity": affinity(it.affinity),
         "token_counting": token_counting(&it.token_counting),
         "log_level": log_level(it.log.level),
         "log_color": it.log.color,
@@ -173,6 +198,14 @@ fn settings(it: &Settings) -> Map<String, Value> {
         Value::Object(fields) => fields,
         _ => Map::new(),
     }
+}
+
+fn affinity(it: AffinitySettings) -> Value {
+    json!({
+        "enabled": it.enabled,
+        "ttl": seconds(it.ttl),
+        "return_after": seconds(it.return_after),
+    })
 }
 
 fn token_counting(it: &TokenCounting) -> Value {
@@ -236,15 +269,6 @@ fn key_strategy(it: KeyStrategy) -> &'static str {
         KeyStrategy::RoundRobin => "round_robin",
         KeyStrategy::Random => "random",
         KeyStrategy::Failover => "failover",
-    }
-}
-
-fn strategy(it: Strategy) -> &'static str {
-    match it {
-        Strategy::Priority => "priority",
-        Strategy::RoundRobin => "round_robin",
-        Strategy::Random => "random",
-        Strategy::Weighted => "weighted",
     }
 }
 

@@ -7,7 +7,7 @@ use crate::types::vendor::VENDORS;
 
 use Kind::{
     Any, Bool, Choice, ChoiceOr, Choices, Codes, Count, Duration, DurationOrZero, Headers, Many,
-    Named, NamedShort, Number, One, Secret, Secrets, Size, Text, Texts,
+    Named, NamedShort, Number, One, Secret, Secrets, Size, Text, Texts, Tokens,
 };
 
 const fn row(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
@@ -44,7 +44,7 @@ pub(super) const AUTH_TYPES: &[&str] = &[
     "passthrough",
     "none",
 ];
-/// Strategies, active and later ones.
+/// Strategies; `sticky` is an old word for what affinity does.
 pub(super) const STRATEGIES: &[&str] = &[
     "priority",
     "round_robin",
@@ -88,6 +88,12 @@ pub(super) const TOP: Table = &[
         NamedShort("candidates", ROUTE),
         "",
         "which providers serve which model names; `*` matches anything",
+    ),
+    row(
+        "route_rules",
+        Many(RULE),
+        "",
+        "routes for some requests only, in order; the first that fits stands in for model_routes",
     ),
     row("settings", One(SETTINGS), "", "how it behaves"),
     row("auth", One(AUTH), "", "who may call"),
@@ -269,15 +275,61 @@ pub(super) const PROVIDER: Table = &[
     row("session_config", Any, "", "limits of a Zed session").not_yet(LATER),
 ];
 
+const ON_LOSS: Field = row(
+    "on_loss",
+    Choice(OnLoss::WORDS),
+    "",
+    "whether a translation that loses something goes out (warn) or not (refuse); absent: as `settings` say",
+);
+
+/// A route for some requests only.
+pub(super) const RULE: Table = &[
+    row(
+        "models",
+        Texts,
+        "\"*\"",
+        "patterns of the models it is about",
+    ),
+    row("when", One(WHEN), "", "what must hold of a request").required(),
+    row(
+        "candidates",
+        Many(CANDIDATE),
+        "",
+        "who serves it, as in model_routes",
+    )
+    .required(),
+    ON_LOSS,
+];
+
+/// What must hold of a request; all that is given.
+const WHEN: Table = &[
+    row("agent", Bool, "", "whether a sub-agent of Claude Code asks"),
+    row(
+        "tokens_over",
+        Tokens,
+        "",
+        "the prompt is estimated to be longer",
+    ),
+    row(
+        "tokens_under",
+        Tokens,
+        "",
+        "the prompt is estimated to be shorter",
+    ),
+    row("images", Bool, "", "whether there are pictures in it"),
+    row("thinking", Bool, "", "whether thinking is asked for"),
+    row(
+        "header",
+        Headers,
+        "",
+        "headers and the whole value each must have",
+    ),
+];
+
 /// A route; its candidates alone are short for it.
 const ROUTE: Table = &[
     row("candidates", Many(CANDIDATE), "", "who serves it").required(),
-    row(
-        "on_loss",
-        Choice(OnLoss::WORDS),
-        "",
-        "whether a translation that loses something goes out (warn) or not (refuse); absent: as `settings` say",
-    ),
+    ON_LOSS,
 ];
 
 /// One way to serve a route.
@@ -472,7 +524,12 @@ const MODEL: Table = &[
         "",
         "continues an answer that the client has begun",
     ),
-    row("price", One(PRICE), "", "dollars per million tokens").not_yet("costs are not counted"),
+    row(
+        "price",
+        One(PRICE),
+        "",
+        "dollars per million tokens, for the strategy cheapest; absent: the list price where it is known",
+    ),
     row(
         "quirks",
         One(QUIRKS),
@@ -542,7 +599,6 @@ const ADMIN: Table = &[
     ),
 ];
 
-const NO_AFFINITY: &str = "requests are not tied to a provider";
 const NO_OAUTH: &str = "providers that sign in by OAuth are skipped";
 const NO_RELOAD: &str = "there is no code to reload; send SIGHUP to reload the configuration";
 
@@ -788,23 +844,19 @@ pub(super) const SETTINGS: Table = &[
         "affinity",
         One(AFFINITY),
         "",
-        "sessions stay with the provider that served them",
-    )
-    .not_yet(NO_AFFINITY),
+        "sessions stay with the provider and key that served them",
+    ),
     row(
         "sticky_provider_duration",
         DurationOrZero,
         "",
-        "how long a session stays",
-    )
-    .not_yet(NO_AFFINITY),
-    row(
+        "old place of `affinity.ttl`; 0 switches affinity off",
+    ),
+    old(
         "idle_recovery_interval",
         DurationOrZero,
-        "",
-        "older name of it",
-    )
-    .not_yet(NO_AFFINITY),
+        "sticky_provider_duration",
+    ),
     row(
         "enable_deduplication",
         Bool,
@@ -883,7 +935,18 @@ const TOKEN_COUNTING: Table = &[
 
 const AFFINITY: Table = &[
     row("enabled", Bool, "true", "whether sessions stay"),
-    row("ttl", DurationOrZero, "1h", "how long"),
+    row(
+        "ttl",
+        DurationOrZero,
+        "1h",
+        "how long after an answer; as long as the provider keeps its prompt cache",
+    ),
+    row(
+        "return_after",
+        DurationOrZero,
+        "60s",
+        "how long a better provider must be well before a session goes back to it",
+    ),
 ];
 
 const DEDUPLICATION: Table = &[

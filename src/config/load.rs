@@ -12,6 +12,7 @@ use crate::config::overrides::Overrides;
 use crate::config::provider;
 use crate::config::read::Reader;
 use crate::config::routes;
+use crate::config::rules;
 use crate::config::settings;
 use crate::config::tree::{self, Node};
 use crate::config::vendors;
@@ -164,10 +165,11 @@ fn resolve(
     }
     check_loops(&settings, &providers, &mut report);
     let from_env = !top.has("providers") && !top.has("model_routes");
+    let rules = rules::rules(&top, &providers, settings.on_loss, &mut report);
     let routes = if from_env {
         vendors::routes(&providers, settings.on_loss)
     } else {
-        routes::routes(&top, &providers, settings.on_loss, &mut report)
+        routes::routes(&top, &providers, &rules, settings.on_loss, &mut report)
     };
     let default_route = routes::default_route(&section, &routes, &mut report);
     let (auth, key_written) = access::auth(&top, &section, &overrides, &mut report);
@@ -193,6 +195,7 @@ fn resolve(
         source,
         providers,
         routes,
+        rules,
         default_route,
         settings,
         auth,

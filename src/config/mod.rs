@@ -19,6 +19,7 @@ mod overrides;
 mod provider;
 mod read;
 mod routes;
+mod rules;
 mod schema;
 mod secrets;
 mod service_account;
@@ -36,10 +37,10 @@ pub use env::Env;
 pub use fault::ConfigFault;
 pub use load::{LoadOptions, from_text, load};
 pub use model::{
-    Admin, Auth, CacheMode, CacheSettings, CallPath, Config, Deduplication, EgressProxy,
-    EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings, ModelFacts, Note, OnLoss, Platform,
-    Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, Settings, Sharing, Source,
-    Strategy, Target, Timeouts, TokenCounting,
+    Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, Deduplication,
+    EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings, ModelFacts, Note, OnLoss,
+    Platform, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings,
+    Sharing, Source, Strategy, Target, Timeouts, TokenCounting, When,
 };
 pub use schema::schema;
 pub use service_account::ServiceAccount;

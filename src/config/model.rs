@@ -18,6 +18,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// In file order.
     pub routes: Vec<Route>,
+    /// In file order; the first that fits a request stands in for its route.
+    pub rules: Vec<RouteRule>,
     /// Pattern (as written in `routes`) that serves unknown models.
     pub default_route: Option<String>,
     /// Behaviour.
@@ -343,7 +345,7 @@ pub struct ModelFacts {
     pub structured_output: Option<bool>,
     /// Continues an answer that the client has begun.
     pub prefill: Option<bool>,
-    /// Dollars per million tokens: input, output. Not active yet.
+    /// Dollars per million tokens: input, output.
     pub price: Option<(f64, f64)>,
     /// Where an OpenAI-compatible service differs, for this model.
     pub quirks: Quirks,
@@ -392,6 +394,45 @@ impl OnLoss {
     }
 }
 
+/// A route for some requests only.
+#[derive(Clone, Debug)]
+pub struct RouteRule {
+    /// How logs and people call it: `route_rules[0]`.
+    pub label: String,
+    /// Patterns of the models it is about.
+    pub models: Vec<String>,
+    /// What else must hold.
+    pub when: When,
+    /// As in a route.
+    pub candidates: Vec<RouteCandidate>,
+    /// As in a route.
+    pub on_loss: OnLoss,
+}
+
+/// What must hold of a request; all that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct When {
+    /// Whether a sub-agent asks.
+    pub agent: Option<bool>,
+    /// The prompt is estimated to be longer, in tokens.
+    pub tokens_over: Option<u64>,
+    /// The prompt is estimated to be shorter, in tokens.
+    pub tokens_under: Option<u64>,
+    /// Whether there are pictures in it.
+    pub images: Option<bool>,
+    /// Whether thinking is asked for.
+    pub thinking: Option<bool>,
+    /// Headers, in lower case, and the whole value each must have.
+    pub headers: Vec<(String, String)>,
+}
+
+impl When {
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        *self == When::default()
+    }
+}
+
 /// One way to serve a route.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteCandidate {
@@ -417,6 +458,27 @@ pub enum Strategy {
     Random,
     /// By weight.
     Weighted,
+    /// The one with the fewest requests under way.
+    LeastBusy,
+    /// The faster of two drawn by lot.
+    Fastest,
+    /// By price.
+    Cheapest,
+}
+
+impl Strategy {
+    /// The word of the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Strategy::Priority => "priority",
+            Strategy::RoundRobin => "round_robin",
+            Strategy::Random => "random",
+            Strategy::Weighted => "weighted",
+            Strategy::LeastBusy => "least_busy",
+            Strategy::Fastest => "fastest",
+            Strategy::Cheapest => "cheapest",
+        }
+    }
 }
 
 /// Behaviour.
@@ -483,6 +545,8 @@ pub struct Settings {
     pub max_in_flight: Option<usize>,
     /// Drain on shutdown.
     pub drain_timeout: Duration,
+    /// Whether sessions stay where they were served.
+    pub affinity: AffinitySettings,
     /// Token counting.
     pub token_counting: TokenCounting,
     /// Identical calls at once.
@@ -493,6 +557,17 @@ pub struct Settings {
     pub log: LogSettings,
     /// `service` in the answer of `GET /`.
     pub app_name: String,
+}
+
+/// Whether, and for how long, sessions stay where they were served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AffinitySettings {
+    /// They do.
+    pub enabled: bool,
+    /// For this long after each answer: the life of the provider's prompt cache.
+    pub ttl: Duration,
+    /// How long a better candidate must be well before a session that was pushed to a lower priority goes back.
+    pub return_after: Duration,
 }
 
 /// Token counting.

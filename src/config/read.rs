@@ -154,6 +154,11 @@ impl<'a> Reader<'a> {
         self.value(key).and_then(units::size)
     }
 
+    /// A number of tokens.
+    pub fn tokens(&self, key: &str) -> Option<u64> {
+        self.value(key).and_then(units::tokens)
+    }
+
     /// Texts; none when absent.
     pub fn texts(&self, key: &str) -> Vec<&'a str> {
         self.value(key).and_then(units::texts).unwrap_or_default()

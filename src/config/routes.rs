@@ -2,7 +2,7 @@
 //! are written.
 
 use crate::config::fault::Report;
-use crate::config::model::{OnLoss, Provider, Route, RouteCandidate};
+use crate::config::model::{OnLoss, Provider, Route, RouteCandidate, RouteRule};
 use crate::config::near::hint;
 use crate::config::read::Reader;
 use crate::config::vendors;
@@ -19,6 +19,7 @@ const SMALL_PATTERNS: &[&str] = &["*haiku*", "*-mini*", "*flash*"];
 pub(super) fn routes(
     top: &Reader<'_>,
     providers: &[Provider],
+    rules: &[RouteRule],
     on_loss: OnLoss,
     report: &mut Report,
 ) -> Vec<Route> {
@@ -60,12 +61,12 @@ pub(super) fn routes(
     for route in routes.iter_mut().skip(written) {
         route.on_loss = on_loss;
     }
-    tell_unreached(&routes, providers, report);
+    tell_unreached(&routes, rules, providers, report);
     routes
 }
 
 /// One entry; a name that several accounts share gives a candidate for each.
-fn candidates_of(
+pub(super) fn candidates_of(
     reader: &Reader<'_>,
     providers: &[Provider],
     report: &mut Report,
@@ -224,7 +225,12 @@ fn own_names(providers: &[Provider], report: &mut Report) -> Vec<Route> {
 }
 
 /// Providers without a route and routes without a provider serve nobody.
-fn tell_unreached(routes: &[Route], providers: &[Provider], report: &mut Report) {
+fn tell_unreached(
+    routes: &[Route],
+    rules: &[RouteRule],
+    providers: &[Provider],
+    report: &mut Report,
+) {
     let active = |i: usize| providers.get(i).is_some_and(Provider::is_active);
     for route in routes {
         if !route.candidates.iter().any(|it| active(it.provider)) {
@@ -234,10 +240,18 @@ fn tell_unreached(routes: &[Route], providers: &[Provider], report: &mut Report)
             );
         }
     }
+    for rule in rules {
+        if !rule.candidates.iter().any(|it| active(it.provider)) {
+            report.warn(
+                rule.label.clone(),
+                "has no active provider: its requests take the routes behind it",
+            );
+        }
+    }
     for (i, provider) in providers.iter().enumerate() {
-        let reached = routes
-            .iter()
-            .any(|it| it.candidates.iter().any(|it| it.provider == i));
+        let of_routes = routes.iter().flat_map(|it| &it.candidates);
+        let of_rules = rules.iter().flat_map(|it| &it.candidates);
+        let reached = of_routes.chain(of_rules).any(|it| it.provider == i);
         if provider.is_active() && !reached {
             report.warn(
                 format!("providers[{i}]"),

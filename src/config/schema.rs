@@ -91,6 +91,12 @@ fn shape(kind: Kind) -> Value {
             {"$ref": "#/$defs/reference"},
             {"type": "null"},
         ]}),
+        Kind::Tokens => json!({"anyOf": [
+            {"type": "integer", "minimum": 1},
+            {"type": "string", "pattern": r"^[0-9.]+ *[kKmM]?$"},
+            {"$ref": "#/$defs/reference"},
+            {"type": "null"},
+        ]}),
         Kind::Choice(choices) => words(choices),
         Kind::Texts | Kind::Secrets => json!({"anyOf": [
             {"type": "array", "items": {"type": "string"}},

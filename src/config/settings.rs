@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::config::fault::Report;
 use crate::config::model::{
-    CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings, OnLoss, Settings, Sharing,
-    Strategy, Timeouts, TokenCounting,
+    AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings, OnLoss,
+    Settings, Sharing, Strategy, Timeouts, TokenCounting,
 };
 use crate::config::read::Reader;
 use crate::config::tree::Node;
@@ -14,6 +14,10 @@ use crate::config::url::check_host;
 
 /// A non-streaming answer comes whole, and long ones take minutes.
 const SHORT_WHOLE_ANSWER: Duration = Duration::from_secs(120);
+/// As long as the providers' prompt caches live at most.
+const DEFAULT_TTL: Duration = Duration::from_secs(3600);
+/// Long enough to tell a recovery from a lull.
+const DEFAULT_RETURN: Duration = Duration::from_secs(60);
 /// Where JSON lines go when the key stands there without a value.
 const DEFAULT_LOG_FILE: &str = "logs/logs.jsonl";
 
@@ -77,6 +81,7 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         drain_timeout: reader
             .duration("drain_timeout")
             .unwrap_or(Duration::from_secs(1800)),
+        affinity: affinity(reader, report),
         token_counting: token_counting(&reader.section("token_counting")),
         deduplication: deduplication(reader),
         cache: cache(reader),
@@ -110,10 +115,13 @@ fn strategy(reader: &Reader<'_>, report: &mut Report) -> Strategy {
         Some("round_robin") => Strategy::RoundRobin,
         Some("random") => Strategy::Random,
         Some("weighted") => Strategy::Weighted,
-        Some(later) => {
-            report.warn(
+        Some("least_busy") => Strategy::LeastBusy,
+        Some("fastest") => Strategy::Fastest,
+        Some("cheapest") => Strategy::Cheapest,
+        Some(word) => {
+            report.remark(
                 reader.at("selection_strategy"),
-                format!("{later} is not active yet; priority is used"),
+                format!("{word} is priority with `affinity`, which holds under every strategy; write priority"),
             );
             Strategy::Priority
         }
@@ -154,6 +162,26 @@ fn error_texts(reader: &Reader<'_>) -> Vec<String> {
         }
     }
     texts
+}
+
+fn affinity(reader: &Reader<'_>, report: &mut Report) -> AffinitySettings {
+    let own = reader.section("affinity");
+    let old = reader.duration("sticky_provider_duration");
+    let ttl = own.duration("ttl").or(old).unwrap_or(DEFAULT_TTL);
+    let wanted = own.boolean("enabled").unwrap_or(true);
+    if wanted && ttl.is_zero() {
+        let path = if own.has("ttl") {
+            own.at("ttl")
+        } else {
+            reader.at("sticky_provider_duration")
+        };
+        report.remark(path, "0 switches affinity off");
+    }
+    AffinitySettings {
+        enabled: wanted && !ttl.is_zero(),
+        ttl,
+        return_after: own.duration("return_after").unwrap_or(DEFAULT_RETURN),
+    }
 }
 
 fn token_counting(reader: &Reader<'_>) -> TokenCounting {

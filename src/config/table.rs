@@ -53,6 +53,8 @@ pub(super) enum Kind {
     DurationOrZero,
     /// Bytes, above zero.
     Size,
+    /// Tokens, above zero; `200k` is 200,000.
+    Tokens,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// Texts.
@@ -147,6 +149,7 @@ impl Kind {
             | Kind::Duration
             | Kind::DurationOrZero
             | Kind::Size
+            | Kind::Tokens
             | Kind::Choice(_)
             | Kind::Texts
             | Kind::Secrets

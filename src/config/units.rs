@@ -6,6 +6,8 @@ use crate::config::tree::Node;
 
 /// Longest duration taken: clocks can add it without overflow.
 const MAX_SECONDS: f64 = 365.0 * 86_400.0;
+/// Most tokens taken.
+const MAX_TOKENS: f64 = 1e9;
 /// Largest size taken.
 const MAX_BYTES: f64 = (1_u64 << 40) as f64;
 
@@ -31,6 +33,31 @@ pub(super) fn duration(node: &Node) -> Option<Duration> {
     } else {
         None
     }
+}
+
+/// Tokens as a number, or `200k`, `1M`. `None`: not a number of tokens, negative, or over a billion.
+pub(super) fn tokens(node: &Node) -> Option<u64> {
+    let tokens = match node {
+        Node::Text { text, .. } => {
+            let (number, unit) = split(text)?;
+            let scale = match unit.as_str() {
+                "" => 1.0,
+                "k" => 1e3,
+                "m" => 1e6,
+                _ => return None,
+            };
+            number * scale
+        }
+        other => number(other)?,
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was just checked"
+    )]
+    (0.0..=MAX_TOKENS)
+        .contains(&tokens)
+        .then_some(tokens as u64)
 }
 
 /// Bytes as a number, or `64MiB`, `10 MB`, `512k`. `None`: not a size, negative, or over a tebibyte.

@@ -214,6 +214,10 @@ fn leaf(node: &Node, kind: Kind, default: &str) -> Result<(), String> {
             units::size(node).is_some_and(|it| 0 < it),
             "must be bytes above 0, or a size such as 64MiB".to_owned(),
         ),
+        Kind::Tokens => (
+            units::tokens(node).is_some_and(|it| 0 < it),
+            "must be tokens above 0, such as 200000 or 200k".to_owned(),
+        ),
         Kind::Choice(choices) => (
             units::choice(node, choices).is_some(),
             format!(

@@ -148,6 +148,11 @@ impl Key {
         self.state.lock().benched = why;
     }
 
+    /// Until when it rested last; `None` if it never did.
+    pub(super) fn rested_until(&self) -> Option<Instant> {
+        self.state.lock().resting.map(|(until, _)| until)
+    }
+
     pub(super) fn is_benched(&self) -> bool {
         self.state.lock().benched.is_some()
     }

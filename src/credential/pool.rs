@@ -134,6 +134,16 @@ impl KeyPool {
         self.keys.get(key.0).map(Key::begin)
     }
 
+    /// Since when a key may be used, while one may: `None` where none may, `Some(None)` for as long as is known.
+    pub fn usable_since(&self, now: Instant) -> Option<Option<Instant>> {
+        if self.keys.is_empty() {
+            return Some(None);
+        }
+        let usable = |key: &&Arc<Key>| key.usable(now, self.pace).is_some();
+        let usable = self.keys.iter().filter(usable);
+        usable.map(|key| key.rested_until()).min()
+    }
+
     /// The key itself.
     pub fn secret(&self, key: KeyIndex) -> Option<&Secret> {
         self.keys.get(key.0).map(|key| &key.secret)

@@ -94,6 +94,8 @@ pub struct Breaker {
     trips: u32,
     /// When it opened last.
     opened: Option<Instant>,
+    /// When it closed again last.
+    closed: Option<Instant>,
 }
 
 impl Breaker {
@@ -106,6 +108,7 @@ impl Breaker {
             results: VecDeque::new(),
             trips: 0,
             opened: None,
+            closed: None,
         }
     }
 
@@ -148,14 +151,15 @@ impl Breaker {
             self.errors.clear();
         }
         self.trips = 0;
-        self.state = BreakerState::Closed;
+        self.close(now);
     }
 
     /// A trial has shown content: requests may flow again, but the errors stay counted until an answer is whole, so
     /// that an endpoint which cuts every stream opens again at once. `began` as for [`Breaker::success`].
     pub fn promising(&mut self, began: Instant) {
         if matches!(self.state, BreakerState::HalfOpen { .. }) && !self.is_late(began) {
-            self.state = BreakerState::Closed;
+            // Well since the trial began, as far as anybody knows.
+            self.close(began);
         }
     }
 
@@ -210,6 +214,11 @@ impl Breaker {
         self.state
     }
 
+    /// Since when it is closed; `None` for one that never opened, or is not closed.
+    pub fn closed_since(&self) -> Option<Instant> {
+        self.closed.filter(|_| self.state == BreakerState::Closed)
+    }
+
     /// Errors counted within the window.
     pub fn count(&self) -> u32 {
         u32::try_from(self.errors.len()).unwrap_or(u32::MAX)
@@ -235,6 +244,13 @@ impl Breaker {
         while ERRORS_KEPT.max(most) < self.errors.len() {
             self.errors.pop_front();
         }
+    }
+
+    fn close(&mut self, now: Instant) {
+        if self.state != BreakerState::Closed {
+            self.closed = Some(now);
+        }
+        self.state = BreakerState::Closed;
     }
 
     /// Whether a request began before the circuit opened last.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 
 use super::breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted};
-use super::latency::Ewma;
+use super::latency::{Ewma, PeakEwma};
 
 /// How long a model that the provider did not know is not asked for again there.
 const MODEL_UNSUPPORTED_FOR: Duration = Duration::from_secs(600);
@@ -29,6 +29,7 @@ struct Inner {
     last_error: Option<LastError>,
     last_success: Option<SystemTime>,
     ttft: Ewma,
+    ttft_peak: PeakEwma,
     duration: Ewma,
     unsupported: HashMap<String, Instant>,
     served: u64,
@@ -55,6 +56,26 @@ pub enum Refusal {
     ModelUnsupported(Instant),
     /// As many requests as allowed are under way.
     Full,
+}
+
+/// Whether an endpoint could be asked at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It could, since then; `None`: for as long as is known.
+    Well(Option<Instant>),
+    /// It rested for its time, and the next request is the trial.
+    Untried,
+    /// It could not.
+    Refused,
+}
+
+/// What strategies compare.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Time to first content as the worst of late felt it, milliseconds; `None` before the first answer.
+    pub ttft_ms: Option<f64>,
 }
 
 /// What people may see of an endpoint.
@@ -115,6 +136,7 @@ impl EndpointHealth {
                 last_error: None,
                 last_success: None,
                 ttft: Ewma::default(),
+                ttft_peak: PeakEwma::default(),
                 duration: Ewma::default(),
                 unsupported: HashMap::new(),
                 served: 0,
@@ -147,6 +169,31 @@ impl EndpointHealth {
         match inner.breaker.peek(now) {
             Admission::Pass | Admission::Trial => Ok(()),
             Admission::Refused(until) => Err(Refusal::CircuitOpen(until)),
+        }
+    }
+
+    /// Like [`EndpointHealth::check`], with the time since when it has been so.
+    pub fn standing(&self, now: Instant, model: &str, max_in_flight: Option<usize>) -> Standing {
+        let inner = self.inner.lock();
+        if inner.passive_refusal(now, model).is_err() || self.is_full(max_in_flight) {
+            return Standing::Refused;
+        }
+        match inner.breaker.peek(now) {
+            Admission::Pass => {
+                let cooled = inner.cooling.map(|(until, _)| until);
+                let learnt = inner.unsupported.get(model).copied();
+                Standing::Well(inner.breaker.closed_since().max(cooled).max(learnt))
+            }
+            Admission::Trial => Standing::Untried,
+            Admission::Refused(_) => Standing::Refused,
+        }
+    }
+
+    /// What strategies compare.
+    pub fn load(&self, now: Instant) -> Load {
+        Load {
+            in_flight: self.in_flight(),
+            ttft_ms: self.inner.lock().ttft_peak.get(now),
         }
     }
 
@@ -194,7 +241,9 @@ impl EndpointHealth {
         let ttft = now.saturating_duration_since(began);
         let mut inner = self.inner.lock();
         inner.breaker.promising(began);
-        inner.ttft.add(ttft.as_secs_f64() * 1e3);
+        let ms = ttft.as_secs_f64() * 1e3;
+        inner.ttft.add(ms);
+        inner.ttft_peak.add(ms, now);
     }
 
     /// A request was answered, whole.

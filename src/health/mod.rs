@@ -1,7 +1,9 @@
-//! How endpoints fare: circuit, cooldowns, latency, and what the routing may assume from it.
+//! How endpoints fare: circuit, cooldowns, latency, and what the routing may assume from it; and where sessions are at
+//! home.
 //!
 //! Pure state machines that are told the time; the loop that probes lives in `runtime/background`.
 
+mod affinity;
 mod breaker;
 mod endpoint;
 mod latency;
@@ -9,9 +11,10 @@ mod registry;
 mod retry_budget;
 mod session_notes;
 
+pub use affinity::{Affinity, Conversation, Home, Place, Served, Speaker};
 pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted, Ignored};
-pub use endpoint::{EndpointHealth, EndpointView, Permit, Refusal};
-pub use latency::Ewma;
+pub use endpoint::{EndpointHealth, EndpointView, Load, Permit, Refusal, Standing};
+pub use latency::{Ewma, PeakEwma};
 pub use registry::HealthRegistry;
 pub use retry_budget::{BudgetView, RetryBudget};
 pub use session_notes::SessionNotes;

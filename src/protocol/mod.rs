@@ -20,4 +20,5 @@ pub mod profile;
 pub mod answer;
 pub mod errors;
 pub mod translate;
+pub mod turns;
 pub mod upstream_error;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asked::{self, has_images};
+use super::request::Request;
 use super::trail::{MODEL_UNKNOWN, Skip};
 use crate::config::{OnLoss, ProviderAuth, RouteCandidate};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
-use crate::routing::{Resolution, prefer_asked};
+use crate::routing::{Resolution, Turn, prefer_asked, rank};
 use crate::snapshot::{Endpoint, Snapshot};
 use crate::types::{Dialect, UpstreamModel};
 
@@ -22,6 +24,8 @@ pub struct Candidate {
     pub endpoint: Arc<Endpoint>,
     /// The model to ask for there.
     pub model: UpstreamModel,
+    /// Smaller is better.
+    pub priority: u32,
 }
 
 /// The ways to serve a request.
@@ -43,14 +47,23 @@ struct Listed {
     on_loss: OnLoss,
 }
 
-/// Orders the candidates for a request.
-pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Choice, Fault> {
+/// Orders the candidates for a request. One that `is_bound` on its route goes where it was before and takes no turn.
+pub fn choose(
+    snapshot: &Snapshot,
+    request: &Request,
+    is_bound: impl FnOnce(&str) -> bool,
+) -> Result<Choice, Fault> {
+    let head = &request.head;
     let listed = match &head.pin {
-        Some(pin) => pinned(snapshot, head, pin)?,
-        None => routed(snapshot, head)?,
+        Some(pin) => {
+            let pinned = pinned(snapshot, head, pin)?;
+            is_bound(&pinned.route);
+            pinned
+        }
+        None => routed(snapshot, request, is_bound)?,
     };
     let needs = Needs {
-        body,
+        body: &request.body.bytes,
         dialect: head.dialect,
         thinking: head.thinks,
     };
@@ -84,6 +97,7 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
         let candidate = Candidate {
             endpoint: Arc::clone(endpoint),
             model,
+            priority: listed.priority,
         };
         match needs.missing(&candidate) {
             None => choice.candidates.push(candidate),
@@ -100,8 +114,13 @@ pub fn choose(snapshot: &Snapshot, head: &RequestHead, body: &[u8]) -> Result<Ch
     Ok(choice)
 }
 
-fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<Listed, Fault> {
-    match snapshot.table.resolve(&head.model) {
+fn routed(
+    snapshot: &Snapshot,
+    request: &Request,
+    is_bound: impl FnOnce(&str) -> bool,
+) -> Result<Listed, Fault> {
+    let head = &request.head;
+    match asked::resolve(&snapshot.table, request) {
         Resolution::Route {
             pattern,
             candidates,
@@ -115,10 +134,21 @@ fn routed(snapshot: &Snapshot, head: &RequestHead) -> Result<Listed, Fault> {
                 );
             }
             let strategy = snapshot.config.settings.strategy;
-            let mut order =
-                snapshot
-                    .strategy
-                    .order(strategy, pattern, candidates, &mut fastrand::Rng::new());
+            let turn = if is_bound(pattern) {
+                Turn::LookedAt
+            } else {
+                Turn::Taken
+            };
+            let (state, mut rng) = (&snapshot.strategy, fastrand::Rng::new());
+            let mut order = state.order_for(turn, strategy, pattern, candidates, &mut rng);
+            let now = Instant::now();
+            rank(strategy, &mut order, candidates, |at| {
+                let it = candidates.get(at);
+                let endpoint = it.and_then(|it| snapshot.endpoint(it.provider));
+                let model = it.and_then(|it| it.model.as_deref());
+                let vitals = |it: &Arc<Endpoint>| it.vitals(now, model.unwrap_or(&head.model));
+                endpoint.map(vitals).unwrap_or_default()
+            });
             prefer_asked(strategy, &mut order, candidates, &head.model);
             let candidates = order.into_iter().filter_map(|i| candidates.get(i));
             Ok(Listed {
@@ -206,13 +236,7 @@ impl Needs<'_> {
     }
 
     fn has_images(&self) -> bool {
-        match self.dialect {
-            Dialect::Anthropic | Dialect::Gemini => {
-                self.mentions("\"image\"") && self.mentions("\"source\"")
-            }
-            Dialect::OpenAiChat => self.mentions("\"image_url\""),
-            Dialect::OpenAiResponses => self.mentions("\"input_image\""),
-        }
+        has_images(self.dialect, self.body)
     }
 
     fn has_tools(&self) -> bool {

@@ -77,7 +77,7 @@ async fn count(
     session: &mut Session,
     request: Request,
 ) -> Result<Counted, Fault> {
-    let candidates = choose(snapshot, &request.head, &request.body.bytes)?.candidates;
+    let candidates = choose(snapshot, &request, |_| true)?.candidates;
     let now = Instant::now();
     let server = candidates.iter().find(|it| is_usable(it, now));
     let server = server.or(candidates.first());

@@ -11,6 +11,7 @@ use super::attempt::{Attempt, Running};
 use super::choose::{Candidate, choose, is_passthrough, refusal_text};
 use super::downstream::{Downstream, Shown};
 use super::estimate::{PromptEstimate, Sample};
+use super::home::AtHome;
 use super::judge::{self, Case};
 use super::request::Request;
 use super::service::Edge;
@@ -82,6 +83,8 @@ pub struct Exchange<'e, 's> {
     /// What the translation of the last attempt lost.
     pub(super) losses: Losses,
     pub(super) route: String,
+    /// Where its conversation is at home.
+    pub(super) at_home: AtHome,
     pub(super) on_loss: OnLoss,
     /// The prompt's size before its provider has told.
     pub(super) estimate: Option<PromptEstimate>,
@@ -110,6 +113,7 @@ impl<'e, 's> Exchange<'e, 's> {
             told: Told::default(),
             losses: Losses::default(),
             route: String::new(),
+            at_home: AtHome::default(),
             on_loss: OnLoss::default(),
             estimate: None,
             sample: None,
@@ -119,16 +123,24 @@ impl<'e, 's> Exchange<'e, 's> {
 
     /// Makes the trip. What is to be told of it stays here.
     pub async fn run(&mut self) -> End {
-        let choice = match choose(&self.snapshot, &self.request.head, &self.request.body.bytes) {
+        let mut at_home = AtHome::default();
+        let choice = choose(&self.snapshot, &self.request, |route| {
+            at_home = self.find_home(route);
+            at_home.is_somewhere()
+        });
+        let choice = match choice {
             Ok(choice) => choice,
             Err(fault) => return refuse::with_fault(self, fault, None).await,
         };
+        self.at_home = at_home;
         self.route = choice.route;
         self.on_loss = choice.on_loss;
         for skip in choice.skipped {
             self.trail.pass_over(skip);
         }
-        let candidates = self.steered(choice.candidates);
+        let mut candidates = choice.candidates;
+        self.lead_home(&mut candidates);
+        let candidates = self.steered(candidates);
         let permanent = self.trail.skipped.len();
         if let Some(end) = self.try_all(&candidates, Round::First).await {
             return end;
@@ -158,7 +170,7 @@ impl<'e, 's> Exchange<'e, 's> {
 
     /// A session whose last answer broke off is kept from where that happened, while there is another endpoint.
     fn steered(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-        let session = self.request.session.as_deref();
+        let session = self.request.conversation();
         let steering = &self.edge.shared.steering;
         if let Some(avoided) =
             session.and_then(|session| steering.endpoint(session, Instant::now()))
@@ -261,7 +273,10 @@ impl<'e, 's> Exchange<'e, 's> {
         let endpoint = &candidate.endpoint;
         let mut tried: Vec<KeyIndex> = Vec::new();
         loop {
-            let key = endpoint.keys.pick(Instant::now(), &tried);
+            let preferred = self.key_of_home(candidate);
+            let key = endpoint
+                .keys
+                .pick_preferring(Instant::now(), &tried, preferred);
             if key.is_none() && !endpoint.keys.is_empty() {
                 return Err(Retry::NextEndpoint);
             }
@@ -275,10 +290,7 @@ impl<'e, 's> Exchange<'e, 's> {
                 Outcome::Cut(fault, ending) => {
                     // First this, then the client's end: its repeat comes at once.
                     judge::judge(&self.case(candidate, key, began), &fault);
-                    if let Some(session) = &self.request.session {
-                        let steering = &self.edge.shared.steering;
-                        steering.remember(session, endpoint.id(), (), Instant::now());
-                    }
+                    self.steer_away(candidate);
                     return Ok(self.end_cut(fault, ending).await);
                 }
                 Outcome::Failed(fault, refused) => (fault, refused),
@@ -389,6 +401,7 @@ impl<'e, 's> Exchange<'e, 's> {
             .connection_group(key, &self.request.credentials);
         let attempt = Attempt::new(Arc::clone(&candidate.endpoint), group, outgoing, expect);
         self.trail.attempts += 1;
+        self.at_home.key = key;
         let running = match (self.edge.shared.app(), self.edge.shared.template().await) {
             (Ok(app), Ok(template)) => Running::start(app, template, attempt),
             (Err(fault), _) | (_, Err(fault)) => return Outcome::Failed(fault, None),

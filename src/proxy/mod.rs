@@ -19,6 +19,7 @@
 //! `probe` asks endpoints without a client.
 
 mod answer;
+mod asked;
 mod attempt;
 mod choose;
 mod count;
@@ -29,6 +30,7 @@ mod exchange;
 mod finish;
 mod follow;
 mod front;
+mod home;
 mod judge;
 mod local;
 mod losses;

@@ -157,16 +157,20 @@ impl Exchange<'_, '_> {
             let usage_is_known = relay.running.attempt().told().usage.is_some();
             self.keep_prompt(candidate, usage_is_known);
             if streamed {
+                self.bind_home(candidate);
                 self.request.shed();
             }
         }
         if end {
             whole(candidate, relay);
             self.keep_whole(relay, &pieces);
+            if !streamed {
+                self.bind_home(candidate);
+            }
         }
         let relayed_error = relay.running.attempt().incoming().relayed_error();
         if relayed_error.is_some() {
-            self.steer_away(relay);
+            self.steer_away(candidate);
         }
         let written = if streamed {
             self.client.stream(relay.head.take(), pieces, end).await
@@ -247,15 +251,6 @@ impl Exchange<'_, '_> {
         let words = relay.running.attempt().incoming().last_words(&fault);
         let event = words.unwrap_or_else(|| refuse::stream_event(self, &fault));
         Outcome::Cut(fault, Ending::ErrorEvent(event))
-    }
-
-    /// Keeps the session from where its answer broke off, before the client is told: its repeat comes at once.
-    fn steer_away(&self, relay: &Relay) {
-        if let Some(session) = &self.request.session {
-            let endpoint = relay.running.attempt().endpoint.id();
-            let steering = &self.edge.shared.steering;
-            steering.remember(session, endpoint, (), Instant::now());
-        }
     }
 
     /// Ends the client's stream, whose answer broke off.

@@ -13,6 +13,7 @@ use super::service::Shared;
 use crate::access::Access;
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{HeadError, RequestHead};
+use crate::protocol::turns;
 use crate::snapshot::Snapshot;
 use crate::types::{Dialect, RequestId};
 
@@ -28,6 +29,8 @@ const SESSION_HEADERS: [&str; 4] = [
     "session-id",
     "conversation_id",
 ];
+/// Where Claude Code names the sub-agent that asks.
+const AGENT_HEADER: &str = "x-claude-code-agent-id";
 /// Longest piece of a content type that an error quotes, in characters.
 const SHOWN_LABEL: usize = 60;
 /// Pieces of a body that its fingerprint looks at.
@@ -81,6 +84,12 @@ pub struct Request {
     pub session: Option<String>,
     /// The same, unless the name may belong to many conversations: OpenAI's clients say where to cache a prompt.
     pub own_session: Option<String>,
+    /// A name for the conversation of a client that tells no session, made of how it began.
+    pub opening: Option<String>,
+    /// The sub-agent that asks, where the client tells.
+    pub agent: Option<String>,
+    /// Headers that rules look at, whether or not they go on.
+    pub watched: Vec<(String, String)>,
     /// Time allowed until the commit, or until the whole answer if it is not streamed.
     pub deadline: Instant,
     /// When it came.
@@ -113,18 +122,29 @@ impl Request {
             .iter()
             .find_map(|name| text(headers, name))
             .map(str::to_owned);
+        let own_session = named.clone().or_else(|| {
+            let session = head.session.as_ref();
+            session.filter(|_| dialect == Dialect::Anthropic).cloned()
+        });
+        let session_named = named.or_else(|| head.session.clone());
+        let opening = (settings.affinity.enabled && session_named.is_none())
+            .then(|| turns::opening(dialect, &body.bytes))
+            .flatten();
+        let watched = arrival.snapshot.table.watched_headers();
         Ok(Request {
+            opening,
+            agent: text(headers, AGENT_HEADER).map(str::to_owned),
+            watched: watched
+                .filter_map(|name| Some((name.to_owned(), text(headers, name)?.to_owned())))
+                .collect(),
             dialect,
             id: arrival.id.clone(),
             query: session.req_header().uri.query().map(str::to_owned),
             headers: send::forwarded(headers),
             credentials: access.rest,
             debug: text(headers, "x-pointsman-debug") == Some("1"),
-            own_session: named.clone().or_else(|| {
-                let session = head.session.as_ref();
-                session.filter(|_| dialect == Dialect::Anthropic).cloned()
-            }),
-            session: named.or_else(|| head.session.clone()),
+            own_session,
+            session: session_named,
             deadline: arrival.started + Request::deadline(headers, settings.request_deadline),
             head,
             body,
@@ -148,6 +168,11 @@ impl Request {
                 .max(MIN_DEADLINE),
             None => ours,
         }
+    }
+
+    /// What the conversation is called: by the client, or by how it began.
+    pub fn conversation(&self) -> Option<&str> {
+        self.session.as_deref().or(self.opening.as_deref())
     }
 
     /// Tells repeats of this request apart from others; `None` for a client without a session.

@@ -27,7 +27,7 @@ use super::serve::{self, Afterwards, Head};
 use crate::admin::RecentRequests;
 use crate::cache::{Cache, Flights, Keys};
 use crate::error::Fault;
-use crate::health::{BudgetView, RetryBudget, SessionNotes};
+use crate::health::{Affinity, BudgetView, RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
 use crate::tokens::{Calibration, Counter};
 
@@ -69,6 +69,8 @@ pub struct Shared {
     pub in_flight: AtomicUsize,
     /// The process is about to end and takes no new work.
     pub draining: AtomicBool,
+    /// Where conversations are at home.
+    pub affinity: Affinity,
     /// What translations have lost.
     pub losses: LossCounts,
     /// What answers have taught about our counts.
@@ -105,6 +107,7 @@ impl Shared {
             counter: Arc::new(Counter::new()),
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            affinity: Affinity::new(),
             losses: LossCounts::default(),
             calibration: Arc::new(Calibration::new()),
             samples: Arc::default(),

@@ -1,14 +1,21 @@
-//! Where a request goes: model name → route (`table`) → candidates in the order in which they are tried
-//! (`strategy`, `prefer`). Whether a candidate is healthy is not asked here: the order comes first, the skipping after it.
+//! Where a request goes: model name → rule (`when`) or route (`table`) → candidates in the order in which they are tried
+//! (`strategy`, `rank`, `prefer`). Whether a candidate is healthy is not asked here: the order comes first, the skipping
+//! after it.
 
 pub mod catalogue;
 mod near;
 mod pattern;
 mod prefer;
+mod prices;
+mod rank;
 mod strategy;
 mod table;
+mod when;
 
 pub use pattern::Pattern;
 pub use prefer::prefer_asked;
-pub use strategy::StrategyState;
+pub use prices::{blended, list_price};
+pub use rank::{Vitals, rank};
+pub use strategy::{StrategyState, Turn};
 pub use table::{Resolution, Table};
+pub use when::Asked;

@@ -18,7 +18,7 @@ pub struct StrategyState {
     routes: Mutex<HashMap<String, RouteState>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct RouteState {
     /// Requests seen by `round_robin`.
     turn: usize,
@@ -26,6 +26,15 @@ struct RouteState {
     owed: Vec<f64>,
     /// The weights `owed` was computed with; others begin anew.
     weights: Vec<f64>,
+}
+
+/// Whether a request takes a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes where the strategy says, and counts.
+    Taken,
+    /// It goes elsewhere or nowhere; taking turns for it would send all others the same way.
+    LookedAt,
 }
 
 impl StrategyState {
@@ -45,18 +54,36 @@ impl StrategyState {
         candidates: &[RouteCandidate],
         rng: &mut Rng,
     ) -> Vec<usize> {
+        self.order_for(Turn::Taken, strategy, pattern, candidates, rng)
+    }
+
+    /// Like [`StrategyState::order`], for a request that may not count.
+    pub fn order_for(
+        &self,
+        turn: Turn,
+        strategy: Strategy,
+        pattern: &str,
+        candidates: &[RouteCandidate],
+        rng: &mut Rng,
+    ) -> Vec<usize> {
         let mut groups = by_priority(candidates);
         match strategy {
-            Strategy::Priority => {}
+            // Prices are compared afterwards; at the same price the file decides.
+            Strategy::Priority | Strategy::Cheapest => {}
             Strategy::RoundRobin => {
-                let turn = self.next_turn(pattern);
+                let turn = self.next_turn(turn, pattern);
                 for group in &mut groups {
                     let first = turn % group.len().max(1);
                     group.rotate_left(first);
                 }
             }
-            Strategy::Random => groups.iter_mut().for_each(|group| rng.shuffle(group)),
-            Strategy::Weighted => self.weigh(pattern, candidates, &mut groups, rng),
+            // Those that compare how candidates fare draw lots first.
+            Strategy::Random | Strategy::LeastBusy | Strategy::Fastest => {
+                for group in &mut groups {
+                    rng.shuffle(group);
+                }
+            }
+            Strategy::Weighted => self.weigh(turn, pattern, candidates, &mut groups, rng),
         }
         groups.concat()
     }
@@ -71,8 +98,8 @@ impl StrategyState {
         *routes = kept;
     }
 
-    fn next_turn(&self, pattern: &str) -> usize {
-        self.with_route(pattern, |route| {
+    fn next_turn(&self, turn: Turn, pattern: &str) -> usize {
+        self.with_route(turn, pattern, |route| {
             let turn = route.turn;
             route.turn = turn.wrapping_add(1);
             turn
@@ -82,13 +109,14 @@ impl StrategyState {
     /// The first of each group by exact shares, the others, who only serve when it fails, by lot.
     fn weigh(
         &self,
+        turn: Turn,
         pattern: &str,
         candidates: &[RouteCandidate],
         groups: &mut [Vec<usize>],
         rng: &mut Rng,
     ) {
         let weights: Vec<f64> = candidates.iter().map(weight_of).collect();
-        self.with_route(pattern, |route| {
+        self.with_route(turn, pattern, |route| {
             if route.weights != weights {
                 route.owed = vec![0.0; weights.len()];
                 route.weights.clone_from(&weights);
@@ -100,8 +128,16 @@ impl StrategyState {
         });
     }
 
-    fn with_route<T>(&self, pattern: &str, act: impl FnOnce(&mut RouteState) -> T) -> T {
+    fn with_route<T>(
+        &self,
+        turn: Turn,
+        pattern: &str,
+        act: impl FnOnce(&mut RouteState) -> T,
+    ) -> T {
         let mut routes = self.routes.lock();
+        if turn == Turn::LookedAt {
+            return act(&mut routes.get(pattern).cloned().unwrap_or_default());
+        }
         match routes.get_mut(pattern) {
             Some(route) => act(route),
             None => act(routes.entry(pattern.to_owned()).or_default()),

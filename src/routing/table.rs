@@ -7,6 +7,7 @@ use crate::config::Route;
 use crate::config::RouteCandidate;
 use crate::routing::near;
 use crate::routing::pattern::Pattern;
+use crate::routing::when::{Asked, Rule};
 
 /// Claude Code puts this behind a model's name to ask for the long context.
 const LONG_CONTEXT: &str = "[1m]";
@@ -18,6 +19,7 @@ const DEFAULT_WORDS: [&str; 2] = ["sonnet", "opus"];
 pub struct Table {
     entries: Vec<Entry>,
     default: Option<usize>,
+    rules: Vec<Rule>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,9 +56,12 @@ pub enum Resolution<'t> {
 impl Table {
     /// Compiles the routes. A `default_route` that is none of the patterns is no default.
     pub fn new(config: &Config) -> Self {
-        Table::compile(&config.routes, config.default_route.as_deref(), |index| {
-            config.providers.get(index).is_some_and(Provider::is_active)
-        })
+        let is_active = |index: usize| config.providers.get(index).is_some_and(Provider::is_active);
+        let rules = config.rules.iter().map(|it| Rule::new(it, is_active));
+        Table {
+            rules: rules.collect(),
+            ..Table::compile(&config.routes, config.default_route.as_deref(), is_active)
+        }
     }
 
     fn compile(routes: &[Route], default: Option<&str>, is_active: impl Fn(usize) -> bool) -> Self {
@@ -76,7 +81,31 @@ impl Table {
         let default = entries
             .iter()
             .position(|entry| Some(entry.written.as_str()) == default);
-        Table { entries, default }
+        Table {
+            entries,
+            default,
+            rules: Vec::new(),
+        }
+    }
+
+    /// What the first rule that fits a request leads to.
+    pub fn rule(&self, model: &str, asked: &Asked<'_>) -> Option<Resolution<'_>> {
+        let short = without_long_context(model).unwrap_or(model);
+        let rule = self
+            .rules
+            .iter()
+            .find(|it| it.fits(&[model, short], asked))?;
+        Some(Resolution::Route {
+            pattern: &rule.label,
+            candidates: &rule.candidates,
+            on_loss: rule.on_loss,
+            fallback: false,
+        })
+    }
+
+    /// Headers that rules look at, in lower case.
+    pub fn watched_headers(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flat_map(Rule::headers)
     }
 
     /// The route for a model. Of the patterns that fit, the most specific one with an active provider; if none has

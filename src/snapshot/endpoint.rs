@@ -8,9 +8,9 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::config::{ModelFacts, Provider, ProviderAuth, Target};
 use crate::credential::{Bearer, KeyIndex, KeyPool, MintError, TokenSource};
-use crate::health::EndpointHealth;
+use crate::health::{EndpointHealth, Standing};
 use crate::net::PeerFactory;
-use crate::routing::Pattern;
+use crate::routing::{Pattern, Vitals, blended, list_price};
 use crate::types::{Dialect, EndpointId, Secret};
 
 /// An endpoint that requests may be sent to.
@@ -89,6 +89,30 @@ impl Endpoint {
     pub fn secrets(&self) -> Vec<Secret> {
         let tokens = self.tokens.iter().flat_map(|it| it.secrets());
         self.provider.keys.iter().cloned().chain(tokens).collect()
+    }
+
+    /// Whether a request for `model` could be sent now, credentials and capacity included, and since when.
+    pub fn standing(&self, now: Instant, model: &str) -> Standing {
+        let Some(keys) = self.keys.usable_since(now) else {
+            return Standing::Refused;
+        };
+        let max_in_flight = self.provider.max_in_flight;
+        match self.health.standing(now, model, max_in_flight) {
+            Standing::Well(since) => Standing::Well(since.max(keys)),
+            other => other,
+        }
+    }
+
+    /// What strategies compare of it as a candidate for `model`.
+    pub fn vitals(&self, now: Instant, model: &str) -> Vitals {
+        let load = self.health.load(now);
+        let declared = self.facts(model).and_then(|it| it.price);
+        Vitals {
+            is_usable: self.standing(now, model) != Standing::Refused,
+            in_flight: load.in_flight,
+            ttft_ms: load.ttft_ms,
+            price: declared.or_else(|| list_price(model)).map(blended),
+        }
     }
 
     /// Separates pooled connections of different credentials: of the key itself, whose place in the list may be

@@ -444,7 +444,7 @@ fn the_default_route_is_the_one_with_sonnet_then_opus() {
 #[test]
 fn what_comes_later_is_named() {
     let text = format!(
-        "{ONE}settings: {{selection_strategy: least_busy, hedge_after: 5, sticky_provider_duration: 1, cooldown_seconds: 9}}\n"
+        "{ONE}settings: {{selection_strategy: sticky, hedge_after: 5, cooldown_seconds: 9}}\n"
     );
     let config = loaded(&text, []).unwrap();
     assert_eq!(config.settings.strategy, Strategy::Priority);
@@ -453,12 +453,10 @@ fn what_comes_later_is_named() {
         config
             .notes
             .iter()
-            .any(|it| it.path == "settings.selection_strategy" && it.warning)
+            .any(|it| it.path == "settings.selection_strategy" && it.text.contains("affinity"))
     );
-    for key in ["hedge_after", "sticky_provider_duration"] {
-        let text = note(&config, &format!("settings.{key}")).unwrap();
-        assert!(text.contains("not active yet"), "{key}: {text}");
-    }
+    let text = note(&config, "settings.hedge_after").unwrap();
+    assert!(text.contains("not active yet"), "{text}");
     let text = note(&config, "settings.cooldown_seconds").unwrap();
     assert_eq!(text, "is an old name; the new one is `failure_cooldown`");
 }
@@ -521,6 +519,69 @@ fn any_key_of_the_cache_turns_it_on() {
         let read = cache.map(|it| (it.mode, it.ttl.as_secs(), it.max_entries));
         assert_eq!(read, expected, "{settings}");
     }
+}
+
+#[test]
+fn every_strategy_has_its_word() {
+    for (word, strategy) in [
+        ("priority", Strategy::Priority),
+        ("round_robin", Strategy::RoundRobin),
+        ("random", Strategy::Random),
+        ("weighted", Strategy::Weighted),
+        ("least_busy", Strategy::LeastBusy),
+        ("fastest", Strategy::Fastest),
+        ("cheapest", Strategy::Cheapest),
+    ] {
+        let text = format!("{ONE}settings: {{selection_strategy: {word}}}\n");
+        let config = loaded(&text, []).unwrap();
+        assert_eq!(config.settings.strategy, strategy);
+        assert_eq!(strategy.word(), word);
+    }
+}
+
+#[test]
+fn affinity_is_on_unless_somebody_says_otherwise() {
+    let affinity = |text: &str| {
+        let config = loaded(&format!("{ONE}settings: {{{text}}}\n"), []).unwrap();
+        let it = config.settings.affinity;
+        (it.enabled, it.ttl.as_secs(), it.return_after.as_secs())
+    };
+    assert_eq!(affinity(""), (true, 3600, 60));
+    assert_eq!(affinity("sticky_provider_duration: 300"), (true, 300, 60));
+    assert_eq!(affinity("idle_recovery_interval: 300"), (true, 300, 60));
+    let both = "sticky_provider_duration: 300, affinity: {ttl: 5m, return_after: 0}";
+    assert_eq!(affinity(both), (true, 300, 0));
+    assert!(!affinity("affinity: {enabled: false}").0);
+    assert!(!affinity("affinity: {ttl: 0}").0);
+    assert!(!affinity("sticky_provider_duration: 0").0);
+}
+
+#[test]
+fn rules_are_read_in_order_with_all_they_ask() {
+    let text = format!(
+        "{ONE}route_rules:\n- {{when: {{agent: yes}}, candidates: [{{provider: a, model: m}}]}}\n- {{models: ['*opus*', gpt-5], when: {{agent: true, tokens_over: 1k, tokens_under: 200k, images: false, thinking: true, header: {{X-Team: a, x-level: 3}}}}, candidates: [{{provider: a}}, {{provider: a, enabled: false}}]}}\n"
+    );
+    let config = loaded(&text.replace("yes", "false"), []).unwrap();
+    let [first, second] = config.rules.as_slice() else {
+        panic!("{:?}", config.rules);
+    };
+    assert_eq!(first.models, ["*"]);
+    assert_eq!(first.when.agent, Some(false));
+    assert_eq!(first.candidates[0].model.as_deref(), Some("m"));
+    assert_eq!(second.label, "route_rules[1]");
+    assert_eq!(second.models, ["*opus*", "gpt-5"]);
+    assert_eq!(second.candidates.len(), 1);
+    let when = When {
+        agent: Some(true),
+        tokens_over: Some(1000),
+        tokens_under: Some(200_000),
+        images: Some(false),
+        thinking: Some(true),
+        headers: [("x-team", "a"), ("x-level", "3")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+    };
+    assert_eq!(second.when, when);
 }
 
 #[test]

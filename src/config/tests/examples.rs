@@ -147,13 +147,15 @@ fn written_defaults_change_nothing() {
         find(TOP, "settings").unwrap().kind.rows(),
         crate::config::keys::TIMEOUTS,
     );
+    let affinity = find(settings, "affinity").unwrap().kind.rows();
     let counting = find(settings, "token_counting").unwrap().kind.rows();
     let text = format!(
-        "{}settings: {{{}timeouts: {{{}}}, token_counting: {{{}}}}}\n",
+        "{}settings: {{{}timeouts: {{{}}}, token_counting: {{{}}}, affinity: {{{}}}}}\n",
         provider(&defaults(crate::config::keys::PROVIDER)),
         defaults(settings),
         defaults(timers),
         defaults(counting),
+        defaults(affinity),
     );
     let written = loaded(&text, []).unwrap();
     let absent = loaded(ONE, []).unwrap();

@@ -315,6 +315,58 @@ const BESIDE: &[(&str, &str)] = &[
     ),
 ];
 
+/// Inside a rule.
+const RULE: &[(&str, &str)] = &[
+    (
+        "candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when: is missing",
+    ),
+    (
+        "when: {}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when: asks nothing: the rule would hide every route",
+    ),
+    (
+        "when: {agent: true}",
+        "c.yaml: route_rules[0].candidates: is missing",
+    ),
+    (
+        "when: {agent: true}, candidates: []",
+        "c.yaml: route_rules[0].candidates: is empty",
+    ),
+    (
+        "when: {agent: true}, candidates: [{provider: A}]",
+        "c.yaml: route_rules[0].candidates[0].provider = A: is no provider; did you mean `a`?",
+    ),
+    (
+        "when: {agents: true}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when.agents: is not a known key; did you mean `agent`?",
+    ),
+    (
+        "when: {agent: perhaps}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when.agent = perhaps: must be true or false",
+    ),
+    (
+        "when: {tokens_over: many}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when.tokens_over = many: must be tokens above 0, such as 200000 or 200k",
+    ),
+    (
+        "when: {tokens_over: 2k, tokens_under: 1k}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when: no prompt is longer than 2000 tokens and shorter than 1000; swap them",
+    ),
+    (
+        "when: {header: {x-api-key: k}}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when.header.x-api-key: is a credential, which no rule gets to see",
+    ),
+    (
+        "when: {header: {a b: k}}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].when.header.\"a b\": is not a header name",
+    ),
+    (
+        "models: [' '], when: {agent: true}, candidates: [{provider: a}]",
+        "c.yaml: route_rules[0].models: holds an empty pattern",
+    ),
+];
+
 /// A whole file.
 const WHOLE: &[(&str, &str)] = &[
     (
@@ -414,12 +466,13 @@ const WHOLE: &[(&str, &str)] = &[
 #[test]
 fn every_rule_has_its_line() {
     type Wrap = fn(&str) -> String;
-    let tables: [(&[(&str, &str)], Wrap); 5] = [
+    let tables: [(&[(&str, &str)], Wrap); 6] = [
         (SETTINGS, |it| format!("{ONE}settings: {{{it}}}\n")),
         (PROVIDER, provider),
         (ROUTE, |it| {
             format!("{ONE}model_routes: {{'*': [{{provider: a, {it}}}]}}\n")
         }),
+        (RULE, |it| format!("{ONE}route_rules: [{{{it}}}]\n")),
         (BESIDE, |it| format!("{ONE}{it}")),
         (WHOLE, str::to_owned),
     ];

@@ -200,3 +200,16 @@ fn a_shorter_rest_does_not_end_a_longer_one() {
     pool.cool(KeyIndex(0), soon, "rate limited");
     assert_eq!(pool.pick(soon, &[]), Some(KeyIndex(1)));
 }
+
+#[test]
+fn a_pool_tells_since_when_it_can_be_used() {
+    let (pool, now) = (pool(KeyStrategy::RoundRobin), Instant::now());
+    let later = now + Duration::from_secs(5);
+    assert_eq!(pool.usable_since(now), Some(None));
+    pool.cool(KeyIndex(0), later, "rate limit");
+    pool.bench(KeyIndex(1), "401".to_owned());
+    assert_eq!(pool.usable_since(now), Some(None), "the third");
+    pool.cool(KeyIndex(2), later, "rate limit");
+    assert_eq!(pool.usable_since(now), None);
+    assert_eq!(pool.usable_since(later), Some(Some(later)));
+}

@@ -40,6 +40,7 @@ pub fn warm(shared: &Shared) {
             let candidate = Candidate {
                 endpoint: endpoint.clone(),
                 model,
+                priority: 1,
             };
             if !counts_itself(shared, &snapshot, &candidate, std::time::Instant::now()) {
                 shared.counter.warm(candidate.model.as_str());

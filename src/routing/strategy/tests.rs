@@ -5,13 +5,16 @@ use proptest::prelude::*;
 
 use crate::config::RouteCandidate;
 use crate::config::Strategy as Order;
-use crate::routing::StrategyState;
+use crate::routing::{StrategyState, Turn};
 
-const ALL: [Order; 4] = [
+const ALL: [Order; 7] = [
     Order::Priority,
     Order::RoundRobin,
     Order::Random,
     Order::Weighted,
+    Order::LeastBusy,
+    Order::Fastest,
+    Order::Cheapest,
 ];
 
 fn candidate(priority: u32, weight: f64) -> RouteCandidate {
@@ -115,6 +118,24 @@ fn new_weights_begin_anew() {
     assert_eq!(first(&[5.0, 1.0]), 0);
     assert_eq!(first(&[1.0, 5.0, 1.0]), 1);
     assert_eq!(first(&[9.0]), 0);
+}
+
+#[test]
+fn who_only_looks_takes_no_turn() {
+    for strategy in [Order::RoundRobin, Order::Weighted] {
+        let (state, mut rng) = (StrategyState::new(), Rng::new());
+        let candidates = equals(&[1.0; 2]);
+        let firsts: Vec<usize> = (0..4)
+            .map(|_| {
+                let looked = state.order_for(Turn::LookedAt, strategy, "*", &candidates, &mut rng);
+                let taken = state.order(strategy, "*", &candidates, &mut rng);
+                assert_eq!(looked[0], taken[0], "{strategy:?}");
+                taken[0]
+            })
+            .collect();
+        // Without it every other request would go the same way, whenever the ones between are bound elsewhere.
+        assert_eq!(firsts, [0, 1, 0, 1], "{strategy:?}");
+    }
 }
 
 proptest! {

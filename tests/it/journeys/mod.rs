@@ -1,6 +1,7 @@
 //! Journeys: what a client, the providers and an operator see of one request or a few.
 
 mod admin;
+mod affinity;
 mod answering;
 mod bodies;
 mod caching;
@@ -22,6 +23,7 @@ mod pings;
 mod probes;
 mod refusal;
 mod reshape;
+mod rules;
 mod secrets;
 mod sharing;
 mod sharing_ends;

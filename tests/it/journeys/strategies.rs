@@ -1,13 +1,18 @@
 //! Strategies: how requests are shared out among candidates of equal priority.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use serde_json::json;
 
 use crate::support::answers::ask;
 use crate::support::answers::message;
+use crate::support::answers::refuses;
 use crate::support::answers::says;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
@@ -88,4 +93,113 @@ async fn what_a_model_cannot_do_is_asked_of_the_next_one() {
         let reply = proxy.ask(Request::messages(&body)).await;
         assert_eq!(reply.text(), message(text), "{body}");
     }
+}
+
+#[tokio::test]
+async fn the_cheapest_serves_and_the_unpriced_come_last() {
+    let priced = "models: {\"*\": {price: {input: 1, output: 2}}}";
+    let upstreams = [
+        Upstream::always(says("unknown")).await,
+        Upstream::always(says("listed")).await,
+        Upstream::always(says("own price")).await,
+    ];
+    let setup = Setup::of([
+        Provider::anthropic("u", &upstreams[0].url()),
+        Provider::anthropic("l", &upstreams[1].url()),
+        Provider::anthropic("o", &upstreams[2].url()).with(priced),
+    ])
+    .route(
+        "*",
+        &[
+            "provider: u, model: nobody-knows, priority: 1",
+            "provider: l, model: claude-sonnet-4-5, priority: 1",
+            "provider: o, model: nobody-knows, priority: 1",
+        ],
+    )
+    .setting("selection_strategy: cheapest");
+    let proxy = Proxy::start(setup).await;
+    for (failing, expected) in [
+        (None, "own price"),
+        (Some(2), "listed"),
+        (Some(1), "unknown"),
+    ] {
+        if let Some(at) = failing {
+            let at: usize = at;
+            for _ in 0..8 {
+                upstreams[at].then(refuses(500, "api_error", "boom"));
+            }
+        }
+        assert_eq!(
+            answer(&proxy, Request::messages(ask("hi"))).await,
+            message(expected)
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_least_busy_serves() {
+    let gate = Gate::new();
+    let first = Upstream::always(Act::new().wait(&gate).and(&says("a"))).await;
+    let second = Upstream::always(Act::new().wait(&gate).and(&says("b"))).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ])
+    .route("*", &EQUAL)
+    .setting("selection_strategy: least_busy");
+    let proxy = Proxy::start(setup).await;
+    let ask_one = || answer(&proxy, Request::messages(ask("hi")));
+    let watch = async {
+        // Each request goes where fewer are: after every second one, both have as many.
+        for calls in 1..=3 {
+            first.called(calls).await;
+            second.called(calls).await;
+        }
+        gate.open();
+    };
+    tokio::join!(
+        ask_one(),
+        ask_one(),
+        ask_one(),
+        ask_one(),
+        ask_one(),
+        ask_one(),
+        watch
+    );
+    assert_eq!((first.calls(), second.calls()), (3, 3));
+}
+
+#[tokio::test]
+async fn the_faster_serves_once_both_are_known() {
+    let gate = Gate::new();
+    let slow = Act::new().wait(&gate).and(&says("slow"));
+    let first = Upstream::first([slow], says("a")).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ])
+    .route("*", &EQUAL)
+    .setting("selection_strategy: fastest");
+    let proxy = Proxy::start(setup).await;
+    // Whoever is unknown is tried: two requests know both.
+    let both = async {
+        [
+            answer(&proxy, Request::messages(ask("1"))).await,
+            answer(&proxy, Request::messages(ask("2"))).await,
+        ]
+    };
+    let hold = async {
+        first.called(1).await;
+        gate.after(Duration::from_millis(1500));
+    };
+    let (known, ()) = tokio::join!(both, hold);
+    assert!(known.contains(&message("slow")) && known.contains(&message("b")));
+    for _ in 0..10 {
+        assert_eq!(
+            answer(&proxy, Request::messages(ask("hi"))).await,
+            message("b")
+        );
+    }
+    assert_eq!(first.calls(), 1);
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod anthropic_requests;
 mod chat_clients;
+mod choosing;
 mod gemini;
 mod reshape;
 mod responses;

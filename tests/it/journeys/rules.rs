@@ -1,0 +1,99 @@
+//! Routes for some requests only: by who asks, how long the prompt is, what is in it, and what a header says.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::support::answers::ask;
+use crate::support::answers::message;
+use crate::support::answers::says;
+use crate::support::client::Request;
+use crate::support::proxy::Proxy;
+use crate::support::setup::Provider;
+use crate::support::setup::Setup;
+use crate::support::upstream::Upstream;
+
+const RULES: &str = "route_rules:
+  - {when: {header: {x-team: red}}, candidates: [{provider: team}]}
+  - {when: {header: {x-pointsman-lane: red}}, candidates: [{provider: team}]}
+  - {models: '*sonnet*', when: {agent: true}, candidates: [{provider: agents}]}
+  - {when: {images: true}, candidates: [{provider: eyes}]}
+  - {when: {thinking: true, tokens_under: 1k}, candidates: [{provider: thinker}]}
+  - {when: {tokens_over: 10k}, candidates: [{provider: long}]}
+";
+
+struct Place {
+    _upstreams: Vec<Upstream>,
+    proxy: Proxy,
+}
+
+async fn place(rules: &str) -> Place {
+    let names = ["usual", "team", "agents", "eyes", "thinker", "long"];
+    let mut upstreams = Vec::new();
+    let mut providers = Vec::new();
+    for name in names {
+        let upstream = Upstream::always(says(name)).await;
+        providers.push(Provider::anthropic(name, &upstream.url()));
+        upstreams.push(upstream);
+    }
+    let setup = Setup::of(providers)
+        .route("*", &["provider: usual"])
+        .section(rules);
+    Place {
+        proxy: Proxy::start(setup).await,
+        _upstreams: upstreams,
+    }
+}
+
+fn with(key: &str, value: Value) -> String {
+    let mut body: Value = serde_json::from_str(&ask("hi")).unwrap();
+    body[key] = value;
+    body.to_string()
+}
+
+#[tokio::test]
+async fn the_first_rule_that_fits_stands_in_for_the_route() {
+    let place = place(RULES).await;
+    let user = |content: Value| json!([{"role": "user", "content": content}]);
+    let source = json!({"type": "base64", "media_type": "image/png", "data": "A".repeat(200_000)});
+    let picture = user(json!([{"type": "image", "source": source}]));
+    let long = user(json!("word ".repeat(10_000)));
+    let thinking = json!({"type": "enabled", "budget_tokens": 1024});
+    let agent = |request: Request| request.header("x-claude-code-agent-id", "explore");
+    let opus = ask("hi").replace("sonnet", "opus");
+    let cases = [
+        (Request::messages(ask("hi")), "usual"),
+        (Request::messages(ask("hi")).header("x-team", "red"), "team"),
+        (
+            Request::messages(ask("hi")).header("x-team", "blue"),
+            "usual",
+        ),
+        (
+            Request::messages(ask("hi")).header("x-pointsman-lane", "red"),
+            "team",
+        ),
+        (agent(Request::messages(ask("hi"))), "agents"),
+        (agent(Request::messages(opus)), "usual"),
+        (
+            agent(Request::messages(ask("hi"))).header("x-team", "red"),
+            "team",
+        ),
+        (Request::messages(with("messages", picture)), "eyes"),
+        (Request::messages(with("thinking", thinking)), "thinker"),
+        (Request::messages(with("messages", long)), "long"),
+    ];
+    for (request, served_by) in cases {
+        let reply = place.proxy.ask(request).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(reply.text(), message(served_by), "{served_by}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_without_an_active_provider_gives_way() {
+    let rules = "route_rules:
+  - {when: {agent: true}, candidates: [{provider: team, enabled: false}]}
+";
+    let place = place(rules).await;
+    let request = Request::messages(ask("hi")).header("x-claude-code-agent-id", "explore");
+    assert_eq!(place.proxy.ask(request).await.text(), message("usual"));
+}
