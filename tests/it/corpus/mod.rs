@@ -8,6 +8,7 @@ pub mod contents;
 mod gemini;
 pub mod items;
 pub mod order;
+mod matrix;
 mod recordings;
 mod requests;
 mod reshape;
