@@ -15,7 +15,8 @@ use super::{profile, send, vertex};
 use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{Rewrite, Thinking};
-use crate::protocol::translate::{self, RequestContext, Translation};
+use crate::protocol::profile::Profile;
+use crate::protocol::translate::{self, Asked, RequestContext, Translation};
 use crate::tokens::quick_estimate;
 
 /// A body to send, and what its answer becomes.
@@ -43,7 +44,11 @@ impl Exchange<'_, '_> {
             let dialect = endpoint.dialect;
             Prepared {
                 body: self.rewritten(candidate, thinking),
-                shape: Shape::Same { dialect, stream },
+                shape: Shape::Same {
+                    dialect,
+                    stream,
+                    asked: Box::new(self.asked()),
+                },
                 headers: Vec::new(),
             }
         } else {
@@ -81,6 +86,21 @@ impl Exchange<'_, '_> {
         Ok((outgoing, Expect { shape }))
     }
 
+    /// The request, for an answer in another form than asked for.
+    fn asked(&self) -> Asked {
+        Asked {
+            body: self.request.body.bytes.clone(),
+            model: self.request.head.model.clone(),
+            message_id: self.message_id(),
+            input_estimate: quick_estimate(self.request.body.bytes.len()),
+            created: now(),
+        }
+    }
+
+    fn message_id(&self) -> String {
+        self.request.id.as_str().replacen("req_", "msg_", 1)
+    }
+
     fn rewritten(&self, candidate: &Candidate, thinking: Thinking) -> Bytes {
         let rewrite = Rewrite {
             // On its way out of the body a model need not be put in.
@@ -91,9 +111,17 @@ impl Exchange<'_, '_> {
             },
             thinking,
             always_stream: candidate.endpoint.provider.stream_only,
+            stream_usage: self.may_count_streams(candidate),
         };
         let (head, body) = (&self.request.head, &self.request.body.bytes);
         head.rewrite(body, &rewrite)
+    }
+
+    /// Whether a stream that the client did not ask for is asked for with its tokens counted.
+    fn may_count_streams(&self, candidate: &Candidate) -> bool {
+        let endpoint = &candidate.endpoint;
+        endpoint.provider.stream_only
+            && matches!(profile::of(endpoint, candidate.model.as_str()), Profile::OpenAiChat(it) if it.stream_usage)
     }
 
     fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
@@ -116,16 +144,13 @@ impl Exchange<'_, '_> {
         let endpoint = &candidate.endpoint;
         let model = candidate.model.as_str();
         let profile = profile::of(endpoint, model);
-        let created = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let context = RequestContext {
             client: self.request.dialect,
             model,
             profile: &profile,
-            message_id: self.request.id.as_str().replacen("req_", "msg_", 1),
+            message_id: self.message_id(),
             input_estimate: quick_estimate(self.request.body.bytes.len()),
-            created: created.as_secs(),
+            created: now(),
             always_stream: endpoint.provider.stream_only,
             thinking,
         };
@@ -133,4 +158,10 @@ impl Exchange<'_, '_> {
             Fault::new(FaultKind::Untranslatable, error.to_string()).with_code(error.error_code())
         })
     }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }

@@ -203,7 +203,7 @@ pub fn stream_event(exchange: &Exchange<'_, '_>, fault: &Fault) -> Bytes {
     Bytes::from(errors::stream_end(
         exchange.request.dialect,
         error_type,
-        &fault.public,
+        fault,
         exchange.request.id.as_str(),
     ))
 }

@@ -136,6 +136,7 @@ impl RequestHead {
             model,
             thinking: Thinking::Kept,
             always_stream: false,
+            stream_usage: false,
         };
         self.rewrite(body, &asked_as_is)
     }
@@ -147,6 +148,7 @@ impl RequestHead {
             model,
             thinking: Thinking::Cut,
             always_stream: false,
+            stream_usage: false,
         };
         self.rewrite(body, &forgetful)
     }
@@ -175,6 +177,10 @@ impl RequestHead {
                 Some(at) => splice.replace(at.clone(), "true"),
                 None => splice.replace(after..after, ",\"stream\":true"),
             }
+            if rewrite.stream_usage {
+                let counted = ",\"stream_options\":{\"include_usage\":true}";
+                splice.replace(after..after, counted);
+            }
         }
         let may_cut = match rewrite.thinking {
             Thinking::Kept => self.has_envelopes,
@@ -202,6 +208,8 @@ pub struct Rewrite<'a> {
     pub thinking: Thinking,
     /// The provider only streams: ask for a stream whatever the client wants.
     pub always_stream: bool,
+    /// A stream that is asked for so is asked for with its tokens counted.
+    pub stream_usage: bool,
 }
 
 /// What becomes of the thinking of earlier turns.
@@ -639,6 +647,7 @@ mod tests {
                 model: "n",
                 thinking: Thinking::Kept,
                 always_stream: true,
+                stream_usage: false,
             };
             let head = RequestHead::read(Dialect::Anthropic, &body).unwrap();
             assert_eq!(head.rewrite(&body, &rewrite), after);

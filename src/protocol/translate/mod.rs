@@ -12,7 +12,7 @@ pub use answer::{
     stream_from_body,
 };
 pub use observe::Observer;
-pub use request::{RequestContext, Translation, canonical, request};
+pub use request::{Asked, RequestContext, Translation, canonical, request, same};
 
 #[cfg(test)]
 mod tests;

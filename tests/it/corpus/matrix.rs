@@ -65,7 +65,14 @@ const PROTOCOLS: [Protocol; 4] = [
         folder: "gemini",
         done: "",
         stream: |bytes| gemini_answer(&gemini::Said::stream(bytes)),
-        body: |bytes| gemini_answer(&gemini::Said::body(bytes)),
+        // A body that says something has come whole, whether it names its end or not.
+        body: |bytes| {
+            let mut said = gemini::Said::body(bytes);
+            if !said.text.is_empty() {
+                said.finish.get_or_insert_default();
+            }
+            gemini_answer(&said)
+        },
         least: (75, 220),
     },
 ];

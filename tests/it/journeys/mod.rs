@@ -9,6 +9,7 @@ mod commit;
 mod connections;
 mod conversations;
 mod counting;
+mod dialects;
 mod egress;
 mod headers;
 mod hostile;

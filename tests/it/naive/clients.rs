@@ -317,7 +317,9 @@ fn anthropic_body(bytes: &[u8]) -> Heard {
         let block: Value = serde_json::from_str(raw.get()).unwrap();
         let kind = text_of(&block["type"]);
         match kind.as_str() {
-            "text" if last == "text" => *heard.texts.last_mut().unwrap() += &text_of(&block["text"]),
+            "text" if last == "text" => {
+                *heard.texts.last_mut().unwrap() += &text_of(&block["text"])
+            }
             "text" => heard.texts.push(text_of(&block["text"])),
             "thinking" => heard.thinking.push(text_of(&block["thinking"])),
             "tool_use" => heard
