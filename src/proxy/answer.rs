@@ -339,7 +339,7 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
             dialect,
             stream,
             asked,
-        } if events || json => (stream, reshaped(dialect, stream, *asked)),
+        } if events || json => (stream, reshaped(dialect, stream, &asked)),
         Shape::Translated { stream, context } if events || json => {
             if stream {
                 (true, Reading::ToStream(context))
@@ -359,7 +359,7 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
 }
 
 /// The same dialect in the other form than asked for.
-fn reshaped(dialect: Dialect, stream: bool, asked: Asked) -> Reading {
+fn reshaped(dialect: Dialect, stream: bool, asked: &Asked) -> Reading {
     let context = || Box::new(translate::same(dialect, asked));
     match (dialect, stream) {
         (Dialect::Anthropic, true) => Reading::StreamFromWhole,

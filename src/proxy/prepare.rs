@@ -111,17 +111,10 @@ impl Exchange<'_, '_> {
             },
             thinking,
             always_stream: candidate.endpoint.provider.stream_only,
-            stream_usage: self.may_count_streams(candidate),
+            stream_usage: may_count_streams(candidate),
         };
         let (head, body) = (&self.request.head, &self.request.body.bytes);
         head.rewrite(body, &rewrite)
-    }
-
-    /// Whether a stream that the client did not ask for is asked for with its tokens counted.
-    fn may_count_streams(&self, candidate: &Candidate) -> bool {
-        let endpoint = &candidate.endpoint;
-        endpoint.provider.stream_only
-            && matches!(profile::of(endpoint, candidate.model.as_str()), Profile::OpenAiChat(it) if it.stream_usage)
     }
 
     fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
@@ -158,6 +151,13 @@ impl Exchange<'_, '_> {
             Fault::new(FaultKind::Untranslatable, error.to_string()).with_code(error.error_code())
         })
     }
+}
+
+/// Whether a stream that the client did not ask for is asked for with its tokens counted.
+fn may_count_streams(candidate: &Candidate) -> bool {
+    let (endpoint, model) = (&candidate.endpoint, candidate.model.as_str());
+    endpoint.provider.stream_only
+        && matches!(profile::of(endpoint, model), Profile::OpenAiChat(it) if it.stream_usage)
 }
 
 /// Seconds since 1970.

@@ -61,7 +61,7 @@ pub struct Asked {
 }
 
 /// What is needed to write an answer of `dialect` in its other form: a stream as a body, or the other way round.
-pub fn same(dialect: Dialect, asked: Asked) -> AnswerContext {
+pub fn same(dialect: Dialect, asked: &Asked) -> AnswerContext {
     let mut ctx = AnswerContext::between(dialect, dialect);
     ctx = ctx.named(&asked.model, &asked.message_id, asked.input_estimate);
     ctx.encode.created = asked.created;

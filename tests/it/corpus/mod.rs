@@ -8,6 +8,7 @@ pub mod contents;
 mod gemini;
 pub mod items;
 mod matrix;
+pub mod matrix_requests;
 pub mod order;
 mod recordings;
 mod requests;

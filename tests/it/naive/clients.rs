@@ -359,7 +359,7 @@ fn chat_body(bytes: &[u8]) -> Heard {
     }
 }
 
-/// The object of Responses; of reasoning its summary is shown.
+/// The object of Responses; of reasoning its summary is shown, or all of it where it has none.
 fn responses_object(raw: &str, heard: &mut Heard) {
     let whole: Value = serde_json::from_str(raw).unwrap();
     let reason = text_of(&whole["incomplete_details"]["reason"]);
@@ -386,7 +386,13 @@ fn responses_object(raw: &str, heard: &mut Heard) {
                 heard.texts.push(parts("content", "text"));
                 heard.refusal += &parts("content", "refusal");
             }
-            "reasoning" => heard.thinking.push(parts("summary", "text")),
+            "reasoning" => {
+                let summary = parts("summary", "text");
+                let full = parts("content", "text");
+                heard
+                    .thinking
+                    .push(if summary.is_empty() { full } else { summary });
+            }
             "function_call" => heard.calls.push((
                 text_of(&item["name"]),
                 compact(item["arguments"].as_str().unwrap()),

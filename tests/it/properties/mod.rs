@@ -4,6 +4,7 @@ mod answers;
 mod anthropic_requests;
 mod chat_clients;
 mod gemini;
+mod matrix;
 mod reshape;
 mod responses;
 mod responses_client;

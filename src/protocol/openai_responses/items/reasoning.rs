@@ -109,12 +109,17 @@ fn original(place: &Place, seal: &str, text: &str) -> Option<Vec<u8>> {
     if item.get("type").and_then(Value::as_str) != Some("reasoning") {
         return None;
     }
-    let summary = if text.is_empty() {
-        json!([])
+    // Text is kept apart from the seal: that of a summary where the item has none, else the full text of the thought.
+    let of_summary = !item.contains_key("summary");
+    let (field, kind) = if of_summary {
+        ("summary", "summary_text")
     } else {
-        json!([{"type": "summary_text", "text": text}])
+        ("content", "reasoning_text")
     };
-    for (key, value) in [("id", json!(place.id)), ("summary", summary)] {
+    if !text.is_empty() {
+        item.insert(field.to_owned(), json!([{"type": kind, "text": text}]));
+    }
+    for (key, value) in [("id", json!(place.id)), ("summary", json!([]))] {
         if !item.contains_key(key) {
             item.insert(key.to_owned(), value);
         }
