@@ -240,7 +240,7 @@ fn check(what: &str, client: Dialect, heard: &Heard, said: &Said) {
     let calls: Vec<(String, Value)> = heard
         .calls
         .iter()
-        .map(|(name, it)| (name.clone(), unwrapped(parsed(it))))
+        .map(|(name, it)| (name.clone(), unwrapped(&parsed(it))))
         .collect();
     let expected: Vec<(String, Value)> = said
         .calls
@@ -261,10 +261,10 @@ fn check(what: &str, client: Dialect, heard: &Heard, said: &Said) {
 }
 
 /// Arguments that are no JSON, or cut short, are wrapped where an object is needed.
-fn unwrapped(arguments: Value) -> Value {
+fn unwrapped(arguments: &Value) -> Value {
     match &arguments["_raw"] {
         Value::String(text) => as_compact(&parsed(text)),
-        _ => as_compact(&arguments),
+        _ => as_compact(arguments),
     }
 }
 
@@ -279,7 +279,7 @@ fn as_compact(arguments: &Value) -> Value {
 fn comparable(heard: &Heard) -> Heard {
     let mut heard = heard.clone();
     for (_, arguments) in &mut heard.calls {
-        if let Value::String(text) = unwrapped(parsed(arguments)) {
+        if let Value::String(text) = unwrapped(&parsed(arguments)) {
             *arguments = text;
         }
     }

@@ -31,7 +31,7 @@ fn path(client: Dialect) -> &'static str {
 }
 
 /// A request of that dialect; `fields` go over it.
-fn asks(client: Dialect, fields: Value) -> Request {
+fn asks(client: Dialect, fields: &Value) -> Request {
     let mut body = match client {
         Dialect::OpenAiResponses => json!({"model": "m", "input": "hi"}),
         _ => json!({"model": "m", "max_tokens": 64,
@@ -43,7 +43,7 @@ fn asks(client: Dialect, fields: Value) -> Request {
 }
 
 fn asks_stream(client: Dialect) -> Request {
-    asks(client, json!({"stream": true}))
+    asks(client, &json!({"stream": true}))
 }
 
 /// What that client hears of an answer.
@@ -184,7 +184,7 @@ async fn every_client_is_served_by_every_provider_in_every_form() {
             ] {
                 let what = format!("{client:?} of {upstream_dialect:?}, stream: {streaming}");
                 upstream.then(act);
-                let request = asks(client, json!({"stream": streaming}));
+                let request = asks(client, &json!({"stream": streaming}));
                 let reply = proxy.ask(request).await;
                 let kind = reply.header("content-type").unwrap_or_default();
                 assert_eq!(
@@ -488,7 +488,7 @@ async fn errors_of_every_provider_have_the_shape_of_every_client() {
                     &upstream.url(),
                 )]))
                 .await;
-                let reply = proxy.ask(asks(client, json!({}))).await;
+                let reply = proxy.ask(asks(client, &json!({}))).await;
                 let what = format!("{client:?} of {upstream_dialect:?}: {}", reply.text());
                 let json = reply.json();
                 let types = if client == Dialect::Anthropic {
@@ -522,7 +522,7 @@ async fn gemini_is_asked_by_path_with_its_key_in_a_header_alone() {
     let proxy = Proxy::start(setup).await;
     for client in [Dialect::OpenAiChat, Dialect::OpenAiResponses] {
         let streaming = client == Dialect::OpenAiChat;
-        let mut request = asks(client, json!({"stream": streaming}));
+        let mut request = asks(client, &json!({"stream": streaming}));
         request = request
             .header("authorization", "Bearer of-the-client")
             .header("x-goog-api-key", "of-the-client");
@@ -544,7 +544,7 @@ async fn gemini_is_asked_by_path_with_its_key_in_a_header_alone() {
     }
 }
 
-fn google_error(code: u16, status: &str, message: &str, detail: Value) -> String {
+fn google_error(code: u16, status: &str, message: &str, detail: &Value) -> String {
     json!({"error": {"code": code, "message": message, "status": status, "details": [detail]}})
         .to_string()
 }
@@ -555,7 +555,7 @@ async fn a_gemini_key_that_is_not_valid_is_benched_although_it_says_400() {
         400,
         "INVALID_ARGUMENT",
         "API key not valid. Please pass a valid API key.",
-        json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}),
+        &json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID", "domain": "googleapis.com"}),
     );
     let upstream = Upstream::first(
         [Act::answer(400, &[], invalid)],
@@ -566,7 +566,7 @@ async fn a_gemini_key_that_is_not_valid_is_benched_although_it_says_400() {
     let gemini = Provider::gemini("g", &upstream.url()).keyed(&keys);
     let proxy = Proxy::start(Setup::of([gemini])).await;
     for _ in 0..3 {
-        let reply = proxy.ask(asks(Dialect::OpenAiChat, json!({}))).await;
+        let reply = proxy.ask(asks(Dialect::OpenAiChat, &json!({}))).await;
         assert_eq!(heard(Dialect::OpenAiChat, &reply).texts, ["Hello"]);
     }
     assert_eq!(upstream.calls(), 4);
@@ -589,13 +589,13 @@ async fn gemini_says_in_the_body_how_long_to_wait() {
         429,
         "RESOURCE_EXHAUSTED",
         "You exceeded your current quota.",
-        json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"}),
+        &json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"}),
     );
     let upstream = Upstream::always(Act::answer(429, &[], limited)).await;
     let proxy = Proxy::start(Setup::of([Provider::gemini("g", &upstream.url())])).await;
-    let first = proxy.ask(asks(Dialect::OpenAiChat, json!({}))).await;
+    let first = proxy.ask(asks(Dialect::OpenAiChat, &json!({}))).await;
     assert_eq!(first.status, 429, "{}", first.text());
-    let second = proxy.ask(asks(Dialect::OpenAiChat, json!({}))).await;
+    let second = proxy.ask(asks(Dialect::OpenAiChat, &json!({}))).await;
     assert_eq!(upstream.calls(), 1, "{}", second.text());
     let wait: u64 = second.header("retry-after").unwrap().parse().unwrap();
     assert!((10..=17).contains(&wait), "{wait}");
@@ -613,7 +613,7 @@ async fn what_only_its_provider_keeps_goes_to_a_provider_of_the_same_dialect() {
     let request = || {
         asks(
             Dialect::OpenAiResponses,
-            json!({"previous_response_id": "resp_1"}),
+            &json!({"previous_response_id": "resp_1"}),
         )
     };
     let reply = proxy.ask(request()).await;
@@ -636,7 +636,7 @@ async fn what_only_its_provider_keeps_goes_to_a_provider_of_the_same_dialect() {
 async fn what_cannot_be_said_is_refused_by_name_or_goes_where_it_can_be() {
     let first = Upstream::silent().await;
     let second = Upstream::always(Act::answer(200, &[], completion("Hello"))).await;
-    let two = asks(Dialect::OpenAiChat, json!({"n": 2}));
+    let two = asks(Dialect::OpenAiChat, &json!({"n": 2}));
     let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &first.url())])).await;
     let reply = proxy.ask(two.clone()).await;
     let error = reply.json();
@@ -669,11 +669,13 @@ async fn the_gateway_key_opens_openais_paths_in_every_header() {
             ("api-key", "gate-canary-1"),
             ("x-api-key", "gate-canary-1"),
         ] {
-            let reply = proxy.ask(asks(client, json!({})).header(name, value)).await;
+            let reply = proxy
+                .ask(asks(client, &json!({})).header(name, value))
+                .await;
             assert_eq!(heard(client, &reply).texts, ["Hello"], "{name}");
         }
         for wrong in [Some("Bearer wrong"), None] {
-            let mut request = asks(client, json!({}));
+            let mut request = asks(client, &json!({}));
             if let Some(wrong) = wrong {
                 request = request.header("authorization", wrong);
             }
@@ -710,7 +712,7 @@ async fn another_form_of_the_same_dialect_keeps_names_tools_and_tokens() {
     .await;
     let tools = json!([{"type": "custom", "custom": {"name": "patch"}}]);
     let reply = proxy
-        .ask(asks(Dialect::OpenAiChat, json!({"tools": tools})))
+        .ask(asks(Dialect::OpenAiChat, &json!({"tools": tools})))
         .await;
     let json = reply.json();
     assert_eq!(json["model"], "m", "{json}");
@@ -750,7 +752,7 @@ async fn reasoning_put_together_from_a_stream_goes_back_to_its_provider() {
         Provider::responses("r", &upstream.url()).with("stream_only: true")
     ]))
     .await;
-    let reply = proxy.ask(asks(Dialect::OpenAiResponses, json!({}))).await;
+    let reply = proxy.ask(asks(Dialect::OpenAiResponses, &json!({}))).await;
     let json = reply.json();
     assert_eq!(json["output"][0], item, "{json}");
     assert_eq!(upstream.only().json()["stream"], true);

@@ -87,7 +87,7 @@ pub fn stream(client: Dialect, what: &str, bytes: &[u8]) -> Heard {
         );
         match client {
             Dialect::Anthropic => reader.anthropic(&json, &mut heard),
-            Dialect::OpenAiChat => reader.chat(&json, &mut heard),
+            Dialect::OpenAiChat => chat(&json, &mut heard),
             Dialect::OpenAiResponses => reader.responses(&json, data, &mut heard),
             Dialect::Gemini => panic!("nobody's dialect"),
         }
@@ -117,6 +117,7 @@ pub fn body(client: Dialect, bytes: &[u8]) -> Heard {
 struct Reader {
     /// The kind of the block that was read last, in dialects without blocks the field.
     last: String,
+    /// What the begin of a message counted.
     prompt: Option<[u64; 3]>,
 }
 
@@ -177,41 +178,6 @@ impl Reader {
         }
     }
 
-    fn chat(&mut self, chunk: &Value, heard: &mut Heard) {
-        if chunk["usage"].is_object() {
-            heard.usage = Some(chat_usage(&chunk["usage"]));
-        }
-        let Some(choice) = chunk["choices"].get(0) else {
-            return;
-        };
-        let delta = &choice["delta"];
-        for (key, into) in [
-            ("content", &mut heard.texts),
-            ("reasoning_content", &mut heard.thinking),
-        ] {
-            if let Some(more) = delta[key].as_str().filter(|it| !it.is_empty()) {
-                if into.is_empty() {
-                    into.push(String::new());
-                }
-                into[0] += more;
-            }
-        }
-        heard.refusal += &text_of(&delta["refusal"]);
-        for call in delta["tool_calls"].as_array().into_iter().flatten() {
-            let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
-            if index == heard.calls.len() {
-                assert!(!text_of(&call["id"]).is_empty());
-                let name = text_of(&call["function"]["name"]);
-                heard.calls.push((name, String::new()));
-            }
-            heard.calls[index].1 += &text_of(&call["function"]["arguments"]);
-        }
-        if let Some(end) = choice["finish_reason"].as_str() {
-            assert!(heard.end.is_empty(), "a second finish_reason");
-            heard.end = end.to_owned();
-        }
-    }
-
     fn responses(&mut self, data: &Value, raw: &str, heard: &mut Heard) {
         let kind = data["type"].as_str().unwrap();
         match kind {
@@ -256,6 +222,42 @@ impl Reader {
             }
             _ => {}
         }
+    }
+}
+
+/// One chunk of Chat Completions.
+fn chat(chunk: &Value, heard: &mut Heard) {
+    if chunk["usage"].is_object() {
+        heard.usage = Some(chat_usage(&chunk["usage"]));
+    }
+    let Some(choice) = chunk["choices"].get(0) else {
+        return;
+    };
+    let delta = &choice["delta"];
+    for (key, into) in [
+        ("content", &mut heard.texts),
+        ("reasoning_content", &mut heard.thinking),
+    ] {
+        if let Some(more) = delta[key].as_str().filter(|it| !it.is_empty()) {
+            if into.is_empty() {
+                into.push(String::new());
+            }
+            into[0] += more;
+        }
+    }
+    heard.refusal += &text_of(&delta["refusal"]);
+    for call in delta["tool_calls"].as_array().into_iter().flatten() {
+        let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+        if index == heard.calls.len() {
+            assert!(!text_of(&call["id"]).is_empty());
+            let name = text_of(&call["function"]["name"]);
+            heard.calls.push((name, String::new()));
+        }
+        heard.calls[index].1 += &text_of(&call["function"]["arguments"]);
+    }
+    if let Some(end) = choice["finish_reason"].as_str() {
+        assert!(heard.end.is_empty(), "a second finish_reason");
+        heard.end = end.to_owned();
     }
 }
 
@@ -318,7 +320,7 @@ fn anthropic_body(bytes: &[u8]) -> Heard {
         let kind = text_of(&block["type"]);
         match kind.as_str() {
             "text" if last == "text" => {
-                *heard.texts.last_mut().unwrap() += &text_of(&block["text"])
+                *heard.texts.last_mut().unwrap() += &text_of(&block["text"]);
             }
             "text" => heard.texts.push(text_of(&block["text"])),
             "thinking" => heard.thinking.push(text_of(&block["thinking"])),
