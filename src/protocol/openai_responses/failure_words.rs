@@ -1,0 +1,44 @@
+//! What a failure inside a stream is called. Codex acts on the code alone: it compacts on `context_length_exceeded`,
+//! gives up on `insufficient_quota` and `invalid_prompt`, waits on `rate_limit_exceeded`, and repeats on anything else.
+
+use crate::error::{Fault, FaultKind};
+use crate::protocol::openai_chat;
+
+/// The type and the code of a fault of ours.
+pub fn words_for(fault: &Fault) -> (&'static str, &'static str) {
+    let (_, error_type, code) = openai_chat::status_and_type(&fault.kind);
+    let plain = match fault.kind {
+        FaultKind::UpstreamRejected { .. }
+        | FaultKind::InvalidRequest
+        | FaultKind::Untranslatable => "invalid_prompt",
+        _ => "server_error",
+    };
+    (error_type, code.unwrap_or(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_repeat_would_not_mend_is_not_called_a_server_error() {
+        let words = |kind| words_for(&Fault::new(kind, "")).1;
+        assert_eq!(words(FaultKind::UpstreamBadAnswer), "server_error");
+        assert_eq!(
+            words(FaultKind::UpstreamRejected { status: 400 }),
+            "invalid_prompt"
+        );
+        assert_eq!(
+            words(FaultKind::UpstreamContextTooLong),
+            "context_length_exceeded"
+        );
+        assert_eq!(
+            words(FaultKind::UpstreamLimited { after: None }),
+            "rate_limit_exceeded"
+        );
+        assert_eq!(
+            words(FaultKind::UpstreamCredit { status: 402 }),
+            "insufficient_quota"
+        );
+    }
+}
