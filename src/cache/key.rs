@@ -55,6 +55,8 @@ pub struct Call<'a> {
     pub dialect: Dialect,
     /// The query of its URL.
     pub query: Option<&'a str>,
+    /// The rule that decides who answers it, where one does.
+    pub rule: Option<&'a str>,
     /// Its headers; only those that change an answer count.
     pub headers: &'a [(HeaderName, HeaderValue)],
     /// Its body without what changes no answer, in pieces.
@@ -91,6 +93,7 @@ impl Keys {
             put(&mut hasher, call.dialect.name().as_bytes());
             hasher.write_u8(u8::from(call.query.is_some()));
             put(&mut hasher, call.query.unwrap_or_default().as_bytes());
+            put(&mut hasher, call.rule.unwrap_or_default().as_bytes());
             for (name, value) in call.headers.iter().filter(|(name, _)| is_telling(name)) {
                 put(&mut hasher, name.as_str().as_bytes());
                 put(&mut hasher, value.as_bytes());
@@ -145,6 +148,7 @@ mod tests {
         Call {
             dialect: Dialect::Anthropic,
             query: None,
+            rule: None,
             headers,
             body,
         }
@@ -171,12 +175,17 @@ mod tests {
             query: Some(""),
             ..call(body, &[])
         };
+        let rule = Call {
+            rule: Some("route_rules[0]"),
+            ..call(body, &[])
+        };
         let dialect = Call {
             dialect: Dialect::OpenAiChat,
             ..call(body, &[])
         };
         let mut all = vec![
             base,
+            keys.key(local(), &rule, None),
             keys.key(local(), &call(body, &beta), None),
             keys.key(local(), &call(body, &other_beta), None),
             keys.key(local(), &query, None),

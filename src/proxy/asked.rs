@@ -15,7 +15,7 @@ const ENCODED: [&[u8]; 2] = [b";base64,", b"\"data\":\""];
 const SHORTEST_IMAGE: usize = 1024;
 
 /// The rule that fits a request, if one does.
-pub fn rule<'t>(table: &'t Table, request: &Request) -> Option<Resolution<'t>> {
+fn rule<'t>(table: &'t Table, request: &Request) -> Option<Resolution<'t>> {
     let (head, body) = (&request.head, &request.body.bytes);
     let asked = Asked {
         agent: request.agent.is_some(),
@@ -28,6 +28,14 @@ pub fn rule<'t>(table: &'t Table, request: &Request) -> Option<Resolution<'t>> {
         },
     };
     table.rule(&head.model, &asked)
+}
+
+/// What the rule that fits a request is called: the same body under another rule is another request.
+pub fn rule_name<'t>(table: &'t Table, request: &Request) -> Option<&'t str> {
+    match rule(table, request)? {
+        Resolution::Route { pattern, .. } => Some(pattern),
+        Resolution::NoRoute { .. } => None,
+    }
 }
 
 /// Where a request may go: its rule's candidates, or its route's.

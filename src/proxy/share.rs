@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::HeaderMap;
 use pingora::http::ResponseHeader;
 
+use super::asked;
 use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::follow::{self, Followed};
@@ -95,6 +96,7 @@ impl Ticket {
         let call = Call {
             dialect: request.dialect,
             query: request.query.as_deref(),
+            rule: asked::rule_name(&snapshot.table, request),
             headers: &request.headers,
             body: &request
                 .head

@@ -13,6 +13,7 @@ fn key() -> Key {
     let call = Call {
         dialect: Dialect::Anthropic,
         query: None,
+        rule: None,
         headers: &[],
         body: &[b"{}"],
     };

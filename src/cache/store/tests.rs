@@ -32,6 +32,7 @@ fn keys(count: u8) -> Vec<Key> {
         let call = Call {
             dialect: Dialect::Anthropic,
             query: None,
+            rule: None,
             headers: &[],
             body,
         };

@@ -40,7 +40,7 @@ pub fn warm(shared: &Shared) {
             let candidate = Candidate {
                 endpoint: endpoint.clone(),
                 model,
-                priority: 1,
+                priority: listed.priority,
             };
             if !counts_itself(shared, &snapshot, &candidate, std::time::Instant::now()) {
                 shared.counter.warm(candidate.model.as_str());

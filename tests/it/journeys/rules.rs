@@ -26,7 +26,7 @@ struct Place {
     proxy: Proxy,
 }
 
-async fn place(rules: &str) -> Place {
+async fn place(rules: &str, settings: &[&str]) -> Place {
     let names = ["usual", "team", "agents", "eyes", "thinker", "long"];
     let mut upstreams = Vec::new();
     let mut providers = Vec::new();
@@ -35,9 +35,12 @@ async fn place(rules: &str) -> Place {
         providers.push(Provider::anthropic(name, &upstream.url()));
         upstreams.push(upstream);
     }
-    let setup = Setup::of(providers)
+    let mut setup = Setup::of(providers)
         .route("*", &["provider: usual"])
         .section(rules);
+    for line in settings {
+        setup = setup.setting(line);
+    }
     Place {
         proxy: Proxy::start(setup).await,
         _upstreams: upstreams,
@@ -52,7 +55,7 @@ fn with(key: &str, value: Value) -> String {
 
 #[tokio::test]
 async fn the_first_rule_that_fits_stands_in_for_the_route() {
-    let place = place(RULES).await;
+    let place = place(RULES, &[]).await;
     let user = |content: Value| json!([{"role": "user", "content": content}]);
     let source = json!({"type": "base64", "media_type": "image/png", "data": "A".repeat(200_000)});
     let picture = user(json!([{"type": "image", "source": source}]));
@@ -93,7 +96,26 @@ async fn a_rule_without_an_active_provider_gives_way() {
     let rules = "route_rules:
   - {when: {agent: true}, candidates: [{provider: team, enabled: false}]}
 ";
-    let place = place(rules).await;
+    let place = place(rules, &[]).await;
     let request = Request::messages(ask("hi")).header("x-claude-code-agent-id", "explore");
     assert_eq!(place.proxy.ask(request).await.text(), message("usual"));
+}
+
+/// The same words under another rule are another request: no answer of one is given to the other.
+#[tokio::test]
+async fn answers_are_not_shared_across_rules() {
+    let place = place(RULES, &["cache: {mode: all}", "deduplication: all"]).await;
+    let plain = || Request::messages(ask("hi"));
+    for (request, served_by) in [
+        (plain(), "usual"),
+        (plain().header("x-team", "red"), "team"),
+        (
+            plain().header("x-claude-code-agent-id", "explore"),
+            "agents",
+        ),
+        (plain(), "usual"),
+    ] {
+        let reply = place.proxy.ask(request).await;
+        assert_eq!(reply.text(), message(served_by), "{served_by}");
+    }
 }
