@@ -163,6 +163,7 @@ fn key_of_a_megabyte() -> Duration {
 
 fn key(keys: &Keys, body: &[&[u8]]) -> Key {
     let call = Call {
+        rule: None,
         dialect: Dialect::Anthropic,
         query: None,
         headers: &[],

@@ -216,12 +216,17 @@ impl World {
         let (at, conversation) = (self.trips[id].at, self.trips[id].conversation);
         let health = Arc::clone(&self.endpoints[at]);
         if self.trips[id].stalls {
-            health.error(now - STALL, now, Some(id as u64), "stall");
+            health.error(
+                now.checked_sub(STALL).unwrap(),
+                now,
+                Some(id as u64),
+                "stall",
+            );
             self.trips[id].permit = None;
             self.go_on(id, now);
             return;
         }
-        health.promising(now - ANSWER, now);
+        health.promising(now.checked_sub(ANSWER).unwrap(), now);
         health.success(now, ANSWER);
         let served = Served {
             health: &health,
