@@ -8,11 +8,8 @@ use anyhow::anyhow;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use pointsman::config::{Env, LoadOptions, from_text};
-use pointsman::protocol::anthropic::{self, RequestHead, StreamTap};
-use pointsman::protocol::canonical::Losses;
+use pointsman::protocol::anthropic::{RequestHead, StreamTap};
 use pointsman::protocol::frame::{FrameTooLarge, SseDecoder};
-use pointsman::protocol::openai_chat::{Profile, outbound};
-use pointsman::protocol::translate::{AnswerContext, StreamTranslator};
 use pointsman::routing::Table;
 use pointsman::types::Dialect;
 
@@ -22,6 +19,8 @@ mod answers;
 #[path = "overhead/requests.rs"]
 #[expect(dead_code, reason = "the other bench needs the rest")]
 mod requests;
+#[path = "hot_paths/translation.rs"]
+mod translation;
 
 /// What the product's binary uses.
 #[global_allocator]
@@ -34,6 +33,7 @@ const ROUTES: usize = 100;
 fn main() -> anyhow::Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
     answers(&mut criterion);
+    translation::answers(&mut criterion);
     requests(&mut criterion);
     routes(&mut criterion)?;
     criterion.final_summary();
@@ -43,7 +43,6 @@ fn main() -> anyhow::Result<()> {
 /// Streams of 200 events, pushed event by event, as they come.
 fn answers(criterion: &mut Criterion) {
     let anthropic = answers::anthropic_events(answers::EVENTS);
-    let openai = answers::openai_events(answers::EVENTS);
     let mut group = criterion.benchmark_group("200 events");
     group.throughput(Throughput::Elements(answers::EVENTS as u64));
     group.bench_function("SSE decode", |b| {
@@ -69,20 +68,6 @@ fn answers(criterion: &mut Criterion) {
             tap.usage()
         });
     });
-    group.bench_function("OpenAI to Anthropic", |b| {
-        b.iter(|| {
-            let mut translator = StreamTranslator::new(AnswerContext::between(
-                Dialect::OpenAiChat,
-                Dialect::Anthropic,
-            ));
-            let mut out = Vec::new();
-            for event in &openai {
-                out.clear();
-                drop(black_box(translator.push(black_box(event), &mut out)));
-            }
-            out.len()
-        });
-    });
     group.finish();
 }
 
@@ -100,15 +85,8 @@ fn requests(criterion: &mut Criterion) {
                 .map(|it| it.rewritten(&body, "other"))
         });
     });
-    let profile = Profile::guess("gateway.example", "some-model");
-    group.bench_function("Anthropic to OpenAI", |b| {
-        b.iter(|| {
-            let mut losses = Losses::default();
-            let request = anthropic::messages(black_box(&body), &mut losses);
-            request.and_then(|it| outbound(&it, "some-model", &profile, &mut losses))
-        });
-    });
     group.finish();
+    translation::requests(criterion, &body);
 }
 
 fn routes(criterion: &mut Criterion) -> anyhow::Result<()> {

@@ -6,8 +6,10 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::error::Fault;
 use crate::protocol::anthropic::{Reassemble, stream_of};
 use crate::protocol::canonical::Usage;
+use crate::protocol::openai_responses;
 use crate::protocol::tap::{self, Tap};
 use crate::protocol::translate::{AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator};
 use crate::protocol::upstream_error::{StreamError, UpstreamError};
@@ -32,6 +34,8 @@ pub enum Reading {
     StreamFromWhole,
     /// Anthropic events, for a client that wants the message.
     WholeFromStream,
+    /// Events of OpenAI Responses, for a client that wants the response.
+    ResponseFromStream,
     /// Anything, relayed untouched and unread.
     PassRaw,
 }
@@ -74,6 +78,7 @@ enum Machine {
     ToWhole(Box<BodyTranslator>),
     StreamFromWhole,
     WholeFromStream(Box<Reassemble>),
+    ResponseFromStream(Box<openai_responses::Reassemble>),
     PassRaw,
     Over,
 }
@@ -90,6 +95,7 @@ impl AnswerReader {
             Reading::ToWhole(context) => Machine::ToWhole(Box::new(BodyTranslator::new(*context))),
             Reading::StreamFromWhole => Machine::StreamFromWhole,
             Reading::WholeFromStream => Machine::WholeFromStream(Box::default()),
+            Reading::ResponseFromStream => Machine::ResponseFromStream(Box::default()),
             Reading::PassRaw => Machine::PassRaw,
         };
         AnswerReader {
@@ -138,6 +144,10 @@ impl AnswerReader {
                 Err(StreamError::TooMuch("the whole message"))
             }
             Machine::WholeFromStream(gathered) => {
+                gathered.push(&piece)?;
+                self.finish_if_complete()
+            }
+            Machine::ResponseFromStream(gathered) => {
                 gathered.push(&piece)?;
                 self.finish_if_complete()
             }
@@ -199,6 +209,12 @@ impl AnswerReader {
                 self.committed = true;
                 Ok(Some(Bytes::from(message)))
             }
+            Machine::ResponseFromStream(gathered) => {
+                let response = gathered.finish()?;
+                self.told = tap::whole_told(Dialect::OpenAiResponses, &response)?;
+                self.committed = true;
+                Ok(Some(Bytes::from(response)))
+            }
             Machine::ToWhole(translator) => {
                 let answer = translator.finish()?;
                 self.told = Told::facts(answer.facts);
@@ -226,15 +242,16 @@ impl AnswerReader {
             Machine::ToStream(translator) => translator.is_complete(),
             Machine::ToWhole(translator) => translator.is_complete(),
             Machine::WholeFromStream(gathered) => gathered.is_complete(),
+            Machine::ResponseFromStream(gathered) => gathered.is_complete(),
             Machine::PassWhole(_) | Machine::StreamFromWhole | Machine::PassRaw => false,
             Machine::Over => true,
         }
     }
 
     /// The error that ends the client's stream, where it has to go on from what was written.
-    pub fn fail(&mut self, message: &str) -> Option<Vec<u8>> {
+    pub fn fail(&mut self, fault: &Fault) -> Option<Vec<u8>> {
         match &mut self.machine {
-            Machine::ToStream(translator) => translator.fail(message),
+            Machine::ToStream(translator) => translator.fail(fault),
             _ => None,
         }
     }
@@ -256,6 +273,7 @@ impl AnswerReader {
             | Machine::PassWhole(_)
             | Machine::StreamFromWhole
             | Machine::WholeFromStream(_)
+            | Machine::ResponseFromStream(_)
             | Machine::PassRaw
             | Machine::Over => self.told.clone(),
         }

@@ -72,18 +72,20 @@ pub fn status_body(client: Dialect, status: u16, text: &str, request_id: &str) -
     }
 }
 
-/// The events with which an open stream ends in an error. `overloaded`: the client had better repeat it.
-pub fn stream_end(client: Dialect, error_type: &str, text: &str, request_id: &str) -> Vec<u8> {
-    let mut out = Vec::new();
+/// The events with which an open stream ends in an error; `error_type` is Anthropic's word for it.
+pub fn stream_end(client: Dialect, error_type: &str, fault: &Fault, request_id: &str) -> Vec<u8> {
+    let (mut out, text) = (Vec::new(), fault.public.as_str());
     match client {
         Dialect::Anthropic | Dialect::Gemini => {
             anthropic::error_event(error_type, text, Some(request_id), &mut out);
         }
         Dialect::OpenAiChat => {
-            openai_chat::error_event("server_error", text, Some(error_type), &mut out);
+            let (_, error_type, code) = openai_chat::status_and_type(&fault.kind);
+            openai_chat::error_event(error_type, text, code, &mut out);
         }
         Dialect::OpenAiResponses => {
-            openai_responses::error_event("server_error", text, Some("server_error"), &mut out);
+            let (error_type, code) = openai_responses::words_for(fault);
+            openai_responses::error_event(error_type, text, Some(code), &mut out);
         }
     }
     out

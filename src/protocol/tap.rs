@@ -3,6 +3,7 @@
 
 use crate::protocol::answer::Told;
 use crate::protocol::anthropic::{BodyTap, StreamTap};
+use crate::protocol::openai_responses;
 use crate::protocol::translate::{AnswerContext, BodyTranslator, Observer};
 use crate::protocol::upstream_error::{StreamError, UpstreamError};
 use crate::types::Dialect;
@@ -105,6 +106,9 @@ impl Tap {
 /// What a whole answer told, or why it is none.
 pub fn whole_told(dialect: Dialect, body: &[u8]) -> Result<Told, StreamError> {
     if dialect != Dialect::Anthropic {
+        if dialect == Dialect::OpenAiResponses && openai_responses::is_under_way(body) {
+            return Ok(Told::default());
+        }
         let mut reader = BodyTranslator::new(AnswerContext::between(dialect, dialect));
         reader.push(body)?;
         return Ok(Told::facts(reader.finish()?.facts));
@@ -117,5 +121,18 @@ pub fn whole_told(dialect: Dialect, body: &[u8]) -> Result<Told, StreamError> {
         }),
         BodyTap::Error(error) => Err(StreamError::Upstream(error)),
         BodyTap::NotMessage => Err(StreamError::Malformed("the body is no message")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_receipt_of_an_answer_in_the_background_is_an_answer() {
+        let body = r#"{"id":"resp_1","object":"response","status":"queued","output":[]}"#;
+        assert!(whole_told(Dialect::OpenAiResponses, body.as_bytes()).is_ok());
+        let failed = body.replace("queued", "failed");
+        assert!(whole_told(Dialect::OpenAiResponses, failed.as_bytes()).is_err());
     }
 }

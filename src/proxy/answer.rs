@@ -10,7 +10,7 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::error::{Fault, FaultKind};
 use crate::protocol::answer::{AnswerReader, Reading, Told};
-use crate::protocol::translate::AnswerContext;
+use crate::protocol::translate::{self, AnswerContext, Asked};
 use crate::protocol::upstream_error::StreamError;
 use crate::types::Dialect;
 
@@ -52,6 +52,8 @@ pub enum Shape {
         dialect: Dialect,
         /// Whether the client asked for a stream.
         stream: bool,
+        /// The request, for an answer in the other form.
+        asked: Box<Asked>,
     },
     /// Another dialect.
     Translated {
@@ -164,7 +166,7 @@ impl Incoming {
     /// The error that ends the client's stream, where it has to go on from what was written.
     pub fn last_words(&mut self, fault: &Fault) -> Option<Bytes> {
         match &mut self.state {
-            State::Reading(reader) => reader.fail(&fault.public).map(Bytes::from),
+            State::Reading(reader) => reader.fail(fault).map(Bytes::from),
             State::Waiting(_) | State::Error(..) | State::Over => None,
         }
     }
@@ -323,15 +325,21 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
         Shape::Same {
             dialect,
             stream: true,
+            ..
         } if events => return Ok(Some(Reading::PassStream(dialect))),
         // Some gateways forget the content type of a whole message; its text is checked anyway.
         Shape::Same {
             dialect,
             stream: false,
+            ..
         } if !events && !content_type.contains("html") => {
             return Ok(Some(Reading::PassWhole(dialect)));
         }
-        Shape::Same { dialect, stream } if events || json => (stream, reshaped(dialect, stream)),
+        Shape::Same {
+            dialect,
+            stream,
+            asked,
+        } if events || json => (stream, reshaped(dialect, stream, &asked)),
         Shape::Translated { stream, context } if events || json => {
             if stream {
                 (true, Reading::ToStream(context))
@@ -351,12 +359,14 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
 }
 
 /// The same dialect in the other form than asked for.
-fn reshaped(dialect: Dialect, stream: bool) -> Reading {
+fn reshaped(dialect: Dialect, stream: bool, asked: &Asked) -> Reading {
+    let context = || Box::new(translate::same(dialect, asked));
     match (dialect, stream) {
         (Dialect::Anthropic, true) => Reading::StreamFromWhole,
         (Dialect::Anthropic, false) => Reading::WholeFromStream,
-        (_, true) => Reading::ToStream(Box::new(AnswerContext::between(dialect, dialect))),
-        (_, false) => Reading::ToWhole(Box::new(AnswerContext::between(dialect, dialect))),
+        (Dialect::OpenAiResponses, false) => Reading::ResponseFromStream,
+        (_, true) => Reading::ToStream(context()),
+        (_, false) => Reading::ToWhole(context()),
     }
 }
 

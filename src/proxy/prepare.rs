@@ -18,7 +18,9 @@ use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{Rewrite, Thinking};
 use crate::protocol::canonical::Losses;
-use crate::protocol::translate::{self, RequestContext, Translation};
+use crate::protocol::profile::Profile;
+use crate::protocol::translate::{self, Asked, RequestContext, Translation};
+use crate::tokens::quick_estimate;
 
 /// A body to send, and what its answer becomes.
 struct Prepared {
@@ -47,7 +49,11 @@ impl Exchange<'_, '_> {
             let dialect = endpoint.dialect;
             Prepared {
                 body: self.rewritten(candidate, thinking),
-                shape: Shape::Same { dialect, stream },
+                shape: Shape::Same {
+                    dialect,
+                    stream,
+                    asked: Box::new(self.asked()),
+                },
                 headers: Vec::new(),
             }
         } else {
@@ -85,6 +91,21 @@ impl Exchange<'_, '_> {
         Ok((outgoing, Expect { shape }))
     }
 
+    /// The request, for an answer in another form than asked for.
+    fn asked(&self) -> Asked {
+        Asked {
+            body: self.request.body.bytes.clone(),
+            model: self.request.head.model.clone(),
+            message_id: self.message_id(),
+            input_estimate: quick_estimate(self.request.body.bytes.len()),
+            created: now(),
+        }
+    }
+
+    fn message_id(&self) -> String {
+        self.request.id.as_str().replacen("req_", "msg_", 1)
+    }
+
     fn rewritten(&self, candidate: &Candidate, thinking: Thinking) -> Bytes {
         let rewrite = Rewrite {
             // On its way out of the body a model need not be put in.
@@ -95,6 +116,7 @@ impl Exchange<'_, '_> {
             },
             thinking,
             always_stream: candidate.endpoint.provider.stream_only,
+            stream_usage: may_count_streams(candidate),
         };
         let (head, body) = (&self.request.head, &self.request.body.bytes);
         head.rewrite(body, &rewrite)
@@ -131,17 +153,14 @@ impl Exchange<'_, '_> {
         let endpoint = &candidate.endpoint;
         let model = candidate.model.as_str();
         let profile = profile::of(endpoint, model);
-        let created = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let context = RequestContext {
             client: self.request.dialect,
             model,
             profile: &profile,
-            message_id: self.request.id.as_str().replacen("req_", "msg_", 1),
+            message_id: self.message_id(),
             // Made when it is known what is sent.
             input_estimate: 0,
-            created: created.as_secs(),
+            created: now(),
             always_stream: endpoint.provider.stream_only,
             thinking,
         };
@@ -160,4 +179,17 @@ fn refused(candidate: &Candidate, losses: &Losses) -> Fault {
         losses.total(),
     );
     Fault::new(FaultKind::Untranslatable, text)
+}
+
+/// Whether a stream that the client did not ask for is asked for with its tokens counted.
+fn may_count_streams(candidate: &Candidate) -> bool {
+    let (endpoint, model) = (&candidate.endpoint, candidate.model.as_str());
+    endpoint.provider.stream_only
+        && matches!(profile::of(endpoint, model), Profile::OpenAiChat(it) if it.stream_usage)
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }

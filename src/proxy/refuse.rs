@@ -236,12 +236,7 @@ pub fn event(shown: Shown, dialect: Dialect, id: &RequestId, fault: &Fault) -> B
         (Shown::Waiting, _) => by_kind,
         _ => "api_error",
     };
-    Bytes::from(errors::stream_end(
-        dialect,
-        error_type,
-        &fault.public,
-        id.as_str(),
-    ))
+    Bytes::from(errors::stream_end(dialect, error_type, fault, id.as_str()))
 }
 
 /// Writes a fault of ours as a plain answer in a dialect.

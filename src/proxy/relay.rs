@@ -163,10 +163,10 @@ impl Exchange<'_, '_> {
         }
         if end {
             whole(candidate, relay);
+            self.keep_whole(relay, &pieces);
             if !streamed {
                 self.bind_home(candidate);
             }
-            self.keep_whole(relay, &pieces);
         }
         let relayed_error = relay.running.attempt().incoming().relayed_error();
         if relayed_error.is_some() {

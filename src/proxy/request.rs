@@ -82,14 +82,14 @@ pub struct Request {
     pub debug: bool,
     /// The client's session, where it tells.
     pub session: Option<String>,
+    /// The same, unless the name may belong to many conversations: OpenAI's clients say where to cache a prompt.
+    pub own_session: Option<String>,
     /// A name for the conversation of a client that tells no session, made of how it began.
     pub opening: Option<String>,
     /// The sub-agent that asks, where the client tells.
     pub agent: Option<String>,
     /// Headers that rules look at, whether or not they go on.
     pub watched: Vec<(String, String)>,
-    /// The same, unless the name may belong to many conversations: OpenAI's clients say where to cache a prompt.
-    pub own_session: Option<String>,
     /// Time allowed until the commit, or until the whole answer if it is not streamed.
     pub deadline: Instant,
     /// When it came.
@@ -122,7 +122,11 @@ impl Request {
             .iter()
             .find_map(|name| text(headers, name))
             .map(str::to_owned);
-        let session_named = named.clone().or_else(|| head.session.clone());
+        let own_session = named.clone().or_else(|| {
+            let session = head.session.as_ref();
+            session.filter(|_| dialect == Dialect::Anthropic).cloned()
+        });
+        let session_named = named.or_else(|| head.session.clone());
         let opening = (settings.affinity.enabled && session_named.is_none())
             .then(|| turns::opening(dialect, &body.bytes))
             .flatten();
@@ -139,10 +143,7 @@ impl Request {
             headers: send::forwarded(headers),
             credentials: access.rest,
             debug: text(headers, "x-pointsman-debug") == Some("1"),
-            own_session: named.clone().or_else(|| {
-                let session = head.session.as_ref();
-                session.filter(|_| dialect == Dialect::Anthropic).cloned()
-            }),
+            own_session,
             session: session_named,
             deadline: arrival.started + Request::deadline(headers, settings.request_deadline),
             head,

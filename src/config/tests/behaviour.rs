@@ -462,24 +462,6 @@ fn what_comes_later_is_named() {
 }
 
 #[test]
-fn every_strategy_has_its_word() {
-    for (word, strategy) in [
-        ("priority", Strategy::Priority),
-        ("round_robin", Strategy::RoundRobin),
-        ("random", Strategy::Random),
-        ("weighted", Strategy::Weighted),
-        ("least_busy", Strategy::LeastBusy),
-        ("fastest", Strategy::Fastest),
-        ("cheapest", Strategy::Cheapest),
-    ] {
-        let text = format!("{ONE}settings: {{selection_strategy: {word}}}\n");
-        let config = loaded(&text, []).unwrap();
-        assert_eq!(config.settings.strategy, strategy);
-        assert_eq!(strategy.word(), word);
-    }
-}
-
-#[test]
 fn sharing_is_read_in_all_its_spellings() {
     use Sharing::{All, Auto, Off};
     for (settings, mode, max_tokens_count) in [
@@ -508,6 +490,52 @@ fn sharing_is_read_in_all_its_spellings() {
         let sharing = config.settings.deduplication;
         let read = (sharing.mode, sharing.max_tokens_count);
         assert_eq!(read, (mode, max_tokens_count), "{settings}");
+    }
+}
+
+#[test]
+fn any_key_of_the_cache_turns_it_on() {
+    for (settings, expected) in [
+        ("", None),
+        ("cache_ttl: 0", None),
+        ("max_cache_size: 0", None),
+        ("cache: {mode: all}", Some((CacheMode::All, 3600, 1000))),
+        (
+            "cache: {ttl: 5m}",
+            Some((CacheMode::Deterministic, 300, 1000)),
+        ),
+        ("cache_ttl: 60", Some((CacheMode::Deterministic, 60, 1000))),
+        (
+            "cache_ttl_seconds: 60, max_cache_size: 5",
+            Some((CacheMode::Deterministic, 60, 5)),
+        ),
+        (
+            "cache_size_limit: 7",
+            Some((CacheMode::Deterministic, 3600, 7)),
+        ),
+    ] {
+        let config = loaded(&format!("{ONE}settings: {{{settings}}}\n"), []).unwrap();
+        let cache = config.settings.cache;
+        let read = cache.map(|it| (it.mode, it.ttl.as_secs(), it.max_entries));
+        assert_eq!(read, expected, "{settings}");
+    }
+}
+
+#[test]
+fn every_strategy_has_its_word() {
+    for (word, strategy) in [
+        ("priority", Strategy::Priority),
+        ("round_robin", Strategy::RoundRobin),
+        ("random", Strategy::Random),
+        ("weighted", Strategy::Weighted),
+        ("least_busy", Strategy::LeastBusy),
+        ("fastest", Strategy::Fastest),
+        ("cheapest", Strategy::Cheapest),
+    ] {
+        let text = format!("{ONE}settings: {{selection_strategy: {word}}}\n");
+        let config = loaded(&text, []).unwrap();
+        assert_eq!(config.settings.strategy, strategy);
+        assert_eq!(strategy.word(), word);
     }
 }
 
@@ -554,34 +582,6 @@ fn rules_are_read_in_order_with_all_they_ask() {
             .to_vec(),
     };
     assert_eq!(second.when, when);
-}
-
-#[test]
-fn any_key_of_the_cache_turns_it_on() {
-    for (settings, expected) in [
-        ("", None),
-        ("cache_ttl: 0", None),
-        ("max_cache_size: 0", None),
-        ("cache: {mode: all}", Some((CacheMode::All, 3600, 1000))),
-        (
-            "cache: {ttl: 5m}",
-            Some((CacheMode::Deterministic, 300, 1000)),
-        ),
-        ("cache_ttl: 60", Some((CacheMode::Deterministic, 60, 1000))),
-        (
-            "cache_ttl_seconds: 60, max_cache_size: 5",
-            Some((CacheMode::Deterministic, 60, 5)),
-        ),
-        (
-            "cache_size_limit: 7",
-            Some((CacheMode::Deterministic, 3600, 7)),
-        ),
-    ] {
-        let config = loaded(&format!("{ONE}settings: {{{settings}}}\n"), []).unwrap();
-        let cache = config.settings.cache;
-        let read = cache.map(|it| (it.mode, it.ttl.as_secs(), it.max_entries));
-        assert_eq!(read, expected, "{settings}");
-    }
 }
 
 #[test]

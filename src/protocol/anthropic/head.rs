@@ -170,6 +170,7 @@ impl RequestHead {
             model,
             thinking: Thinking::Kept,
             always_stream: false,
+            stream_usage: false,
         };
         self.rewrite(body, &asked_as_is)
     }
@@ -181,6 +182,7 @@ impl RequestHead {
             model,
             thinking: Thinking::Cut,
             always_stream: false,
+            stream_usage: false,
         };
         self.rewrite(body, &forgetful)
     }
@@ -208,6 +210,10 @@ impl RequestHead {
             match &self.stream_at {
                 Some(at) => splice.replace(at.clone(), "true"),
                 None => splice.replace(after..after, ",\"stream\":true"),
+            }
+            if rewrite.stream_usage {
+                let counted = ",\"stream_options\":{\"include_usage\":true}";
+                splice.replace(after..after, counted);
             }
         }
         let may_cut = match rewrite.thinking {
@@ -245,6 +251,8 @@ pub struct Rewrite<'a> {
     pub thinking: Thinking,
     /// The provider only streams: ask for a stream whatever the client wants.
     pub always_stream: bool,
+    /// A stream that is asked for so is asked for with its tokens counted.
+    pub stream_usage: bool,
 }
 
 /// What becomes of the thinking of earlier turns.
@@ -755,6 +763,7 @@ mod tests {
                 model: "n",
                 thinking: Thinking::Kept,
                 always_stream: true,
+                stream_usage: false,
             };
             let head = RequestHead::read(Dialect::Anthropic, &body).unwrap();
             assert_eq!(head.rewrite(&body, &rewrite), after);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{NativeTool, ToolNames};
+use super::{NativeTool, Request, ToolNames};
 
 /// What the reader of a provider's answer must know of the request.
 #[derive(Clone, Debug, Default)]
@@ -36,4 +36,16 @@ pub struct EncodeContext {
     pub native: HashMap<String, NativeTool>,
     /// Fields of the request that the client's dialect repeats in its answer, as they stood.
     pub echo: Map<String, Value>,
+}
+
+impl EncodeContext {
+    /// Takes what it needs of the request.
+    pub fn learn(&mut self, request: Request) {
+        let freeform = request.tools.iter().filter(|tool| tool.freeform.is_some());
+        self.freeform = freeform.map(|tool| tool.name.clone()).collect();
+        self.model = request.model;
+        self.stream_usage = request.stream_usage;
+        self.native = request.native;
+        self.echo = request.echo;
+    }
 }

@@ -7,12 +7,18 @@
 
 use std::collections::VecDeque;
 
+use serde_json::Value;
+
 use crate::protocol::canonical::{BlockStart, Event, ToolNames};
 use crate::protocol::envelope::{ReasoningKind, seal_reasoning};
 use crate::protocol::frame::limit::MAX_HELD_BYTES;
 use crate::protocol::openai_chat::calls::{Call, Calls, PieceHead};
 use crate::protocol::openai_chat::details::Details;
 use crate::protocol::upstream_error::StreamError;
+
+/// What stands before and after a free text, to make an object of it.
+const FREE_OPENS: &str = "{\"input\":\"";
+const FREE_CLOSES: &str = "\"}";
 
 /// The block that may be added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +127,40 @@ impl Blocks {
         if is_new {
             self.queue.push_back(Waiting::Tool(slot));
         }
-        self.arguments(slot, arguments, repaired, out)?;
+        if let Some(call) = self.calls.get_mut(slot) {
+            let arguments = call.joiner.join(arguments, repaired).into_owned();
+            self.arguments(slot, arguments, out)?;
+        }
+        self.drain(out);
+        Ok(())
+    }
+
+    /// Adds a piece of a call whose argument is free text. It becomes the one string of an object, [`FREE_OPENS`] to
+    /// [`FREE_CLOSES`], as functions have it that stand for such tools.
+    pub fn free_tool(
+        &mut self,
+        piece: PieceHead<'_>,
+        text: &str,
+        repaired: bool,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        let (slot, is_new) = self.calls.locate(piece)?;
+        if is_new {
+            self.queue.push_back(Waiting::Tool(slot));
+        }
+        if let Some(call) = self.calls.get_mut(slot) {
+            let mut json = String::new();
+            if !std::mem::replace(&mut call.free, true) {
+                json.push_str(FREE_OPENS);
+            }
+            let quoted = Value::from(call.joiner.join(text, repaired)).to_string();
+            json.push_str(
+                quoted
+                    .get(1..quoted.len().saturating_sub(1))
+                    .unwrap_or_default(),
+            );
+            self.arguments(slot, json, out)?;
+        }
         self.drain(out);
         Ok(())
     }
@@ -129,14 +168,12 @@ impl Blocks {
     fn arguments(
         &mut self,
         slot: usize,
-        arguments: &str,
-        repaired: bool,
+        arguments: String,
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
         let Some(call) = self.calls.get_mut(slot) else {
             return Ok(());
         };
-        let arguments = call.joiner.join(arguments, repaired);
         if arguments.is_empty() || (!call.progress.begun() && arguments.trim() == "null") {
             return Ok(());
         }
@@ -151,7 +188,7 @@ impl Blocks {
         }
         call.progress.push(&arguments);
         if self.open == Open::Tool(slot) {
-            out.push(Event::ToolArguments(arguments.into_owned()));
+            out.push(Event::ToolArguments(arguments));
             return Ok(());
         }
         call.held.push_str(&arguments);
@@ -281,6 +318,9 @@ impl Blocks {
             Open::Tool(slot) => {
                 if let Some(call) = self.calls.get_mut(slot) {
                     call.closed = true;
+                    if call.free {
+                        out.push(Event::ToolArguments(FREE_CLOSES.to_owned()));
+                    }
                 }
             }
         }

@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub joiner: Joiner,
     /// Shown, and closed again.
     pub closed: bool,
+    /// Its argument is free text, which is wrapped into an object while it comes.
+    pub free: bool,
 }
 
 impl Call {

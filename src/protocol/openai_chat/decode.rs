@@ -275,6 +275,9 @@ impl Decode {
             if let Some(function) = &call.function {
                 self.tool(call.index.0, call.id.get(), function, out)?;
             }
+            if let Some(custom) = &call.custom {
+                self.free_tool(call.index.0, call.id.get(), custom, out)?;
+            }
         }
         match &delta.function_call {
             Some(function) => self.tool(None, None, function, out),
@@ -367,6 +370,25 @@ impl Decode {
             whole: self.whole,
         };
         self.arguments(piece, arguments, out)
+    }
+
+    fn free_tool(
+        &mut self,
+        index: Option<u64>,
+        id: Option<&str>,
+        custom: &wire::Custom<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        let text = custom.input.get().unwrap_or_default();
+        let piece = PieceHead {
+            index,
+            id,
+            name: custom.name.get(),
+            has_arguments: !text.is_empty(),
+            whole: self.whole,
+        };
+        self.flush_think(out)?;
+        self.blocks.free_tool(piece, text, self.repaired, out)
     }
 
     fn arguments(

@@ -96,6 +96,18 @@ pub(crate) struct ToolCall<'a> {
     pub id: Text<'a>,
     #[serde(borrow)]
     pub function: Option<Function<'a>>,
+    #[serde(borrow)]
+    pub custom: Option<Custom<'a>>,
+}
+
+/// The called tool of free text.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Custom<'a> {
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    #[serde(borrow)]
+    pub input: Text<'a>,
 }
 
 /// The called function.

@@ -50,6 +50,8 @@ pub struct Decode {
     phase: Phase,
     items: Items,
     refused: bool,
+    /// An item came that other dialects are not shown.
+    unshown: bool,
     /// The event under way had to be repaired and may hold stand-ins.
     repaired: bool,
     usage: Option<Usage>,
@@ -63,6 +65,7 @@ impl Decode {
             phase: Phase::Waiting,
             items: Items::new(ctx.names, &ctx.seed),
             refused: false,
+            unshown: false,
             repaired: false,
             usage: None,
             grammar: Grammar::default(),
@@ -95,6 +98,12 @@ impl Decode {
         let from = out.len();
         let given = self.whole_body(body, out);
         self.judge(given, out, from)
+    }
+
+    /// Whether an item came that other dialects are not shown: a picture, a call of a shell. To a client of this
+    /// dialect it is content.
+    pub fn has_unshown(&self) -> bool {
+        self.unshown
     }
 
     /// The tokens counted so far.
@@ -275,6 +284,13 @@ impl Decode {
             StopReason::EndTurn
         }
     }
+}
+
+/// Whether a body is the receipt of an answer that is still being made (`background` of the request). Only its own
+/// provider has it, and only a client of this dialect knows how to ask for it.
+pub fn is_under_way(body: &[u8]) -> bool {
+    let response: wire::Response<'_> = serde_json::from_slice(body).unwrap_or_default();
+    matches!(response.status.get(), Some("queued" | "in_progress"))
 }
 
 #[cfg(test)]

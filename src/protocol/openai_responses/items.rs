@@ -203,7 +203,7 @@ impl Items {
             BlockStart::ServerToolUse { id, name, input } => {
                 let Some(kind) = server::Kind::of(name) else {
                     // A tool of the provider that the dialect has no item for.
-                    self.skipping = true;
+                    self.skip(sink);
                     return;
                 };
                 self.close(Status::Completed, sink);
@@ -218,9 +218,18 @@ impl Items {
                 if let Some(Item::Server(call)) = &mut self.growing {
                     call.result(tool_use_id, content);
                 }
-                self.skipping = true;
+                self.skip(sink);
             }
-            BlockStart::Unknown(_) => self.skipping = true,
+            BlockStart::Unknown(_) => self.skip(sink),
+        }
+    }
+
+    /// Leaves a block out. What is said before and after it are two messages all the same: in one, the last word of the
+    /// first would run into the next.
+    fn skip(&mut self, sink: &mut impl Sink) {
+        self.skipping = true;
+        if let Some(Item::Message(_)) = self.growing {
+            self.close(Status::Completed, sink);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A provider's answer for a client of another dialect, for each of the four cases: the client wants a stream or a body,
 //! the provider gives a stream or a body.
 
+use crate::error::Fault;
 use crate::protocol::anthropic::OutputEstimate;
 use crate::protocol::canonical::{DecodeContext, EncodeContext, Event, StopReason, Usage};
 use crate::protocol::translate::reader::Reader;
@@ -132,9 +133,9 @@ impl StreamTranslator {
 
     /// The error that ends the client's stream after what was written, where its dialect has more to say than one
     /// event that stands alone.
-    pub fn fail(&mut self, message: &str) -> Option<Vec<u8>> {
+    pub fn fail(&mut self, fault: &Fault) -> Option<Vec<u8>> {
         let mut out = Vec::new();
-        self.writer.fail(message, &mut out).then_some(out)
+        self.writer.fail(fault, &mut out).then_some(out)
     }
 
     fn encode_events(&mut self, out: &mut Vec<u8>) {

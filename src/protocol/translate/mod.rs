@@ -14,7 +14,7 @@ pub use answer::{
 };
 pub use count::{CountContext, count_answer, count_call, countable, counted};
 pub use observe::Observer;
-pub use request::{RequestContext, Translation, canonical, request};
+pub use request::{Asked, RequestContext, Translation, canonical, request, same};
 
 #[cfg(test)]
 mod tests;

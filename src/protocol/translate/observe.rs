@@ -45,7 +45,7 @@ impl Observer {
         match &self.broken {
             // The client has the very bytes and judges them itself; that we could not follow says nothing.
             Some(StreamError::Malformed(_) | StreamError::TooMuch(_) | StreamError::Frame(_))
-                if self.facts.has_content =>
+                if self.has_content() =>
             {
                 Ok(())
             }
@@ -62,7 +62,7 @@ impl Observer {
 
     /// The commit point was passed.
     pub fn has_content(&self) -> bool {
-        self.facts.has_content
+        self.facts.has_content || self.reader.has_unshown()
     }
 
     /// The answer is whole.

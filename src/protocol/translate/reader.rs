@@ -90,6 +90,14 @@ impl Reader {
         decode.finish(events)
     }
 
+    /// Whether something came that is content to a client of the provider's own dialect alone.
+    pub fn has_unshown(&self) -> bool {
+        match &self.decode {
+            Decode::OpenAiResponses(it) => it.has_unshown(),
+            Decode::Anthropic(_) | Decode::OpenAiChat(_) | Decode::Gemini(_) => false,
+        }
+    }
+
     /// The tokens counted so far.
     pub fn usage(&self) -> Option<Usage> {
         self.decode.usage()

@@ -1,5 +1,7 @@
 //! A client's request in a provider's dialect.
 
+use bytes::Bytes;
+
 use crate::protocol::anthropic::Thinking;
 use crate::protocol::canonical::{
     Attachments, DecodeContext, EncodeContext, Losses, Outbound, Request, TranslateError,
@@ -45,6 +47,34 @@ pub struct RequestContext<'a> {
     pub thinking: Thinking,
 }
 
+/// A request whose answer may come in another form than asked for.
+#[derive(Debug)]
+pub struct Asked {
+    /// Its body.
+    pub body: Bytes,
+    /// The model it names.
+    pub model: String,
+    /// The id of the message to come, `msg_` and letters and digits.
+    pub message_id: String,
+    /// Our estimate of the prompt, in tokens.
+    pub input_estimate: u64,
+    /// Now, in seconds since 1970.
+    pub created: u64,
+}
+
+/// What is needed to write an answer of `dialect` in its other form: a stream as a body, or the other way round.
+pub fn same(dialect: Dialect, asked: &Asked) -> AnswerContext {
+    let mut ctx = AnswerContext::between(dialect, dialect);
+    ctx = ctx.named(&asked.model, &asked.message_id, asked.input_estimate);
+    ctx.encode.created = asked.created;
+    // What cannot be read was not ours to read: the provider has taken it.
+    if let Ok(mut request) = canonical(dialect, &asked.body, &mut Losses::default()) {
+        ctx.decode.stop_sequences = std::mem::take(&mut request.stop_sequences);
+        ctx.encode.learn(request);
+    }
+    ctx
+}
+
 /// Reads a request of `client`'s dialect. A Gemini request is never one: nobody calls us in that dialect.
 pub fn canonical(
     client: Dialect,
@@ -73,19 +103,15 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
     let decode = DecodeContext {
         names: outbound.names,
         seed: ctx.message_id.clone(),
-        stop_sequences: request.stop_sequences,
+        stop_sequences: std::mem::take(&mut request.stop_sequences),
     };
-    let freeform = request.tools.iter().filter(|tool| tool.freeform.is_some());
-    let encode = EncodeContext {
-        model: request.model,
+    let mut encode = EncodeContext {
         message_id: ctx.message_id,
         input_estimate: ctx.input_estimate,
         created: ctx.created,
-        stream_usage: request.stream_usage,
-        freeform: freeform.map(|tool| tool.name.clone()).collect(),
-        native: request.native,
-        echo: request.echo,
+        ..EncodeContext::default()
     };
+    encode.learn(request);
     Ok(Translation {
         body: outbound.body,
         headers: outbound.headers,

@@ -180,3 +180,69 @@ fn deep_nesting_is_refused_or_skipped_but_never_followed() {
         let _either_way = translator.push(data.as_bytes(), &mut Vec::new());
     }
 }
+
+/// What a chat client hears of this chat stream.
+fn chat_to(client: Dialect, chunks: &[String]) -> String {
+    let mut ctx = AnswerContext::between(Dialect::OpenAiChat, client).named("m", "msg_1", 0);
+    ctx.encode.freeform = vec!["patch".to_owned()];
+    let mut translator = StreamTranslator::new(ctx);
+    let mut out = Vec::new();
+    for chunk in chunks {
+        translator.push(chunk.as_bytes(), &mut out).unwrap();
+    }
+    translator.finish(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn calls_with_a_free_text_are_calls() {
+    let piece = |index: u64, head: &str, input: &str| {
+        chunk(&format!(
+            r#"{{"tool_calls":[{{"index":{index},{head}"custom":{{{input}}}}}]}}"#
+        ))
+    };
+    let head = |id: &str| format!(r#""id":"{id}","type":"custom","#);
+    let chunks = [
+        piece(0, &head("call_000000"), r#""name":"patch","input":"""#),
+        piece(0, "", r#""input":"a\"b""#),
+        piece(0, "", r#""input":"\nc\\""#),
+        piece(1, &head("call_000001"), r#""name":"other","input":"null""#),
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n".to_owned(),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    // Shown as it comes: a client that watches it is not kept waiting for the end.
+    assert_eq!(content_after(&[&chunks[0]]), Some(0));
+    let read = |client| {
+        let stream = chat_to(client, &chunks);
+        let data = stream.lines().filter_map(|it| it.strip_prefix("data: {"));
+        let data = data.map(|it| serde_json::from_str::<serde_json::Value>(&format!("{{{it}")));
+        data.map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let joined = |client, path: &str| -> String {
+        let all = read(client);
+        let pieces = all.iter().filter_map(|it| it.pointer(path)?.as_str());
+        pieces.collect()
+    };
+    assert_eq!(
+        joined(Dialect::Anthropic, "/delta/partial_json"),
+        r#"{"input":"a\"b\nc\\"}{"input":"null"}"#
+    );
+    let call = "/choices/0/delta/tool_calls/0";
+    let input = format!("{call}/custom/input");
+    assert_eq!(joined(Dialect::OpenAiChat, &input), "a\"b\nc\\");
+    let arguments = format!("{call}/function/arguments");
+    assert_eq!(
+        joined(Dialect::OpenAiChat, &arguments),
+        r#"{"input":"null"}"#
+    );
+}
+
+#[test]
+fn items_that_only_their_own_dialect_knows_are_content_to_who_speaks_it() {
+    let added = r#"data: {"type":"response.output_item.added","output_index":0,"item":{"type":"image_generation_call","id":"ig_1"}}"#;
+    let mut observer = Observer::new(Dialect::OpenAiResponses);
+    observer.push(b"data: {\"type\":\"response.created\",\"response\":{}}\n\n");
+    assert!(!observer.has_content());
+    observer.push(format!("{added}\n\n").as_bytes());
+    assert!(observer.has_content());
+}

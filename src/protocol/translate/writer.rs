@@ -1,5 +1,6 @@
 //! Where events become an answer in the client's dialect, streamed or whole.
 
+use crate::error::Fault;
 use crate::protocol::canonical::{EncodeContext, Event};
 use crate::protocol::upstream_error::StreamError;
 use crate::protocol::{anthropic, openai_chat, openai_responses};
@@ -39,11 +40,12 @@ impl StreamWriter {
     }
 
     /// Ends a stream that broke off with an error that goes on from what was written, where the dialect wants that.
-    pub fn fail(&mut self, message: &str, out: &mut Vec<u8>) -> bool {
+    pub fn fail(&mut self, fault: &Fault, out: &mut Vec<u8>) -> bool {
         match self {
             StreamWriter::Anthropic(_) | StreamWriter::OpenAiChat(_) => false,
             StreamWriter::OpenAiResponses(it) => {
-                it.fail("server_error", Some("server_error"), message, out);
+                let (error_type, code) = openai_responses::words_for(fault);
+                it.fail(error_type, Some(code), &fault.public, out);
                 true
             }
         }

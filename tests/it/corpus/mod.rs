@@ -8,6 +8,8 @@ pub mod contents;
 mod counts;
 mod gemini;
 pub mod items;
+mod matrix;
+pub mod matrix_requests;
 pub mod order;
 mod recordings;
 mod requests;

@@ -4,7 +4,7 @@ mod answers;
 mod anthropic_upstream;
 mod chat_clients;
 mod gemini;
-mod random;
+pub mod random;
 mod requests;
 mod responses;
 mod responses_client;

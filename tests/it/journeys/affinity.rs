@@ -297,9 +297,9 @@ async fn capacity_goes_before_affinity() {
     let slow = async { answer(&proxy, of_session("one")).await };
     let meanwhile = async {
         first.called(2).await;
-        // Something else: the same words would share the call under way.
-        let more = Request::messages(ask("more")).header("x-claude-code-session-id", "one");
-        assert_eq!(answer(&proxy, more).await, message("b"));
+        // Otherwise it would be the same call again, and wait for the same answer.
+        let other = of_session("one").header("x-pointsman-no-share", "1");
+        assert_eq!(answer(&proxy, other).await, message("b"));
         gate.open();
     };
     let (slow, ()) = tokio::join!(slow, meanwhile);

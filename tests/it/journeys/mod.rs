@@ -11,6 +11,7 @@ mod commit;
 mod connections;
 mod conversations;
 mod counting;
+mod dialects;
 mod egress;
 mod headers;
 mod hostile;

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod assembly;
+pub mod clients;
 pub mod gemini;
 pub mod openai;
 pub mod responses;

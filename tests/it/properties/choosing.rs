@@ -53,8 +53,6 @@ struct Trip {
     /// Candidates still to be tried, the next one last.
     left: Vec<usize>,
     at: usize,
-    /// When the attempt under way began.
-    asked: Instant,
     /// Whether the attempt under way will come to nothing.
     stalls: bool,
     permit: Option<Permit>,
@@ -140,7 +138,6 @@ impl World {
             began: now,
             left: self.order(conversation, in_tool_loop, now),
             at: 0,
-            asked: now,
             stalls: false,
             permit: None,
         };
@@ -203,7 +200,7 @@ impl World {
             let Ok(permit) = self.endpoints[at].admit(now, "m", None) else {
                 continue;
             };
-            (trip.at, trip.asked, trip.permit) = (at, now, Some(permit));
+            (trip.at, trip.permit) = (at, Some(permit));
             trip.stalls = at == 0 && OUTAGE.contains(&outage);
             let after = if trip.stalls { STALL } else { ANSWER };
             self.tallies[at].asked_in_outage += usize::from(OUTAGE.contains(&outage));
@@ -216,16 +213,20 @@ impl World {
         let Some(Reverse((now, id))) = self.events.pop() else {
             return;
         };
-        let trip = &self.trips[id];
-        let (at, asked, conversation) = (trip.at, trip.asked, trip.conversation);
+        let (at, conversation) = (self.trips[id].at, self.trips[id].conversation);
         let health = Arc::clone(&self.endpoints[at]);
         if self.trips[id].stalls {
-            health.error(asked, now, Some(id as u64), "stall");
+            health.error(
+                now.checked_sub(STALL).unwrap(),
+                now,
+                Some(id as u64),
+                "stall",
+            );
             self.trips[id].permit = None;
             self.go_on(id, now);
             return;
         }
-        health.promising(asked, now);
+        health.promising(now.checked_sub(ANSWER).unwrap(), now);
         health.success(now, ANSWER);
         let served = Served {
             health: &health,

@@ -5,6 +5,7 @@ mod anthropic_requests;
 mod chat_clients;
 mod choosing;
 mod gemini;
+mod matrix;
 mod reshape;
 mod responses;
 mod responses_client;

@@ -28,6 +28,11 @@ impl Provider {
         Provider::of_type(kind, name, url).keyed(&[&key_of(name)])
     }
 
+    /// A provider of OpenAI Responses with one key of its own.
+    pub fn responses(name: &str, url: &str) -> Provider {
+        Provider::of_type("openai-responses", name, url).keyed(&[&key_of(name)])
+    }
+
     /// Claude on Google Cloud at `url`, with a service account whose tokens come from `tokens`, on loopback.
     pub fn vertex(name: &str, url: &str, tokens: &str) -> Provider {
         let file = json!({

@@ -84,6 +84,7 @@ impl Decode {
     fn added(&mut self, event: &wire::Event<'_>, out: &mut Vec<Event>) -> Result<(), StreamError> {
         let item: wire::Item<'_> = wire::lenient(event.item);
         let Some(kind) = Kind::of(item.kind.get().unwrap_or_default()) else {
+            self.unshown = true;
             return Ok(());
         };
         self.start(&wire::Response::default(), out);
@@ -111,6 +112,7 @@ impl Decode {
     ) -> Result<(), StreamError> {
         let item: wire::Item<'_> = wire::lenient(Some(raw));
         let Some(kind) = Kind::of(item.kind.get().unwrap_or_default()) else {
+            self.unshown = true;
             return Ok(());
         };
         self.start(&wire::Response::default(), out);

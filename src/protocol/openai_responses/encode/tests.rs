@@ -106,3 +106,24 @@ fn an_answer_beyond_its_bound_fails() {
     encode.push(&finish, &mut out);
     assert!(out.is_empty());
 }
+
+#[test]
+fn texts_around_a_block_that_has_no_item_are_two_messages() {
+    let (mut encode, mut out) = begun();
+    let unknown = serde_json::value::RawValue::from_string("{}".to_owned()).unwrap();
+    for event in [
+        Event::Text("One.".to_owned()),
+        Event::BlockStop,
+        Event::BlockStart(BlockStart::Unknown(unknown)),
+        Event::BlockStop,
+        Event::BlockStart(BlockStart::Text),
+        Event::Text("Two.".to_owned()),
+    ] {
+        encode.push(&event, &mut out);
+    }
+    let added = events(&out);
+    let added = added
+        .iter()
+        .filter(|it| it["type"] == "response.output_item.added");
+    assert_eq!(added.count(), 2);
+}

@@ -68,7 +68,8 @@ impl Reasoning {
 
     /// The whole item as JSON.
     pub fn finished(self) -> Vec<u8> {
-        self.item()
+        let own = original(&self.place, &self.signature, &self.text);
+        own.unwrap_or_else(|| self.item())
     }
 
     /// Bytes held.
@@ -97,17 +98,26 @@ impl Reasoning {
 
 /// Opaque reasoning as JSON: an item of OpenAI's as it was, anything else sealed.
 pub(super) fn redacted(place: &Place, data: &str) -> Vec<u8> {
-    let original = envelope::open(data)
-        .filter(|it| it.kind == ReasoningKind::Responses)
-        .and_then(|it| original(place, it.payload));
-    original.unwrap_or_else(|| item(place, &[], &sealed(data, ReasoningKind::AnthropicRedacted)))
+    let own = original(place, data, "");
+    own.unwrap_or_else(|| item(place, &[], &sealed(data, ReasoningKind::AnthropicRedacted)))
 }
 
-/// The vendor's own item, made whole where it was kept without what every item has.
-fn original(place: &Place, item: &str) -> Option<Vec<u8>> {
-    let mut item: Map<String, Value> = serde_json::from_str(item).ok()?;
+/// The vendor's own item in a seal, made whole where it was kept without what every item has, or what `text` says.
+fn original(place: &Place, seal: &str, text: &str) -> Option<Vec<u8>> {
+    let opened = envelope::open(seal).filter(|it| it.kind == ReasoningKind::Responses)?;
+    let mut item: Map<String, Value> = serde_json::from_str(opened.payload).ok()?;
     if item.get("type").and_then(Value::as_str) != Some("reasoning") {
         return None;
+    }
+    // Text is kept apart from the seal: that of a summary where the item has none, else the full text of the thought.
+    let of_summary = !item.contains_key("summary");
+    let (field, kind) = if of_summary {
+        ("summary", "summary_text")
+    } else {
+        ("content", "reasoning_text")
+    };
+    if !text.is_empty() {
+        item.insert(field.to_owned(), json!([{"type": kind, "text": text}]));
     }
     for (key, value) in [("id", json!(place.id)), ("summary", json!([]))] {
         if !item.contains_key(key) {
