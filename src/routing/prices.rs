@@ -1,9 +1,10 @@
 //! List prices of models, so that `cheapest` knows something before anybody has written `price:`. A table like this is
 //! old the day it is written: what is configured wins, and what is not in it is unknown, never guessed.
 
-/// Dollars per million tokens: input, output. Standard tier, short prompts, no cache, as the vendors' own lists of
-/// prices gave them in November 2026 (platform.claude.com/docs, developers.openai.com/api/docs/pricing,
-/// ai.google.dev/gemini-api/docs/pricing). Of a model with tiers it is the lowest.
+/// Dollars per million tokens: input, output. Standard tier, short prompts, no cache, November 2026. Of a model with tiers
+/// it is the lowest. Newer Claude models: the vendor's own pages (platform.claude.com/docs). Older Claude models and most
+/// of the others: copies of the vendors' lists. From general knowledge and not checked: `gemini-2.5-flash` and
+/// `-flash-lite`, `o3`, `o4-mini`, `gpt-5-nano` and the smaller `gpt-4.1` models.
 const LIST: &[(&str, f64, f64)] = &[
     ("claude-fable-5-1", 10.0, 50.0),
     ("claude-fable-5", 10.0, 50.0),
