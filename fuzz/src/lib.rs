@@ -156,6 +156,7 @@ pub fn request(client: Dialect, data: &[u8]) {
                 model: "another",
                 thinking,
                 always_stream: true,
+                stream_usage: true,
             };
             let sent = head.rewrite(&whole, &rewrite);
             assert!(RequestHead::read(client, &sent).is_ok());
