@@ -133,6 +133,7 @@ impl Blocks {
         let block: wire::Block<'_> = serde_json::from_str(raw.get()).map_err(|_| malformed())?;
         let kind = Kind::of(&block, raw).ok_or_else(malformed)?;
         let is_call = matches!(kind, Kind::Tool { .. });
+        let is_whole = matches!(kind, Kind::Whole(_));
         self.open.push_back(Open {
             index,
             kind,
@@ -145,6 +146,10 @@ impl Blocks {
             let caller = block.caller.unwrap_or_default().kind;
             self.direct |= caller.is_none_or(|it| it == "direct");
             return self.call(slot, block.id, block.name, out);
+        }
+        if is_whole {
+            // A kind yet unknown may have a `text` as well; it is shown with all the rest when it closes.
+            return Ok(());
         }
         let carried = [
             block.text.map(Event::Text),

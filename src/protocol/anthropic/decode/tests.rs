@@ -301,6 +301,29 @@ fn blocks_of_servers_are_given_whole() {
     );
 }
 
+/// Found by fuzzing: it was opened once for its text and once for all of it.
+#[test]
+fn a_block_of_a_kind_yet_unknown_that_has_text_opens_once() {
+    let events = [
+        open(0, json!({"type": "aside", "text": "by the way"})),
+        close(0),
+        open(1, json!({"type": "text", "text": ""})),
+        words(1, "hi"),
+        close(1),
+    ];
+    let shown = inside(&events, "end_turn");
+    assert_eq!(
+        shown,
+        [
+            r#"[unknown {"type":"aside","text":"by the way"}"#,
+            "]",
+            "[text",
+            "t hi",
+            "]"
+        ]
+    );
+}
+
 #[test]
 fn interleaved_blocks_wait_for_each_other() {
     let events = [
