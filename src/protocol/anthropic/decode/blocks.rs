@@ -133,7 +133,13 @@ impl Blocks {
         let block: wire::Block<'_> = serde_json::from_str(raw.get()).map_err(|_| malformed())?;
         let kind = Kind::of(&block, raw).ok_or_else(malformed)?;
         let is_call = matches!(kind, Kind::Tool { .. });
-        let is_whole = matches!(kind, Kind::Whole(_));
+        // Fields of other kinds may stand beside a block's own; what is given whole is shown when it closes.
+        let carried = match kind {
+            Kind::Text => block.text.map(Event::Text),
+            Kind::Thinking { .. } => block.thinking.map(Event::Thinking),
+            Kind::Tool { .. } | Kind::Whole(_) => None,
+        };
+        let is_text = matches!(kind, Kind::Text);
         self.open.push_back(Open {
             index,
             kind,
@@ -147,18 +153,10 @@ impl Blocks {
             self.direct |= caller.is_none_or(|it| it == "direct");
             return self.call(slot, block.id, block.name, out);
         }
-        if is_whole {
-            // A kind yet unknown may have a `text` as well; it is shown with all the rest when it closes.
-            return Ok(());
-        }
-        let carried = [
-            block.text.map(Event::Text),
-            block.thinking.map(Event::Thinking),
-        ];
-        for event in carried.into_iter().flatten() {
+        if let Some(event) = carried {
             self.say(slot, event, out);
         }
-        for raw in block.citations.unwrap_or_default() {
+        for raw in block.citations.filter(|_| is_text).unwrap_or_default() {
             self.cite(slot, raw, out);
         }
         Ok(())

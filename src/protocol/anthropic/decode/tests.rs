@@ -324,6 +324,15 @@ fn a_block_of_a_kind_yet_unknown_that_has_text_opens_once() {
     );
 }
 
+/// Found by fuzzing: its text opened it as a text block, and then came its signature.
+#[test]
+fn a_thinking_block_is_one_whatever_else_it_carries() {
+    let block = json!({"type": "thinking", "thinking": "", "signature": "s1", "text": "x",
+        "citations": [{"type": "char_location", "cited_text": "c", "document_index": 0}]});
+    let shown = inside(&[open(0, block), close(0)], "end_turn");
+    assert_eq!(shown, ["[thinking", "s s1", "]"]);
+}
+
 #[test]
 fn interleaved_blocks_wait_for_each_other() {
     let events = [
