@@ -1,7 +1,7 @@
-//! Reasoning of other vendors inside Anthropic's thinking blocks.
+//! Reasoning of other vendors inside Anthropic's thinking blocks, and Anthropic's inside reasoning items of OpenAI.
 //!
 //! A client of the Anthropic dialect keeps thinking blocks and sends them back with the next turn, signature included.
-//! So what an OpenAI-type provider wants to see again travels in the `signature` of a thinking block, or in the `data`
+//! So what another provider wants to see again travels in the `signature` of a thinking block, or in the `data`
 //! of a redacted one, sealed in an envelope with our prefix. The next turn opens it for a provider that wants it; for
 //! any other target, Anthropic above all, the block is recognised by [`is_ours`] and cut out: a foreign signature is
 //! a 400 there.

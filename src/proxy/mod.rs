@@ -6,7 +6,7 @@
 //! | call, key | `serve` | 404, 405, 401, 403 | access line |
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
 //! | an answer that is there | `share`, `follow` | what its leader meets | access line |
-//! | route, order | `choose` | 404 | skips in the trail |
+//! | route, order | `choose`, `home` | 404 | skips in the trail |
 //! | token | `token` | no token: next candidate | as a failed attempt |
 //! | one try | `exchange`, `prepare`, `vertex`, `send`, `attempt` | every upstream fault | attempts in the trail |
 //! | its answer | `answer`, `relay`, `timers`, `downstream` | stall, cut, client gone | time to first content |

@@ -1,4 +1,5 @@
-//! What the proxy must know of an Anthropic request to send it on, read without parsing the rest.
+//! What the proxy must know of a request to send it on, read without parsing the rest. It began as Anthropic's and reads
+//! the other clients' dialects as well, which differ in a few names.
 
 use std::ops::Range;
 
