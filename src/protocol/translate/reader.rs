@@ -51,7 +51,7 @@ impl Reader {
     /// Reads on; the events are in `self.events`, those before an error included.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         if let Form::Unknown = self.form {
-            match bytes.trim_ascii_start().first() {
+            match bytes.iter().find(|byte| !is_json_space(**byte)) {
                 None => {}
                 Some(b'{' | b'[') => self.form = Form::Body(Vec::new()),
                 Some(b'<') => return Err(StreamError::Malformed("a page instead of a stream")),
@@ -102,6 +102,11 @@ impl Reader {
     pub fn usage(&self) -> Option<Usage> {
         self.decode.usage()
     }
+}
+
+/// Fewer than ASCII has: what else stands before a brace makes it no JSON, however the bytes are cut.
+fn is_json_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// The decoder of a dialect.

@@ -246,3 +246,25 @@ fn items_that_only_their_own_dialect_knows_are_content_to_who_speaks_it() {
     observer.push(format!("{added}\n\n").as_bytes());
     assert!(observer.has_content());
 }
+
+#[test]
+fn bytes_that_json_does_not_know_as_space_make_the_same_fault_however_they_are_cut() {
+    let ended = |pieces: &[&str]| {
+        let mut translator = StreamTranslator::new(AnswerContext::between(
+            Dialect::Anthropic,
+            Dialect::Anthropic,
+        ));
+        let mut out = Vec::new();
+        for piece in pieces {
+            translator.push(piece.as_bytes(), &mut out)?;
+        }
+        translator.finish(&mut out)
+    };
+    let whole = ended(&["\u{c}{}\r"]);
+    assert!(whole.is_err());
+    assert_eq!(ended(&["\u{c}", "{}\r"]), whole);
+    assert_eq!(
+        ended(&[" \n", "{}"]),
+        Err(StreamError::Malformed("a message without content"))
+    );
+}
