@@ -13,6 +13,9 @@ use crate::routing::catalogue::{self, Listed};
 use crate::snapshot::{Endpoint, Snapshot};
 use crate::tokens::{Accuracy, Calibration, ModelAccuracy};
 
+/// Everybody may read it: the reason is told to operators only.
+const NOT_IN_FORCE: &str = "the configuration on disk is broken and not in force; the log, GET /providers and pointsman check tell why";
+
 /// `GET /providers`: every provider of the configuration and how it fares, the budget for repeats, the `losses` of
 /// translations since the start, by kind, and what answers have taught about our counts.
 pub fn providers(
@@ -211,8 +214,9 @@ fn ways(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &[RouteCandidate])> 
     rules.chain(routes)
 }
 
-/// `GET /health`: whether every route has a candidate that could serve now, and which have none.
-pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
+/// `GET /health`: whether every route has a candidate that could serve now, and which have none; `refused` says that
+/// what is on disk is not what is in force.
+pub fn health(snapshot: &Snapshot, refused: bool, now: Instant) -> (bool, Value) {
     let usable = |provider: usize| {
         snapshot
             .endpoint(provider)
@@ -241,6 +245,9 @@ pub fn health(snapshot: &Snapshot, now: Instant) -> (bool, Value) {
         };
         value.insert("message".to_owned(), message.into());
         value.insert("routes_without_provider".to_owned(), without.into());
+    }
+    if let (true, Some(value)) = (refused, value.as_object_mut()) {
+        value.insert("warnings".to_owned(), json!([NOT_IN_FORCE]));
     }
     (well, value)
 }

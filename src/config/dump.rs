@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::model::{
-    AffinitySettings, Config, EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, ModelFacts,
-    Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Timeouts,
-    TokenCounting,
+    AffinitySettings, CacheMode, CacheSettings, Config, Deduplication, EgressProxy, EgressScheme,
+    Http2, KeyStrategy, LogLevel, ModelFacts, Probe, ProbeAsk, Provider, ProviderAuth, Route,
+    RouteCandidate, RouteRule, Settings, Sharing, Timeouts, TokenCounting,
 };
 use crate::config::service_account::ServiceAccount;
 use crate::types::quirks::{Said, ThinkingStyle};
@@ -15,6 +15,12 @@ use crate::types::{Quirks, Secret};
 
 /// The whole configuration in the shape of the file, defaults filled in, secrets masked.
 pub fn dump(config: &Config) -> String {
+    // Only maps with keys that are no texts fail, and there are none.
+    serde_yaml::to_string(&masked_tree(config)).unwrap_or_default()
+}
+
+/// The same as a value.
+pub(super) fn masked_tree(config: &Config) -> Value {
     let mut settings = settings(&config.settings);
     settings.insert("default_route".to_owned(), json!(config.default_route));
     let routes: Map<String, Value> = config
@@ -23,7 +29,7 @@ pub fn dump(config: &Config) -> String {
         .map(|it| (it.pattern.clone(), route(it, &config.providers)))
         .collect();
     let providers: Vec<Value> = config.providers.iter().map(provider).collect();
-    let whole = json!({
+    json!({
         "providers": providers,
         "model_routes": routes,
         "route_rules": config.rules.iter().map(|it| rule(it, &config.providers)).collect::<Vec<_>>(),
@@ -39,9 +45,7 @@ pub fn dump(config: &Config) -> String {
             "listen": config.admin.listen,
             "requests": config.admin.requests,
         },
-    });
-    // Only maps with keys that are no texts fail, and there are none.
-    serde_yaml::to_string(&whole).unwrap_or_default()
+    })
 }
 
 fn provider(it: &Provider) -> Value {
@@ -189,6 +193,9 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "max_in_flight": it.max_in_flight,
         "affinity": affinity(it.affinity),
         "token_counting": token_counting(&it.token_counting),
+        "deduplication": deduplication(it.deduplication),
+        "cache": it.cache.map(cache),
+        "watch_config": seconds(it.watch_config),
         "log_level": log_level(it.log.level),
         "log_color": it.log.color,
         "log_file_path": it.log.file,
@@ -214,6 +221,29 @@ fn token_counting(it: &TokenCounting) -> Value {
         "timeout": seconds(it.timeout),
         "failure_threshold": it.failure_threshold,
         "api_failure_cooldown": seconds(it.api_failure_cooldown),
+    })
+}
+
+fn deduplication(it: Deduplication) -> Value {
+    json!({
+        "mode": match it.mode {
+            Sharing::Auto => "auto",
+            Sharing::All => "all",
+            Sharing::Off => "off",
+        },
+        "include_max_tokens_in_signature": it.max_tokens_count,
+    })
+}
+
+fn cache(it: CacheSettings) -> Value {
+    json!({
+        "mode": match it.mode {
+            CacheMode::Deterministic => "deterministic",
+            CacheMode::All => "all",
+        },
+        "ttl": seconds(it.ttl),
+        "max_entries": it.max_entries,
+        "max_bytes": it.max_bytes,
     })
 }
 

@@ -32,6 +32,7 @@ impl Env {
     /// This environment over the file `.env` in `dir`, if there is one.
     pub(super) fn over_file(&self, dir: &Path, report: &mut Report) -> Env {
         let path = dir.join(".env");
+        report.files.insert(path.clone());
         if !path.is_file() {
             return self.clone();
         }

@@ -168,6 +168,7 @@ impl Sources<'_> {
 
     fn read_file(&self, file: &str, path: &str, report: &mut Report) -> Result<String, String> {
         let place = self.dir.join(file);
+        report.files.insert(place.clone());
         let facts = std::fs::metadata(&place)
             .map_err(|error| format!("the file {file} cannot be read: {}", error.kind()))?;
         if !facts.is_file() || MAX_SECRET_FILE_BYTES < facts.len() {

@@ -1,6 +1,8 @@
 //! What is wrong with a configuration, and the collector that lets every fault be told at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::config::Note;
 
@@ -42,6 +44,8 @@ pub(super) struct Report {
     pub faults: Vec<ConfigFault>,
     /// Notes in the order they were met.
     pub notes: Vec<Note>,
+    /// Files that were read, or would have been had they been there.
+    pub files: BTreeSet<PathBuf>,
 }
 
 impl Report {
@@ -51,6 +55,7 @@ impl Report {
             file: file.into(),
             faults: Vec::new(),
             notes: Vec::new(),
+            files: BTreeSet::new(),
         }
     }
 

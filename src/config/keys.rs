@@ -808,6 +808,12 @@ pub(super) const SETTINGS: Table = &[
         "time for running streams at shutdown",
     ),
     row(
+        "watch_config",
+        DurationOrZero,
+        "1s",
+        "how often its files are looked at; what changed is in force after twice that; 0 never",
+    ),
+    row(
         "token_counting",
         One(TOKEN_COUNTING),
         "",

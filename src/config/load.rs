@@ -1,5 +1,6 @@
 //! The whole way: where the configuration is, what it says, what the environment overrides, and whether it all fits.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::access;
@@ -58,20 +59,50 @@ impl LoadOptions {
     }
 }
 
+/// What loading came to.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, or all its faults, in file order as far as they have one.
+    pub outcome: Result<Config, Vec<ConfigFault>>,
+    /// The files that decided about it, also such as are not there: what to watch.
+    pub files: BTreeSet<PathBuf>,
+}
+
 /// Loads and checks. All faults are returned at once, in file order as far as they have one.
 pub fn load(options: &LoadOptions) -> Result<Config, Vec<ConfigFault>> {
-    let Some(file) = find_file(options) else {
-        return without_file(options);
+    load_with_files(options).outcome
+}
+
+/// Loads and checks, and tells which files that took.
+pub fn load_with_files(options: &LoadOptions) -> Loaded {
+    let file = find_file(options);
+    let label = file.as_ref().map(|it| it.display().to_string());
+    let mut report = Report::new(label.as_deref().unwrap_or("environment"));
+    let outcome = match (&file, &label) {
+        (Some(file), Some(label)) => from_file(file, label, options, &mut report),
+        _ => without_file(options, &mut report),
     };
-    let label = file.display().to_string();
-    let text = std::fs::read(&file).map_err(|error| vec![unreadable(&label, &error)])?;
+    Loaded {
+        outcome,
+        files: report.files,
+    }
+}
+
+fn from_file(
+    file: &Path,
+    label: &str,
+    options: &LoadOptions,
+    report: &mut Report,
+) -> Result<Config, Vec<ConfigFault>> {
+    report.files.insert(file.to_owned());
+    let text = std::fs::read(file).map_err(|error| vec![unreadable(label, &error)])?;
     let dir = match file.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
         _ => PathBuf::from("."),
     };
     let text = String::from_utf8(text)
-        .map_err(|_| vec![whole_fault(&label, "is not UTF-8 text; save it as UTF-8")])?;
-    from_text(&label, &text, &dir, options)
+        .map_err(|_| vec![whole_fault(label, "is not UTF-8 text; save it as UTF-8")])?;
+    checked(label, &text, &dir, options, report)
 }
 
 /// Checks the `text` of a configuration called `label`, with `dir` for its relative files. What [`load`] does once it
@@ -82,11 +113,20 @@ pub fn from_text(
     dir: &Path,
     options: &LoadOptions,
 ) -> Result<Config, Vec<ConfigFault>> {
-    let mut report = Report::new(label);
-    let env = environment(options, dir, &mut report);
+    checked(label, text, dir, options, &mut Report::new(label))
+}
+
+fn checked(
+    label: &str,
+    text: &str,
+    dir: &Path,
+    options: &LoadOptions,
+    report: &mut Report,
+) -> Result<Config, Vec<ConfigFault>> {
+    let env = environment(options, dir, report);
     let mut root = tree::parse(label, text).map_err(|fault| vec![fault])?;
-    Sources { env: &env, dir }.expand(&mut root, &mut report);
-    walk(&root, TOP, &mut report);
+    Sources { env: &env, dir }.expand(&mut root, report);
+    walk(&root, TOP, report);
     let source = Source::File(PathBuf::from(label));
     resolve(Some(&root), source, &env, options, report)
 }
@@ -119,9 +159,8 @@ fn environment(options: &LoadOptions, dir: &Path, report: &mut Report) -> Env {
     }
 }
 
-fn without_file(options: &LoadOptions) -> Result<Config, Vec<ConfigFault>> {
-    let mut report = Report::new("environment");
-    let env = environment(options, &options.dir, &mut report);
+fn without_file(options: &LoadOptions, report: &mut Report) -> Result<Config, Vec<ConfigFault>> {
+    let env = environment(options, &options.dir, report);
     resolve(None, Source::Environment, &env, options, report)
 }
 
@@ -149,43 +188,43 @@ fn resolve(
     source: Source,
     env: &Env,
     options: &LoadOptions,
-    mut report: Report,
+    report: &mut Report,
 ) -> Result<Config, Vec<ConfigFault>> {
     let top = Reader::new(TOP, root, "");
     let section = top.section("settings");
-    let overrides = Overrides::read(env, &mut report);
-    let mut settings = settings::settings(&section, &mut report);
-    override_settings(&mut settings, &overrides, options, &mut report);
-    let timeouts = settings::timeouts(&section, overrides.request_timeout, &mut report);
-    let mut providers = read_providers(&top, &source, env, timeouts, &mut report);
+    let overrides = Overrides::read(env, report);
+    let mut settings = settings::settings(&section, report);
+    override_settings(&mut settings, &overrides, options, report);
+    let timeouts = settings::timeouts(&section, overrides.request_timeout, report);
+    let mut providers = read_providers(&top, &source, env, timeouts, report);
     if let Some(strategy) = overrides.key_strategy {
         for provider in &mut providers {
             provider.key_strategy = strategy;
         }
     }
-    check_loops(&settings, &providers, &mut report);
+    check_loops(&settings, &providers, report);
     let from_env = !top.has("providers") && !top.has("model_routes");
-    let rules = rules::rules(&top, &providers, settings.on_loss, &mut report);
+    let rules = rules::rules(&top, &providers, settings.on_loss, report);
     let routes = if from_env {
         vendors::routes(&providers, settings.on_loss)
     } else {
-        routes::routes(&top, &providers, &rules, settings.on_loss, &mut report)
+        routes::routes(&top, &providers, &rules, settings.on_loss, report)
     };
-    let default_route = routes::default_route(&section, &routes, &mut report);
-    let (auth, key_written) = access::auth(&top, &section, &overrides, &mut report);
-    let admin = access::admin(&top, &overrides, &mut report);
+    let default_route = routes::default_route(&section, &routes, report);
+    let (auth, key_written) = access::auth(&top, &section, &overrides, report);
+    let admin = access::admin(&top, &overrides, report);
     let host_path = if options.host.is_some() {
         "--host".to_owned()
     } else {
         section.at("host")
     };
     if !key_written {
-        access::check_listener(&host_path, &settings, &auth, &mut report);
+        access::check_listener(&host_path, &settings, &auth, report);
     }
-    access::check_admin(&settings, &admin, &mut report);
-    check_any_active(&providers, &mut report);
+    access::check_admin(&settings, &admin, report);
+    check_any_active(&providers, report);
     if !report.faults.is_empty() {
-        return Err(report.faults);
+        return Err(std::mem::take(&mut report.faults));
     }
     let source = match source {
         Source::Environment if providers.is_empty() => Source::Demo,
@@ -200,7 +239,7 @@ fn resolve(
         settings,
         auth,
         admin,
-        notes: report.notes,
+        notes: std::mem::take(&mut report.notes),
     })
 }
 

@@ -6,6 +6,7 @@
 //! that may be a secret is ever part of one.
 
 mod access;
+mod diff;
 mod dump;
 mod env;
 mod expand;
@@ -32,10 +33,11 @@ mod vendors;
 mod vertex;
 mod walk;
 
+pub use diff::changes;
 pub use dump::dump;
 pub use env::Env;
 pub use fault::ConfigFault;
-pub use load::{LoadOptions, from_text, load};
+pub use load::{LoadOptions, Loaded, from_text, load, load_with_files};
 pub use model::{
     Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, Deduplication,
     EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings, ModelFacts, Note, OnLoss,

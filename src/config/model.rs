@@ -545,6 +545,8 @@ pub struct Settings {
     pub max_in_flight: Option<usize>,
     /// Drain on shutdown.
     pub drain_timeout: Duration,
+    /// How often the configuration's files are looked at; zero never.
+    pub watch_config: Duration,
     /// Whether sessions stay where they were served.
     pub affinity: AffinitySettings,
     /// Token counting.

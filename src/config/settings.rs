@@ -81,6 +81,9 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         drain_timeout: reader
             .duration("drain_timeout")
             .unwrap_or(Duration::from_secs(1800)),
+        watch_config: reader
+            .duration("watch_config")
+            .unwrap_or(Duration::from_secs(1)),
         affinity: affinity(reader, report),
         token_counting: token_counting(&reader.section("token_counting")),
         deduplication: deduplication(reader),

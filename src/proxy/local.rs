@@ -118,7 +118,8 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         )),
         Call::Ready => ok(json!({"status": "ready"})),
         Call::Health => {
-            let (well, value) = admin::health(snapshot, now);
+            let refused = edge.shared.reload.refused().is_some();
+            let (well, value) = admin::health(snapshot, refused, now);
             Ok((
                 if well {
                     StatusCode::OK
@@ -184,7 +185,12 @@ fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
         "bytes": flights.bytes,
         "followed": flights.joined,
     });
+    let config = json!({
+        "generation": snapshot.generation,
+        "not_reloaded": edge.shared.reload.refused(),
+    });
     if let Some(value) = value.as_object_mut() {
+        value.insert("config".to_owned(), config);
         value.insert("cache".to_owned(), cache);
         value.insert("sharing".to_owned(), sharing);
     }
@@ -202,6 +208,7 @@ fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {
                 "status": "success",
                 "message": "Provider configuration reloaded successfully",
                 "providers_count": snapshot.config.providers.len(),
+                "generation": snapshot.generation,
                 "healthy_providers": healthy,
             });
             (StatusCode::OK, Some(value))

@@ -53,7 +53,7 @@ pub enum Call {
     Ready,
     /// `GET /providers`.
     Providers,
-    /// `POST /providers/reload`.
+    /// `POST /providers/reload`, `POST /admin/config/reload`.
     Reload,
     /// `GET /admin/requests`.
     Requests,
@@ -80,7 +80,7 @@ impl Call {
             "/readyz" => (Call::Ready, GET),
             "/providers" => (Call::Providers, GET),
             "/admin/requests" => (Call::Requests, GET),
-            "/providers/reload" => (Call::Reload, POST),
+            "/providers/reload" | "/admin/config/reload" => (Call::Reload, POST),
             "/admin/cache/purge" => (Call::PurgeCache, POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
             _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),

@@ -42,6 +42,8 @@ pub const H2_IDLE: Duration = Duration::from_secs(300);
 pub trait Reload: Send + Sync {
     /// Reads, checks and puts in force; on error the old one stays.
     fn reload(&self) -> std::result::Result<Arc<Snapshot>, String>;
+    /// Why what was read last is not in force, if it is not.
+    fn refused(&self) -> Option<String>;
 }
 
 /// Which surface a listener serves.

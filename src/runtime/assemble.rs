@@ -8,7 +8,7 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 
-use super::background::{Drain, Hangup, Simulated, Tokens, Warm, health_checks};
+use super::background::{Drain, Hangup, Simulated, Tokens, Warm, Watch, health_checks};
 use super::listener::Bound;
 use super::reload::Reloader;
 use super::signals::{Signals, listen_for_hangup};
@@ -51,7 +51,8 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     let conf = server_conf(&config);
     let live = Arc::new(Live::new(config)?);
     let reloader = Reloader::new(Arc::clone(&live), options, addresses, !main.is_loopback());
-    let shared = Shared::new(Arc::clone(&live), Arc::new(reloader));
+    let reloader = Arc::new(reloader);
+    let shared = Shared::new(Arc::clone(&live), Arc::clone(&reloader) as _);
     let addresses = (main.address(), admin.as_ref().map(Bound::address));
 
     let mut server = Server::new_with_opt_and_conf(None, conf);
@@ -83,6 +84,11 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     server.add_service(background_service("vocabularies", warm));
     let hangup = Hangup::new(Arc::clone(&shared), logs.clone(), signal);
     server.add_service(background_service("hangup", hangup));
+    let watch = Watch {
+        live: Arc::clone(&live),
+        reloader,
+    };
+    server.add_service(background_service("watch", watch));
     server.add_service(background_service(
         "drain",
         Drain {

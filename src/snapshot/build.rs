@@ -118,6 +118,7 @@ fn build(
         strategy: StrategyState::new(),
         gateway: GatewayKeys::new(&config.auth.keys),
         texts: TextRules::new(&config.settings),
+        generation: old.map_or(0, |old| old.generation + 1),
         config,
     })
 }

@@ -22,6 +22,8 @@ use crate::routing::{StrategyState, Table};
 pub struct Snapshot {
     /// What it was compiled from.
     pub config: Config,
+    /// How many were in force before it in this process.
+    pub generation: u64,
     /// One for each of `config.providers`, same order; `None` for those that cannot be called.
     pub endpoints: Vec<Option<Arc<Endpoint>>>,
     /// Which pattern serves a model.

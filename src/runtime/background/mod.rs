@@ -6,6 +6,7 @@ mod probe;
 mod simulated;
 mod tokens;
 mod warm;
+mod watch;
 
 pub use drain::Drain;
 pub use hangup::Hangup;
@@ -13,3 +14,4 @@ pub use probe::health_checks;
 pub use simulated::Simulated;
 pub use tokens::Tokens;
 pub use warm::Warm;
+pub use watch::Watch;

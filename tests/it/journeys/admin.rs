@@ -5,21 +5,11 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::answers::ask;
-use crate::support::answers::ask_stream;
-use crate::support::answers::begins;
-use crate::support::answers::delta;
-use crate::support::answers::finish;
 use crate::support::answers::message;
-use crate::support::answers::open_text;
 use crate::support::answers::refuses;
 use crate::support::answers::says;
-use crate::support::answers::start;
-use crate::support::answers::stream;
-use crate::support::answers::streams;
 use crate::support::client::Request;
-use crate::support::eventually;
 use crate::support::proxy::Proxy;
-use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::setup::key_of;
@@ -192,142 +182,4 @@ async fn a_good_file_takes_effect_at_once_and_health_stays() {
         message("c")
     );
     assert_eq!(proxy.provider("a").await["failure_count"], 1);
-}
-
-#[tokio::test]
-async fn a_hangup_signal_reloads() {
-    let first = Upstream::always(says("old")).await;
-    let second = Upstream::always(says("new")).await;
-    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &first.url())])).await;
-    assert_eq!(
-        proxy.ask(Request::messages(ask("1"))).await.text(),
-        message("old")
-    );
-    let other = Setup::of([Provider::anthropic("b", &second.url())]);
-    fs::write(proxy.config_path(), other.yaml()).unwrap();
-    proxy.signal("HUP");
-    eventually("the new file", || async {
-        let reply = proxy.ask(Request::messages(ask("2"))).await;
-        (reply.text() == message("new")).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_bad_file_changes_nothing_and_says_why() {
-    let upstream = Upstream::always(says("old")).await;
-    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
-    let good = fs::read_to_string(proxy.config_path()).unwrap();
-    for (bad, word) in [
-        ("providers: [".to_owned(), ""),
-        (String::new(), ""),
-        (
-            good.replace("type: anthropic", "type: antropic"),
-            "antropic",
-        ),
-        (good.replace("provider: a,", "provider: zz,"), "zz"),
-        (good.replace("settings:", "setings:"), "setings"),
-        (
-            good.replace("auth_value: ", "auth_value: ${UNSET_IN_THIS_JOURNEY} # "),
-            "UNSET_IN_THIS_JOURNEY",
-        ),
-    ] {
-        fs::write(proxy.config_path(), &bad).unwrap();
-        let reply = proxy.ask(reload()).await;
-        assert_eq!(reply.status, 500, "{bad}: {}", reply.text());
-        let json = reply.json();
-        assert_eq!(json["status"], "error", "{json}");
-        let text = json["message"].as_str().unwrap();
-        assert!(text.contains(word), "{word}: {text}");
-        assert!(!text.contains(&key_of("a")), "{text}");
-        assert_eq!(
-            proxy.ask(Request::messages(ask("hi"))).await.text(),
-            message("old")
-        );
-    }
-    fs::write(proxy.config_path(), good).unwrap();
-    assert_eq!(proxy.ask(reload()).await.status, 200);
-}
-
-#[tokio::test]
-async fn a_file_without_a_key_does_not_open_a_listener_that_others_reach() {
-    const KEY: &str = "sk-canary-gateway-0123456789";
-    let upstream = Upstream::always(says("hi")).await;
-    let a = || Provider::anthropic("a", &upstream.url());
-    let closed = Setup::of([a()]).setting("host: 0.0.0.0").gateway_key(KEY);
-    let mut proxy = Proxy::start(closed).await;
-    let known = Request::messages(ask("0")).header("x-api-key", KEY);
-    assert_eq!(proxy.ask(known).await.status, 200);
-
-    // In itself this file is right: it asks for a listener on the loopback.
-    fs::write(proxy.config_path(), Setup::of([a()]).yaml()).unwrap();
-    proxy.signal("HUP");
-    proxy.line("not reloaded").await;
-
-    let stranger = proxy.ask(Request::messages(ask("1"))).await;
-    assert_eq!(stranger.status, 401, "{}", stranger.text());
-    assert_eq!(upstream.calls(), 1);
-}
-
-#[tokio::test]
-async fn what_only_a_restart_changes_is_said() {
-    let upstream = Upstream::silent().await;
-    let a = || Provider::anthropic("a", &upstream.url());
-    let mut proxy = Proxy::start(Setup::of([a()])).await;
-    let other = Setup::of([a()]).setting("log_level: DEBUG");
-    fs::write(proxy.config_path(), other.yaml()).unwrap();
-    assert_eq!(proxy.ask(reload()).await.status, 200);
-    proxy.line("restart to change settings.log_level").await;
-}
-
-#[tokio::test]
-async fn a_stream_outlives_the_removal_of_its_provider() {
-    let gate = Gate::new();
-    let act = begins(&[start(), open_text(), delta("old")])
-        .wait(&gate)
-        .data(finish())
-        .end();
-    let first = Upstream::script([act]).await;
-    let second = Upstream::always(says("new")).await;
-    let proxy = Proxy::start(Setup::of([Provider::anthropic("a", &first.url())])).await;
-    let mut client = proxy.connect().await;
-    client
-        .send(Request::messages(ask_stream("hi")).bytes())
-        .await;
-    client.head().await;
-    while client.event().await.unwrap().name != "content_block_delta" {}
-
-    let other = Setup::of([Provider::anthropic("b", &second.url())]);
-    fs::write(proxy.config_path(), other.yaml()).unwrap();
-    assert_eq!(proxy.ask(reload()).await.status, 200);
-    assert_eq!(
-        proxy.ask(Request::messages(ask("2"))).await.text(),
-        message("new")
-    );
-    gate.open();
-    assert_eq!(client.rest().await, finish());
-}
-
-#[tokio::test]
-async fn reloads_under_load_lose_nothing() {
-    let upstream = Upstream::always(streams("whole")).await;
-    let setup = || Setup::of([Provider::anthropic("a", &upstream.url())]);
-    let proxy = Proxy::start(setup()).await;
-    let asking = async {
-        for index in 0..150 {
-            let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
-            assert_eq!(
-                (reply.status, reply.text()),
-                (200, stream("whole")),
-                "{index}"
-            );
-        }
-    };
-    let reloading = async {
-        for _ in 0..60 {
-            assert_eq!(proxy.ask(reload()).await.status, 200);
-        }
-    };
-    tokio::join!(asking, reloading);
-    assert_eq!(upstream.calls(), 150);
 }

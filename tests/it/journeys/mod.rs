@@ -23,6 +23,7 @@ mod pass_through;
 mod pings;
 mod probes;
 mod refusal;
+mod reload;
 mod reshape;
 mod rules;
 mod secrets;

@@ -226,8 +226,11 @@ impl Setup {
         }
         text.push_str(&self.routes.concat());
         text.push_str("settings:\n  port: 0\n  log_file_path: journey.jsonl\n");
-        if !self.settings.iter().any(|line| line.starts_with("host:")) {
-            text.push_str("  host: 127.0.0.1\n");
+        // Most journeys say themselves when the file is read again.
+        for (key, value) in [("host", "127.0.0.1"), ("watch_config", "0")] {
+            if !self.settings.iter().any(|line| line.starts_with(key)) {
+                text.push_str(&format!("  {key}: {value}\n"));
+            }
         }
         for line in &self.settings {
             text.push_str(&format!("  {line}\n"));

@@ -1,11 +1,19 @@
 //! A configuration that was written anew: read, checked and put in force, or refused while the old one stays.
 
+mod stamp;
+
 use std::sync::Arc;
 
-use crate::config::{Config, ConfigFault, LoadOptions, Source, load};
+use parking_lot::Mutex;
+
+use crate::config::{Config, ConfigFault, LoadOptions, Source, changes, load_with_files};
 use crate::demo;
 use crate::proxy::Reload;
 use crate::snapshot::{Live, Snapshot};
+use stamp::Stamps;
+
+/// Changes that are told of one reload.
+const TOLD: usize = 20;
 
 /// Reads the configuration from where it came from.
 pub struct Reloader {
@@ -14,6 +22,16 @@ pub struct Reloader {
     simulated: Option<demo::Addresses>,
     /// Whether other machines reach a listener that serves traffic.
     exposed: bool,
+    /// Held while one reads: the last to begin is the last in force.
+    turn: Mutex<()>,
+    last: Mutex<Last>,
+}
+
+/// What the last reading found.
+struct Last {
+    stamps: Stamps,
+    /// Why it was not put in force.
+    refused: Option<String>,
 }
 
 impl Reloader {
@@ -30,16 +48,32 @@ impl Reloader {
         if let Source::File(file) = &live.current().config.source {
             options.config = Some(file.clone());
         }
+        let stamps = Stamps::of(&load_with_files(&options).files);
         Reloader {
             live,
             options,
             simulated,
             exposed,
+            turn: Mutex::new(()),
+            last: Mutex::new(Last {
+                stamps,
+                refused: None,
+            }),
         }
     }
 
+    /// How the files look now, if they do not look as they did when they were read last.
+    pub fn changed(&self) -> Option<Stamps> {
+        let read = self.last.lock().stamps.clone();
+        let now = read.again();
+        (now != read).then_some(now)
+    }
+
     fn read(&self) -> Result<Config, String> {
-        let config = load(&self.options).map_err(|faults| sentence(&faults))?;
+        let before = self.last.lock().stamps.again();
+        let loaded = load_with_files(&self.options);
+        self.last.lock().stamps = Stamps::of(&loaded.files).with(before);
+        let config = loaded.outcome.map_err(|faults| sentence(&faults))?;
         let config = match (&config.source, self.simulated) {
             (Source::Demo, Some(addresses)) => demo::config(addresses, &config),
             _ => config,
@@ -58,6 +92,7 @@ impl Reloader {
 
 impl Reload for Reloader {
     fn reload(&self) -> Result<Arc<Snapshot>, String> {
+        let _turn = self.turn.lock();
         let old = self.live.current();
         let result = self
             .read()
@@ -65,16 +100,33 @@ impl Reload for Reloader {
         match &result {
             Ok(new) => {
                 log::info!(
-                    "configuration reloaded: {} providers",
-                    new.config.providers.len()
+                    "configuration reloaded: {} providers, generation {}",
+                    new.config.providers.len(),
+                    new.generation
                 );
+                tell_changes(&old.config, &new.config);
                 tell_news(&old.config, &new.config);
             }
             Err(why) => {
                 log::error!("configuration not reloaded, the old one stays in force: {why}");
             }
         }
+        self.last.lock().refused = result.as_ref().err().cloned();
         result
+    }
+
+    fn refused(&self) -> Option<String> {
+        self.last.lock().refused.clone()
+    }
+}
+
+fn tell_changes(old: &Config, new: &Config) {
+    let all = changes(old, new);
+    for change in all.iter().take(TOLD) {
+        log::info!("configuration: {change}");
+    }
+    if TOLD < all.len() {
+        log::info!("configuration: and {} more changes", all.len() - TOLD);
     }
 }
 
@@ -121,7 +173,7 @@ fn sentence(faults: &[ConfigFault]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Env;
+    use crate::config::{Env, load};
 
     const FILE: &str =
         "providers: [{name: a, base_url: 'https://a.b', auth_value: sk-0123456789}]\n";
