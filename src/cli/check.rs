@@ -153,7 +153,7 @@ fn route_rows(config: &Config) -> Vec<Vec<String>> {
     let routes = config.routes.iter().map(|route| {
         let default = config.default_route.as_ref() == Some(&route.pattern);
         let sign = if default { " (default)" } else { "" };
-        let strict = match route.on_loss {
+        let strict = match route.terms.on_loss {
             OnLoss::Warn => "",
             OnLoss::Refuse => " (refuses losses)",
         };
@@ -242,7 +242,7 @@ fn config_json(config: &Config) -> Value {
             json!({
                 "pattern": it.pattern,
                 "candidates": candidates(&it.candidates),
-                "on_loss": it.on_loss.word(),
+                "on_loss": it.terms.on_loss.word(),
             })
         })
         .collect();
@@ -253,7 +253,7 @@ fn config_json(config: &Config) -> Value {
             json!({
                 "models": it.models,
                 "candidates": candidates(&it.candidates),
-                "on_loss": it.on_loss.word(),
+                "on_loss": it.terms.on_loss.word(),
             })
         })
         .collect();

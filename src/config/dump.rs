@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Config, Deduplication, EgressProxy, EgressScheme,
     Http2, KeyStrategy, LogLevel, ModelFacts, Probe, ProbeAsk, Provider, ProviderAuth, Route,
-    RouteCandidate, RouteRule, Settings, Sharing, Timeouts, TokenCounting,
+    RouteCandidate, RouteRule, Settings, Sharing, Stalls, Timeouts, TokenCounting,
 };
 use crate::config::service_account::ServiceAccount;
 use crate::types::quirks::{Said, ThinkingStyle};
@@ -127,7 +127,11 @@ fn quirks(it: &Quirks) -> Map<String, Value> {
 }
 
 fn route(it: &Route, providers: &[Provider]) -> Value {
-    json!({"candidates": candidates(&it.candidates, providers), "on_loss": it.on_loss.word()})
+    json!({
+        "candidates": candidates(&it.candidates, providers),
+        "on_loss": it.terms.on_loss.word(),
+        "timeouts": stalls(it.terms.stalls),
+    })
 }
 
 fn rule(it: &RouteRule, providers: &[Provider]) -> Value {
@@ -143,7 +147,8 @@ fn rule(it: &RouteRule, providers: &[Provider]) -> Value {
             "header": headers.map(|(name, _)| (name.clone(), json!("***"))).collect::<Map<_, _>>(),
         },
         "candidates": candidates(&it.candidates, providers),
-        "on_loss": it.on_loss.word(),
+        "on_loss": it.terms.on_loss.word(),
+        "timeouts": stalls(it.terms.stalls),
     })
 }
 
@@ -256,6 +261,20 @@ fn timeouts(it: Timeouts) -> Value {
         "first_content": seconds(it.first_content),
         "idle": seconds(it.idle),
     })
+}
+
+/// What is said; the rest is each provider's.
+fn stalls(it: Stalls) -> Map<String, Value> {
+    let timers = [
+        ("first_byte", it.first_byte),
+        ("first_byte_whole", it.first_byte_whole),
+        ("first_content", it.first_content),
+        ("idle", it.idle),
+    ];
+    let said = timers
+        .into_iter()
+        .filter_map(|(key, time)| Some((key.to_owned(), json!(seconds(time?)))));
+    said.collect()
 }
 
 fn proxy(it: &EgressProxy) -> String {

@@ -299,6 +299,7 @@ pub(super) const RULE: Table = &[
     )
     .required(),
     ON_LOSS,
+    STALLS,
 ];
 
 /// What must hold of a request; all that is given.
@@ -330,6 +331,7 @@ const WHEN: Table = &[
 const ROUTE: Table = &[
     row("candidates", Many(CANDIDATE), "", "who serves it").required(),
     ON_LOSS,
+    STALLS,
 ];
 
 /// One way to serve a route.
@@ -391,6 +393,14 @@ const IDLE: Field = row(
     Duration,
     "90s",
     "silence between two pieces of an answer",
+);
+
+/// Timers of a route: connecting is a matter of the provider alone.
+const STALLS: Field = row(
+    "timeouts",
+    One(&[FIRST_BYTE, FIRST_BYTE_WHOLE, FIRST_CONTENT, IDLE]),
+    "",
+    "patience with whoever serves it; what is absent is the provider's",
 );
 
 /// Timers of an attempt.

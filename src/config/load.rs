@@ -8,7 +8,7 @@ use crate::config::env::Env;
 use crate::config::expand::Sources;
 use crate::config::fault::{ConfigFault, Report};
 use crate::config::keys::TOP;
-use crate::config::model::{Config, Provider, Settings, Source, Timeouts};
+use crate::config::model::{Config, Provider, Settings, Source, Terms, Timeouts};
 use crate::config::overrides::Overrides;
 use crate::config::provider;
 use crate::config::read::Reader;
@@ -204,11 +204,15 @@ fn resolve(
     }
     check_loops(&settings, &providers, report);
     let from_env = !top.has("providers") && !top.has("model_routes");
-    let rules = rules::rules(&top, &providers, settings.on_loss, report);
+    let terms = Terms {
+        on_loss: settings.on_loss,
+        ..Terms::default()
+    };
+    let rules = rules::rules(&top, &providers, terms, report);
     let routes = if from_env {
-        vendors::routes(&providers, settings.on_loss)
+        vendors::routes(&providers, terms)
     } else {
-        routes::routes(&top, &providers, &rules, settings.on_loss, report)
+        routes::routes(&top, &providers, &rules, terms, report)
     };
     let default_route = routes::default_route(&section, &routes, report);
     let (auth, key_written) = access::auth(&top, &section, &overrides, report);

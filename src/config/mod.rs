@@ -42,7 +42,7 @@ pub use model::{
     Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, Deduplication,
     EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings, ModelFacts, Note, OnLoss,
     Platform, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings,
-    Sharing, Source, Strategy, Target, Timeouts, TokenCounting, When,
+    Sharing, Source, Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, When,
 };
 pub use schema::schema;
 pub use service_account::ServiceAccount;

@@ -358,8 +358,44 @@ pub struct Route {
     pub pattern: String,
     /// In file order; disabled ones are gone, ones on inactive providers stay.
     pub candidates: Vec<RouteCandidate>,
+    /// How.
+    pub terms: Terms,
+}
+
+/// How the requests of a route are served, whoever serves them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Terms {
     /// What happens when a translation cannot say everything.
     pub on_loss: OnLoss,
+    /// How long an attempt may be silent, where it is not as long as its provider says.
+    pub stalls: Stalls,
+}
+
+/// The timers of a route; `None` leaves a provider's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Stalls {
+    /// Head of a streamed answer.
+    pub first_byte: Option<Duration>,
+    /// Head of an answer that is not streamed, which is the whole answer.
+    pub first_byte_whole: Option<Duration>,
+    /// First content of a streamed answer.
+    pub first_content: Option<Duration>,
+    /// Silence between two pieces of an answer.
+    pub idle: Option<Duration>,
+}
+
+impl Stalls {
+    /// These timers over a provider's.
+    pub fn over(&self, base: Timeouts) -> Timeouts {
+        Timeouts {
+            connect: base.connect,
+            connect_total: base.connect_total,
+            first_byte: self.first_byte.unwrap_or(base.first_byte),
+            first_byte_whole: self.first_byte_whole.unwrap_or(base.first_byte_whole),
+            first_content: self.first_content.unwrap_or(base.first_content),
+            idle: self.idle.unwrap_or(base.idle),
+        }
+    }
 }
 
 /// What happens when a translation cannot say everything that a request says.
@@ -405,8 +441,8 @@ pub struct RouteRule {
     pub when: When,
     /// As in a route.
     pub candidates: Vec<RouteCandidate>,
-    /// As in a route.
-    pub on_loss: OnLoss,
+    /// How.
+    pub terms: Terms,
 }
 
 /// What must hold of a request; all that is given.

@@ -2,9 +2,10 @@
 //! are written.
 
 use crate::config::fault::Report;
-use crate::config::model::{OnLoss, Provider, Route, RouteCandidate, RouteRule};
+use crate::config::model::{Provider, Route, RouteCandidate, RouteRule, Terms};
 use crate::config::near::hint;
 use crate::config::read::Reader;
+use crate::config::settings;
 use crate::config::vendors;
 use crate::config::walk::join;
 use crate::types::Dialect;
@@ -20,7 +21,7 @@ pub(super) fn routes(
     top: &Reader<'_>,
     providers: &[Provider],
     rules: &[RouteRule],
-    on_loss: OnLoss,
+    terms: Terms,
     report: &mut Report,
 ) -> Vec<Route> {
     let mut routes = Vec::new();
@@ -50,7 +51,7 @@ pub(super) fn routes(
         routes.push(Route {
             pattern: pattern.to_owned(),
             candidates,
-            on_loss: whole.choice("on_loss").map_or(on_loss, OnLoss::of_word),
+            terms: settings::terms(&whole, terms),
         });
     }
     let written = routes.len();
@@ -59,7 +60,7 @@ pub(super) fn routes(
         routes = own_names(providers, report);
     }
     for route in routes.iter_mut().skip(written) {
-        route.on_loss = on_loss;
+        route.terms = terms;
     }
     tell_unreached(&routes, rules, providers, report);
     routes
@@ -173,7 +174,7 @@ fn legacy(routes: &mut Vec<Route>, providers: &[Provider], report: &mut Report) 
         routes.push(Route {
             pattern: pattern.to_owned(),
             candidates: candidates(small),
-            on_loss: OnLoss::default(),
+            terms: Terms::default(),
         });
     }
     report.remark(

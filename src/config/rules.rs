@@ -1,9 +1,10 @@
 //! `route_rules` → [`RouteRule`]s.
 
 use crate::config::fault::Report;
-use crate::config::model::{OnLoss, Provider, RouteRule, When};
+use crate::config::model::{Provider, RouteRule, Terms, When};
 use crate::config::read::Reader;
 use crate::config::routes::candidates_of;
+use crate::config::settings;
 use crate::config::tree::Node;
 use crate::config::walk::join;
 
@@ -21,20 +22,20 @@ const CREDENTIALS: &[&str] = &[
 pub(super) fn rules(
     top: &Reader<'_>,
     providers: &[Provider],
-    on_loss: OnLoss,
+    terms: Terms,
     report: &mut Report,
 ) -> Vec<RouteRule> {
     let readers = top.list("route_rules");
     readers
         .iter()
-        .map(|it| rule(it, providers, on_loss, report))
+        .map(|it| rule(it, providers, terms, report))
         .collect()
 }
 
 fn rule(
     reader: &Reader<'_>,
     providers: &[Provider],
-    on_loss: OnLoss,
+    terms: Terms,
     report: &mut Report,
 ) -> RouteRule {
     let models = match reader.texts("models").as_slice() {
@@ -63,7 +64,7 @@ fn rule(
         models,
         when: when(reader, report),
         candidates,
-        on_loss: reader.choice("on_loss").map_or(on_loss, OnLoss::of_word),
+        terms: settings::terms(reader, terms),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::fault::Report;
 use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings, OnLoss,
-    Settings, Sharing, Strategy, Timeouts, TokenCounting,
+    Settings, Sharing, Stalls, Strategy, Terms, Timeouts, TokenCounting,
 };
 use crate::config::read::Reader;
 use crate::config::tree::Node;
@@ -317,6 +317,22 @@ pub(super) fn timeouts(
     .map_or_else(|| "REQUEST_TIMEOUT".to_owned(), |it| it.1);
     warn_if_short(timeouts, place, report);
     timeouts
+}
+
+/// How a route or a rule is served: what it says over what holds without.
+pub(super) fn terms(reader: &Reader<'_>, base: Terms) -> Terms {
+    let timers = reader.section("timeouts");
+    Terms {
+        on_loss: reader
+            .choice("on_loss")
+            .map_or(base.on_loss, OnLoss::of_word),
+        stalls: Stalls {
+            first_byte: timers.duration("first_byte"),
+            first_byte_whole: timers.duration("first_byte_whole"),
+            first_content: timers.duration("first_content"),
+            idle: timers.duration("idle"),
+        },
+    }
 }
 
 /// The timers of one section over those that hold without it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::config::env::Env;
 use crate::config::model::{
-    Http2, KeyStrategy, OnLoss, Platform, Provider, ProviderAuth, Route, RouteCandidate, Timeouts,
+    Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route, RouteCandidate, Terms, Timeouts,
 };
 use crate::config::secrets;
 use crate::config::url::Address;
@@ -68,13 +68,13 @@ fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider
 }
 
 /// Each provider's own names, passed through.
-pub(super) fn routes(providers: &[Provider], on_loss: OnLoss) -> Vec<Route> {
+pub(super) fn routes(providers: &[Provider], terms: Terms) -> Vec<Route> {
     providers
         .iter()
         .enumerate()
         .filter_map(|(i, it)| Some((i, Vendor::named(&it.name)?)))
         .flat_map(|(i, vendor)| vendor.patterns.iter().map(move |it| alone(it, i)))
-        .map(|route| Route { on_loss, ..route })
+        .map(|route| Route { terms, ..route })
         .collect()
 }
 
@@ -88,6 +88,6 @@ pub(super) fn alone(pattern: &str, provider: usize) -> Route {
             priority: 1,
             weight: 1.0,
         }],
-        on_loss: OnLoss::default(),
+        terms: Terms::default(),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::config::{
-    CallPath, Config, Http2, KeyStrategy, OnLoss, Platform, Provider, ProviderAuth, Route,
-    RouteCandidate, Target, Timeouts,
+    CallPath, Config, Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route, RouteCandidate,
+    Target, Terms, Timeouts,
 };
 use crate::demo::openai;
 use crate::demo::providers::Addresses;
@@ -25,7 +25,7 @@ pub fn config(addresses: Addresses, empty: &Config) -> Config {
     config.routes = vec![Route {
         pattern: EVERYTHING.to_owned(),
         candidates: vec![candidate(0, None), candidate(1, Some(openai::MODEL))],
-        on_loss: OnLoss::default(),
+        terms: Terms::default(),
     }];
     config.default_route = Some(EVERYTHING.to_owned());
     config

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::asked::{self, has_images};
 use super::request::Request;
 use super::trail::{MODEL_UNKNOWN, Skip};
-use crate::config::{OnLoss, ProviderAuth, RouteCandidate};
+use crate::config::{ProviderAuth, RouteCandidate, Terms};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
@@ -36,15 +36,15 @@ pub struct Choice {
     pub skipped: Vec<Skip>,
     /// The pattern that matched.
     pub route: String,
-    /// What happens when a translation cannot say everything.
-    pub on_loss: OnLoss,
+    /// How.
+    pub terms: Terms,
 }
 
 /// What a model name leads to, in the order to be tried.
 struct Listed {
     route: String,
     candidates: Vec<RouteCandidate>,
-    on_loss: OnLoss,
+    terms: Terms,
 }
 
 /// Orders the candidates for a request. One that `is_bound` on its route goes where it was before and takes no turn.
@@ -71,7 +71,7 @@ pub fn choose(
         candidates: Vec::new(),
         skipped: Vec::new(),
         route: listed.route,
-        on_loss: listed.on_loss,
+        terms: listed.terms,
     };
     let mut incapable = Vec::new();
     for listed in listed.candidates {
@@ -124,7 +124,7 @@ fn routed(
         Resolution::Route {
             pattern,
             candidates,
-            on_loss,
+            terms,
             fallback,
         } => {
             if fallback {
@@ -154,7 +154,7 @@ fn routed(
             Ok(Listed {
                 route: pattern.to_owned(),
                 candidates: candidates.cloned().collect(),
-                on_loss,
+                terms,
             })
         }
         Resolution::NoRoute { near } => {
@@ -182,16 +182,20 @@ fn pinned(snapshot: &Snapshot, head: &RequestHead, pin: &str) -> Result<Listed, 
         let text = format!("provider: there is no provider \"{}\"", pin.escape_debug());
         return Err(Fault::new(FaultKind::ModelNotFound, text));
     }
-    let (listed, on_loss) = match snapshot.table.resolve(&head.model) {
+    let (listed, terms) = match snapshot.table.resolve(&head.model) {
         Resolution::Route {
-            candidates,
-            on_loss,
-            ..
+            candidates, terms, ..
         } => {
             let its = candidates.iter().filter(|c| indices.contains(&c.provider));
-            (its.cloned().collect(), on_loss)
+            (its.cloned().collect(), terms)
         }
-        Resolution::NoRoute { .. } => (Vec::new(), snapshot.config.settings.on_loss),
+        Resolution::NoRoute { .. } => (
+            Vec::new(),
+            Terms {
+                on_loss: snapshot.config.settings.on_loss,
+                ..Terms::default()
+            },
+        ),
     };
     let plain = |provider: usize| RouteCandidate {
         provider,
@@ -207,7 +211,7 @@ fn pinned(snapshot: &Snapshot, head: &RequestHead, pin: &str) -> Result<Listed, 
     Ok(Listed {
         route: format!("provider {pin}"),
         candidates,
-        on_loss,
+        terms,
     })
 }
 

@@ -18,7 +18,7 @@ use super::service::Edge;
 use super::share::Ticket;
 use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
 use super::{profile, refuse};
-use crate::config::OnLoss;
+use crate::config::Terms;
 use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind, Retry};
 use crate::health::Permit;
@@ -85,7 +85,7 @@ pub struct Exchange<'e, 's> {
     pub(super) route: String,
     /// Where its conversation is at home.
     pub(super) at_home: AtHome,
-    pub(super) on_loss: OnLoss,
+    pub(super) terms: Terms,
     /// The prompt's size before its provider has told.
     pub(super) estimate: Option<PromptEstimate>,
     /// The prompt, kept to be counted when its answer has ended.
@@ -114,7 +114,7 @@ impl<'e, 's> Exchange<'e, 's> {
             losses: Losses::default(),
             route: String::new(),
             at_home: AtHome::default(),
-            on_loss: OnLoss::default(),
+            terms: Terms::default(),
             estimate: None,
             sample: None,
             ticket: None,
@@ -134,7 +134,7 @@ impl<'e, 's> Exchange<'e, 's> {
         };
         self.at_home = at_home;
         self.route = choice.route;
-        self.on_loss = choice.on_loss;
+        self.terms = choice.terms;
         for skip in choice.skipped {
             self.trail.pass_over(skip);
         }

@@ -124,7 +124,7 @@ impl Exchange<'_, '_> {
 
     fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
         let mut translation = self.translation(candidate, thinking)?;
-        if self.on_loss == OnLoss::Refuse && !translation.losses.is_empty() {
+        if self.terms.on_loss == OnLoss::Refuse && !translation.losses.is_empty() {
             return Err(refused(candidate, &translation.losses));
         }
         let estimate = PromptEstimate::of_translation(

@@ -41,7 +41,7 @@ impl Exchange<'_, '_> {
     ) -> Outcome {
         let mut relay = Relay {
             running,
-            timeouts: candidate.endpoint.provider.timeouts,
+            timeouts: self.terms.stalls.over(candidate.endpoint.provider.timeouts),
             begun: Instant::now(),
             key,
             head: None,

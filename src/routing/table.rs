@@ -1,10 +1,10 @@
 //! The compiled routes of one configuration.
 
 use crate::config::Config;
-use crate::config::OnLoss;
 use crate::config::Provider;
 use crate::config::Route;
 use crate::config::RouteCandidate;
+use crate::config::Terms;
 use crate::routing::near;
 use crate::routing::pattern::Pattern;
 use crate::routing::when::{Asked, Rule};
@@ -27,7 +27,7 @@ struct Entry {
     pattern: Pattern,
     written: String,
     candidates: Vec<RouteCandidate>,
-    on_loss: OnLoss,
+    terms: Terms,
     /// Whether any of its providers is enabled and active.
     is_active: bool,
 }
@@ -41,8 +41,8 @@ pub enum Resolution<'t> {
         pattern: &'t str,
         /// Who may serve it, in file order; may be empty, and some may be on inactive providers.
         candidates: &'t [RouteCandidate],
-        /// What happens when a translation cannot say everything.
-        on_loss: OnLoss,
+        /// How.
+        terms: Terms,
         /// No pattern fits; this is the default route, which deserves a warning.
         fallback: bool,
     },
@@ -72,7 +72,7 @@ impl Table {
                 pattern: Pattern::new(&route.pattern),
                 written: route.pattern.clone(),
                 candidates: route.candidates.clone(),
-                on_loss: route.on_loss,
+                terms: route.terms,
                 is_active: route.candidates.iter().any(|it| is_active(it.provider)),
             })
             .collect();
@@ -98,7 +98,7 @@ impl Table {
         Some(Resolution::Route {
             pattern: &rule.label,
             candidates: &rule.candidates,
-            on_loss: rule.on_loss,
+            terms: rule.terms,
             fallback: false,
         })
     }
@@ -151,7 +151,7 @@ impl Entry {
         Resolution::Route {
             pattern: &self.written,
             candidates: &self.candidates,
-            on_loss: self.on_loss,
+            terms: self.terms,
             fallback,
         }
     }
@@ -187,7 +187,7 @@ mod tests {
                     priority: 1,
                     weight: 1.0,
                 }],
-                on_loss: OnLoss::default(),
+                terms: Terms::default(),
             })
             .collect();
         Table::compile(&routes, default, |provider| {

@@ -1,6 +1,6 @@
 //! Routes for some requests only: which of the rules fits a request.
 
-use crate::config::{OnLoss, RouteCandidate, RouteRule, When};
+use crate::config::{RouteCandidate, RouteRule, Terms, When};
 use crate::routing::pattern::Pattern;
 
 /// A request as rules see it. What is dear to find out is asked only where a rule wants to know.
@@ -24,7 +24,7 @@ pub(super) struct Rule {
     models: Vec<Pattern>,
     when: When,
     pub candidates: Vec<RouteCandidate>,
-    pub on_loss: OnLoss,
+    pub terms: Terms,
     /// Whether any of its providers is enabled and active; one without gives way, as a route does.
     is_active: bool,
 }
@@ -36,7 +36,7 @@ impl Rule {
             models: rule.models.iter().map(|it| Pattern::new(it)).collect(),
             when: rule.when.clone(),
             candidates: rule.candidates.clone(),
-            on_loss: rule.on_loss,
+            terms: rule.terms,
             is_active: rule.candidates.iter().any(|it| is_active(it.provider)),
         }
     }
@@ -84,7 +84,7 @@ mod tests {
                 priority: 1,
                 weight: 1.0,
             }],
-            on_loss: OnLoss::default(),
+            terms: Terms::default(),
         };
         Rule::new(&rule, |_| true)
     }

@@ -282,7 +282,7 @@ fn a_route_says_itself_or_the_settings_say_what_becomes_of_losses() {
         let config = loaded(&text, []).unwrap();
         let routes = config.routes.iter();
         routes
-            .map(|it| (it.candidates.len(), it.on_loss))
+            .map(|it| (it.candidates.len(), it.terms.on_loss))
             .collect::<Vec<_>>()
     };
     let short = "'*': [{provider: a}]";
@@ -302,5 +302,5 @@ fn a_route_says_itself_or_the_settings_say_what_becomes_of_losses() {
     // Routes that nobody wrote, too.
     let text = format!("{ONE}settings: {{on_loss: refuse}}\n");
     let config = loaded(&text, []).unwrap();
-    assert_eq!(config.routes[0].on_loss, OnLoss::Refuse);
+    assert_eq!(config.routes[0].terms.on_loss, OnLoss::Refuse);
 }

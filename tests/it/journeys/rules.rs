@@ -7,7 +7,9 @@ use crate::support::answers::ask;
 use crate::support::answers::message;
 use crate::support::answers::says;
 use crate::support::client::Request;
+use crate::support::eventually;
 use crate::support::proxy::Proxy;
+use crate::support::script::Act;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::upstream::Upstream;
@@ -118,4 +120,35 @@ async fn answers_are_not_shared_across_rules() {
         let reply = place.proxy.ask(request).await;
         assert_eq!(reply.text(), message(served_by), "{served_by}");
     }
+}
+
+#[tokio::test]
+async fn a_route_has_its_own_patience() {
+    let hangs = || Act::new().hang();
+    let first = Upstream::script([hangs(), hangs(), hangs()]).await;
+    let second = Upstream::always(says("b")).await;
+    // Both providers would be waited for a minute and longer.
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ])
+    .section(
+        "route_rules:\n  - when: {header: {x-team: hasty}}\n    timeouts: {first_byte_whole: 200ms}\n    \
+         candidates: [{provider: a, priority: 1}, {provider: b, priority: 2}]",
+    )
+    .setting("unhealthy_threshold: 9");
+    let proxy = Proxy::start(setup).await;
+    let hasty = Request::messages(ask("hi")).header("x-team", "hasty");
+    let reply = proxy.ask(hasty).await;
+    assert_eq!((reply.status, reply.text()), (200, message("b")));
+    let failed = proxy.provider("a").await["last_error"].to_string();
+    assert!(failed.contains("did not answer in time"), "{failed}");
+
+    // Others wait: the request is still under way when a hasty one has come and gone.
+    let mut patient = proxy.connect().await;
+    patient.send(Request::messages(ask("2")).bytes()).await;
+    eventually("the call", || async { (first.calls() == 2).then_some(()) }).await;
+    let hasty = Request::messages(ask("3")).header("x-team", "hasty");
+    assert_eq!(proxy.ask(hasty).await.text(), message("b"));
+    assert_eq!(proxy.provider("a").await["in_flight"], 1);
 }
