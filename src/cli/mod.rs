@@ -2,6 +2,7 @@
 
 mod banner;
 pub mod check;
+mod health;
 pub mod output;
 pub mod schema;
 mod serve;
@@ -50,6 +51,8 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration, for editors
     Schema,
+    /// Ask the process that serves this configuration whether it takes new work; the exit code tells
+    Health,
 }
 
 /// Runs the command line.
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
             check::run(&options, check::CheckArgs { json, verbose }, style)
         }
         Command::Schema => schema::run(),
+        Command::Health => health::run(&options),
     };
     match output::print(&outcome.text) {
         Ok(()) => ExitCode::from(outcome.code),

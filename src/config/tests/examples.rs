@@ -238,3 +238,20 @@ fn laid_over(whole: &serde_yaml::Value, part: &serde_yaml::Value) -> serde_yaml:
         _ => part.clone(),
     }
 }
+
+#[test]
+fn the_configuration_for_kubernetes_loads_once_its_keys_are_mounted() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("docker/kubernetes/config.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let keys = tempfile::tempdir().unwrap();
+    for name in ["anthropic", "gateway"] {
+        std::fs::write(keys.path().join(name), KEY).unwrap();
+    }
+    let mounted = text.replace("/etc/pointsman-keys", &keys.path().display().to_string());
+    let options = LoadOptions::new(Env::default());
+    let config =
+        crate::config::from_text("config.yaml", &mounted, Path::new("/"), &options).unwrap();
+    assert_eq!(config.settings.host, "0.0.0.0");
+    assert_eq!(config.auth.keys.len(), 1);
+}
