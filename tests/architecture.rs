@@ -31,6 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "health",
             "routing",
             "snapshot",
+            "telemetry",
             "tokens",
         ],
     ),

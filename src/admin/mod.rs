@@ -2,8 +2,10 @@
 //! became of the last requests. Whether somebody may look is decided in `access/`, the writing is done in
 //! `proxy/local.rs`.
 
+mod metrics;
 mod requests;
 mod status;
 
+pub use metrics::endpoint_states;
 pub use requests::{Filter, RecentRequests, RequestRecord, StepRecord};
 pub use status::{health, model, models, providers};

@@ -294,7 +294,8 @@ fn serves(snapshot: &Snapshot, name: &str) -> bool {
     )
 }
 
-fn circuit_name(state: BreakerState) -> &'static str {
+/// A circuit in a word.
+pub(super) fn circuit_name(state: BreakerState) -> &'static str {
     match state {
         BreakerState::Closed => "closed",
         BreakerState::Open { .. } => "open",

@@ -37,7 +37,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access:
     };
     let (request, answer, provider) = match counted {
         Ok(counted) => counted,
-        Err(fault) => return refuse::early(session, &arrival, fault).await,
+        Err(fault) => return refuse::early(edge, session, &arrival, fault).await,
     };
     let write_timeout = snapshot.config.settings.client_write_timeout;
     let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);

@@ -131,7 +131,7 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         End::Cut(_) => LineEnd::UpstreamBroke,
         End::Refused(fault) => LineEnd::Rejected(fault.kind.label()),
     };
-    AccessLine {
+    exchange.edge.shared.finished(&AccessLine {
         request_id: &exchange.request.id,
         method: "POST",
         path,
@@ -155,11 +155,27 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         tokens: tokens(exchange),
         stop_reason: exchange.told.stop_reason.as_deref(),
         end: line_end,
-    }
-    .emit();
+    });
+    count_attempts(exchange, end);
     remember(exchange, end, line_end.label());
     if let End::Cut(fault) | End::Refused(fault) = end {
         log_fault(exchange, fault);
+    }
+}
+
+/// Counts every try by what it came to.
+fn count_attempts(exchange: &Exchange<'_, '_>, end: &End) {
+    let metrics = &exchange.edge.shared.metrics;
+    for failed in &exchange.trail.failed {
+        metrics.attempt(failed.endpoint.as_str(), failed.fault.kind.label());
+    }
+    if let Some(candidate) = &exchange.served_by {
+        let outcome = match end {
+            End::Served => "served",
+            End::Left => "client_gone",
+            End::Cut(fault) | End::Refused(fault) => fault.kind.label(),
+        };
+        metrics.attempt(candidate.endpoint.id().as_str(), outcome);
     }
 }
 

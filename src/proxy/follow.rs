@@ -15,6 +15,7 @@ use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::End;
 use super::refuse;
 use super::request::{Arrival, Request};
+use super::service::Shared;
 use super::timers::Alarm;
 use crate::cache::{Answer, Batch, Ending, Follow, Head, Refusal};
 use crate::error::{Fault, FaultKind, Timer};
@@ -34,6 +35,7 @@ pub enum Followed {
 
 /// One client that follows.
 struct Follower<'f, 's> {
+    shared: &'f Shared,
     arrival: &'f Arrival,
     client: &'f mut Downstream<'s>,
     request: &'f mut Request,
@@ -45,12 +47,14 @@ struct Follower<'f, 's> {
 
 /// Follows a call under way.
 pub async fn follow(
+    shared: &Shared,
     arrival: &Arrival,
     client: &mut Downstream<'_>,
     request: &mut Request,
     seat: Follow,
 ) -> Followed {
     let mut follower = Follower {
+        shared,
         arrival,
         client,
         request,
@@ -69,12 +73,14 @@ pub async fn follow(
 
 /// Gives an answer that is kept.
 pub async fn replay(
+    shared: &Shared,
     arrival: &Arrival,
     client: &mut Downstream<'_>,
     request: &mut Request,
     answer: &Answer,
 ) {
     let mut follower = Follower {
+        shared,
         arrival,
         client,
         request,
@@ -291,7 +297,7 @@ impl Follower<'_, '_> {
         let provider = self.head.as_ref().and_then(|head| header(&head.headers));
         let duration = self.request.started.elapsed();
         let (id, path) = (&self.request.id, &self.arrival.path);
-        AccessLine {
+        self.shared.finished(&AccessLine {
             dialect: Some(self.request.dialect),
             model_asked: Some(&self.request.head.model),
             provider: provider.as_deref(),
@@ -306,7 +312,6 @@ impl Follower<'_, '_> {
                 End::Refused(fault) => LineEnd::Rejected(fault.kind.label()),
             },
             ..AccessLine::of(id, "POST", path, self.client.status, duration)
-        }
-        .emit();
+        });
     }
 }

@@ -17,7 +17,7 @@ use crate::admin::{self, Filter};
 use crate::error::{Fault, FaultKind};
 use crate::routing::catalogue::Listed;
 use crate::snapshot::Snapshot;
-use crate::telemetry::AccessLine;
+use crate::telemetry::{AccessLine, metrics};
 use crate::types::Dialect;
 
 /// Answers a call that needs no provider.
@@ -60,7 +60,7 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
     };
     let answered = answer(edge, snapshot, &asked);
     let mut client = Downstream::new(session, id.clone(), settings.client_write_timeout);
-    let (status, value) = match answered {
+    let (status, content) = match answered {
         Ok(answered) => answered,
         Err(fault) => {
             let _ = refuse::plain(&mut client, id, dialect, &fault, None, &[]).await;
@@ -68,12 +68,16 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
         }
     };
     let mut head = client.head(status)?;
-    let body = match value {
-        Some(value) => {
+    let body = match content {
+        Content::Json(value) => {
             let _ = head.insert_header("content-type", "application/json");
             Bytes::from(value.to_string())
         }
-        None => Bytes::new(),
+        Content::Metrics(text) => {
+            let _ = head.insert_header("content-type", metrics::CONTENT_TYPE);
+            text
+        }
+        Content::Nothing => Bytes::new(),
     };
     let _ = head.insert_header("cache-control", "no-store");
     let _ = client.whole(head, body).await;
@@ -90,7 +94,15 @@ pub fn dialect_of(path: &str, headers: &HeaderMap) -> Dialect {
     receive::dialect_of(path)
 }
 
-type Answer = Result<(StatusCode, Option<Value>), Fault>;
+type Answer = Result<(StatusCode, Content), Fault>;
+
+/// A body of ours.
+enum Content {
+    Nothing,
+    Json(Value),
+    /// For Prometheus.
+    Metrics(Bytes),
+}
 
 /// What an answer of ours depends on.
 struct Asked<'a> {
@@ -106,15 +118,16 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         call, path, query, ..
     } = *asked;
     let now = Instant::now();
-    let ok = |value: Value| Ok((StatusCode::OK, Some(value)));
+    let ok = |value: Value| Ok((StatusCode::OK, Content::Json(value)));
     match call {
         Call::Root => ok(root(snapshot, now)),
-        Call::Hello => Ok((StatusCode::OK, None)),
+        Call::Hello => Ok((StatusCode::OK, Content::Nothing)),
+        Call::Metrics => scraped(edge, snapshot, now),
         Call::EventLogging => ok(json!({})),
         Call::Live => ok(json!({"status": "alive"})),
         Call::Ready if edge.shared.draining.load(Ordering::Relaxed) => Ok((
             StatusCode::SERVICE_UNAVAILABLE,
-            Some(json!({"status": "draining"})),
+            Content::Json(json!({"status": "draining"})),
         )),
         Call::Ready => ok(json!({"status": "ready"})),
         Call::Health => {
@@ -126,7 +139,7 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
                 } else {
                     StatusCode::SERVICE_UNAVAILABLE
                 },
-                Some(value),
+                Content::Json(value),
             ))
         }
         Call::Providers => ok(providers(edge, snapshot, now)),
@@ -166,6 +179,31 @@ fn requests(edge: &Edge, query: &str) -> Value {
     })
 }
 
+/// What is counted, and how things stand.
+fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
+    let shared = &edge.shared;
+    let retries = shared.retries(now);
+    let (cache, flights) = (shared.cache.view(), shared.flights.view());
+    let state = metrics::State {
+        in_flight: shared.in_flight.load(Ordering::Relaxed),
+        body_bytes: shared.memory.used(),
+        generation: snapshot.generation,
+        config_refused: shared.reload.refused().is_some(),
+        draining: shared.draining.load(Ordering::Relaxed),
+        retries_granted: retries.granted,
+        retries_refused: retries.refused,
+        flights: flights.under_way,
+        flight_bytes: flights.bytes,
+        cache_entries: cache.entries,
+        cache_bytes: cache.bytes,
+        losses: shared.losses.all().collect(),
+        endpoints: admin::endpoint_states(snapshot, &shared.calibration, now),
+    };
+    let text = shared.metrics.render(&state);
+    let text = text.map_err(|error| Fault::internal("metrics").with_source(error.to_string()))?;
+    Ok((StatusCode::OK, Content::Metrics(Bytes::from(text))))
+}
+
 /// How the providers fare, and what spared them calls.
 fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
     let retries = edge.shared.retries(now);
@@ -197,7 +235,7 @@ fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
     value
 }
 
-fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {
+fn reload(edge: &Edge, now: Instant) -> (StatusCode, Content) {
     match edge.shared.reload.reload() {
         Ok(snapshot) => {
             let healthy = snapshot
@@ -211,13 +249,13 @@ fn reload(edge: &Edge, now: Instant) -> (StatusCode, Option<Value>) {
                 "generation": snapshot.generation,
                 "healthy_providers": healthy,
             });
-            (StatusCode::OK, Some(value))
+            (StatusCode::OK, Content::Json(value))
         }
         Err(why) => {
             let message = format!("Failed to reload configuration: {why}");
             (
                 StatusCode::INTERNAL_SERVER_ERROR,
-                Some(json!({"status": "error", "message": message})),
+                Content::Json(json!({"status": "error", "message": message})),
             )
         }
     }
@@ -250,7 +288,7 @@ fn model(snapshot: &Snapshot, path: &str, dialect: Dialect) -> Answer {
     let written = path.strip_prefix("/v1/models/").unwrap_or_default();
     let name = percent_decoded(written);
     if let Some(model) = admin::model(snapshot, &name) {
-        Ok((StatusCode::OK, Some(model_value(&model, dialect))))
+        Ok((StatusCode::OK, Content::Json(model_value(&model, dialect))))
     } else {
         let text = format!("model: {}", name.escape_debug());
         Err(Fault::new(FaultKind::ModelNotFound, text))

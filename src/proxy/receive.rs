@@ -55,6 +55,8 @@ pub enum Call {
     Providers,
     /// `POST /providers/reload`, `POST /admin/config/reload`.
     Reload,
+    /// `GET /metrics`.
+    Metrics,
     /// `GET /admin/requests`.
     Requests,
     /// `POST /admin/cache/purge`.
@@ -79,6 +81,7 @@ impl Call {
             "/livez" => (Call::Live, GET),
             "/readyz" => (Call::Ready, GET),
             "/providers" => (Call::Providers, GET),
+            "/metrics" => (Call::Metrics, GET),
             "/admin/requests" => (Call::Requests, GET),
             "/providers/reload" | "/admin/config/reload" => (Call::Reload, POST),
             "/admin/cache/purge" => (Call::PurgeCache, POST),
@@ -102,7 +105,7 @@ impl Call {
     pub fn is_admin(self) -> bool {
         matches!(
             self,
-            Call::Providers | Call::Reload | Call::Requests | Call::PurgeCache
+            Call::Providers | Call::Metrics | Call::Reload | Call::Requests | Call::PurgeCache
         )
     }
 
@@ -110,7 +113,13 @@ impl Call {
     pub fn is_heartbeat(self) -> bool {
         matches!(
             self,
-            Call::Root | Call::Hello | Call::EventLogging | Call::Health | Call::Live | Call::Ready
+            Call::Root
+                | Call::Hello
+                | Call::EventLogging
+                | Call::Health
+                | Call::Live
+                | Call::Ready
+                | Call::Metrics
         )
     }
 
@@ -157,6 +166,13 @@ pub struct BodyMemory {
 pub struct BodyShare {
     memory: Arc<BodyMemory>,
     bytes: usize,
+}
+
+impl BodyMemory {
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for BodyShare {

@@ -13,6 +13,7 @@ use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
 use super::finish::Words;
 use super::request::Arrival;
+use super::service::Edge;
 use super::trail::{Failed, Verdict};
 use super::{finish, judge, local};
 use crate::cache::{Ending, Head, Refusal};
@@ -30,7 +31,7 @@ const TRANSLATED: [&str; 4] = [
 ];
 
 /// Refuses before there is an exchange.
-pub async fn early(session: &mut Session, arrival: &Arrival, fault: Fault) {
+pub async fn early(edge: &Edge, session: &mut Session, arrival: &Arrival, fault: Fault) {
     let method = session.req_header().method.as_str().to_owned();
     let unread = !session.as_mut().is_body_done();
     let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
@@ -47,7 +48,7 @@ pub async fn early(session: &mut Session, arrival: &Arrival, fault: Fault) {
         }
     }
     let duration = arrival.started.elapsed();
-    AccessLine {
+    edge.shared.finished(&AccessLine {
         dialect: Some(dialect),
         end: if gone {
             LineEnd::ClientGone
@@ -55,8 +56,7 @@ pub async fn early(session: &mut Session, arrival: &Arrival, fault: Fault) {
             LineEnd::Rejected(fault.kind.label())
         },
         ..AccessLine::of(&arrival.id, &method, &arrival.path, client.status, duration)
-    }
-    .emit();
+    });
 }
 
 /// Refuses a request with a fault of ours.

@@ -17,6 +17,7 @@ use crate::cache;
 use crate::config::Timeouts;
 use crate::credential::{KeyIndex, Told};
 use crate::error::{Fault, FaultKind};
+use crate::telemetry::metrics::Histogram;
 use crate::types::Dialect;
 
 /// One attempt being relayed.
@@ -29,6 +30,8 @@ pub(super) struct Relay {
     /// Pieces of an answer that is not streamed; it is written at once.
     whole: Vec<Bytes>,
     pub(super) committed: bool,
+    /// When content was written last, and where silences are told.
+    shown: Option<(Instant, Histogram)>,
 }
 
 impl Exchange<'_, '_> {
@@ -47,6 +50,7 @@ impl Exchange<'_, '_> {
             head: None,
             whole: Vec::new(),
             committed: false,
+            shown: None,
         };
         let outcome = self.pump(candidate, &mut relay).await;
         if relay.committed {
@@ -173,7 +177,9 @@ impl Exchange<'_, '_> {
             self.steer_away(candidate);
         }
         let written = if streamed {
-            self.client.stream(relay.head.take(), pieces, end).await
+            let written = self.client.stream(relay.head.take(), pieces, end).await;
+            self.measure_silence(candidate, relay);
+            written
         } else if end {
             let mut all = std::mem::take(&mut relay.whole);
             all.append(&mut pieces);
@@ -188,6 +194,18 @@ impl Exchange<'_, '_> {
             (Ok(()), Some(fault)) if !end => Some(Outcome::Cut(fault, Ending::Silence)),
             (Ok(()), None) if !end && is_broken => Some(self.broken(candidate, relay).await),
             (Ok(()), _) => end.then_some(Outcome::Served),
+        }
+    }
+
+    /// How long the client has waited for this piece of its stream.
+    fn measure_silence(&self, candidate: &Candidate, relay: &mut Relay) {
+        let now = self.client.last_write;
+        if let Some((last, gaps)) = &mut relay.shown {
+            gaps.observe(now.duration_since(*last).as_secs_f64());
+            *last = now;
+        } else {
+            let metrics = &self.edge.shared.metrics;
+            relay.shown = Some((now, metrics.gaps(candidate.endpoint.id().as_str())));
         }
     }
 

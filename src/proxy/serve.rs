@@ -44,7 +44,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards
         // Where it ends, and so where the next one begins, is a matter of opinion.
         session.set_keepalive(None);
         let fault = Fault::new(FaultKind::InvalidRequest, text);
-        refuse::early(session, &arrival, fault).await;
+        refuse::early(edge, session, &arrival, fault).await;
         return Afterwards::Usable;
     }
     let in_flight = InFlight::enter(&edge.shared, settings.max_in_flight);
@@ -64,7 +64,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards
     let (call, access) = match admitted {
         Ok(admitted) => admitted,
         Err(fault) => {
-            refuse::early(session, &arrival, fault).await;
+            refuse::early(edge, session, &arrival, fault).await;
             return Afterwards::Usable;
         }
     };
@@ -117,7 +117,7 @@ async fn inference(
     let mut request = match Request::receive(&edge.shared, session, &arrival, access).await {
         Ok(request) => request,
         Err(fault) => {
-            refuse::early(session, &arrival, fault).await;
+            refuse::early(edge, session, &arrival, fault).await;
             return Afterwards::Usable;
         }
     };

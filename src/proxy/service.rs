@@ -29,6 +29,8 @@ use crate::cache::{Cache, Flights, Keys};
 use crate::error::Fault;
 use crate::health::{Affinity, BudgetView, RetryBudget, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
+use crate::telemetry::AccessLine;
+use crate::telemetry::metrics::Metrics;
 use crate::tokens::{Calibration, Counter};
 
 /// How long a session is kept from where its stream broke.
@@ -87,6 +89,8 @@ pub struct Shared {
     pub refused_thinking: SessionNotes<usize>,
     /// What became of the last requests.
     pub requests: RecentRequests,
+    /// What is counted.
+    pub metrics: Metrics,
     /// What tells identical calls.
     pub keys: Keys,
     /// Answers under way that are shared.
@@ -101,7 +105,7 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing under way.
-    pub fn new(live: Arc<Live>, reload: Arc<dyn Reload>) -> Arc<Self> {
+    pub fn new(live: Arc<Live>, reload: Arc<dyn Reload>, metrics: Metrics) -> Arc<Self> {
         Arc::new(Shared {
             live,
             reload,
@@ -117,6 +121,7 @@ impl Shared {
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
             requests: RecentRequests::default(),
+            metrics,
             keys: Keys::default(),
             flights: Flights::default(),
             cache: Cache::default(),
@@ -138,6 +143,12 @@ impl Shared {
     pub async fn template(&self) -> std::result::Result<&ServerSession, Fault> {
         let template = self.template.get_or_try_init(attempt::template).await;
         template.map_err(|error| Fault::internal(error.etype().as_str()))
+    }
+
+    /// A request for a model has ended: it is counted and logged.
+    pub fn finished(&self, line: &AccessLine<'_>) {
+        self.metrics.request(line);
+        line.emit();
     }
 
     /// Takes one repeat on the same endpoint from the budget.

@@ -186,7 +186,7 @@ pub async fn serve(
     if let Some(cache) = &ticket.cache {
         let key = ticket.key.unscoped();
         if let Some(answer) = shared.cache.get(&key, cache.ttl, Instant::now()) {
-            follow::replay(arrival, client, request, &answer).await;
+            follow::replay(shared, arrival, client, request, &answer).await;
             return Shared::Answered;
         }
     }
@@ -200,7 +200,7 @@ pub async fn serve(
             Boarding::Alone => break,
             Boarding::Follow(seat) => seat,
         };
-        match follow::follow(arrival, client, request, seat).await {
+        match follow::follow(shared, arrival, client, request, seat).await {
             Followed::Answered => return Shared::Answered,
             Followed::Orphaned => {}
         }

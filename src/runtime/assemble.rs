@@ -16,6 +16,7 @@ use crate::config::{Config, LoadOptions, Source};
 use crate::demo;
 use crate::proxy::{Cap, Edge, Shared, Surface};
 use crate::snapshot::{Live, Snapshot};
+use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, Logs};
 
 /// Beyond the drain timeout: Pingora's grace period must never be what ends the process.
@@ -52,7 +53,11 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     let live = Arc::new(Live::new(config)?);
     let reloader = Reloader::new(Arc::clone(&live), options, addresses, !main.is_loopback());
     let reloader = Arc::new(reloader);
-    let shared = Shared::new(Arc::clone(&live), Arc::clone(&reloader) as _);
+    let shared = Shared::new(
+        Arc::clone(&live),
+        Arc::clone(&reloader) as _,
+        Metrics::new().context("cannot set up metrics")?,
+    );
     let addresses = (main.address(), admin.as_ref().map(Bound::address));
 
     let mut server = Server::new_with_opt_and_conf(None, conf);

@@ -5,6 +5,7 @@
 //! Call [`init`] after any fork: a thread writes the file.
 
 pub mod fields;
+pub mod metrics;
 
 mod access_line;
 mod console;

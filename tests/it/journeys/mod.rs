@@ -19,6 +19,7 @@ mod key_limits;
 mod keys;
 mod leaving;
 mod losses;
+mod metrics;
 mod pass_through;
 mod pings;
 mod probes;
