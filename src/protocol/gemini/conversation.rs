@@ -200,7 +200,7 @@ impl<'a> Writer<'a, '_> {
             }
             responses.push(Part::new(PartData::FunctionResponse(
                 wire::FunctionResponse {
-                    id: call.id,
+                    id: self.sent_id(call.id),
                     name: call.name,
                     response,
                     parts: own,
@@ -209,6 +209,11 @@ impl<'a> Writer<'a, '_> {
         }
         responses.append(&mut media);
         responses
+    }
+
+    /// The id of a call as it is sent; empty where the provider knows none.
+    fn sent_id<'i>(&self, id: &'i str) -> &'i str {
+        if self.profile.vertex { "" } else { id }
     }
 
     /// Appends a turn; one of the same role before it takes it in.

@@ -40,7 +40,8 @@ pub struct Profile {
     pub sampling: bool,
     /// Accepts `presencePenalty` and `frequencyPenalty`.
     pub penalties: bool,
-    /// Is Vertex AI, whose `countTokens` takes the request's fields at its top level.
+    /// Is Vertex AI, whose `countTokens` takes the request's fields at its top level, and which knows no ids of calls:
+    /// they are a 400 there (`Unknown name "id" at 'contents[1].parts[0].function_call'`), and order tells all.
     pub vertex: bool,
 }
 

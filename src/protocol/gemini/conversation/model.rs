@@ -112,7 +112,7 @@ impl<'a> Writer<'a, '_> {
         draft.says_something = true;
         draft.parts.push(Part {
             data: PartData::FunctionCall(wire::FunctionCall {
-                id: &call.id,
+                id: self.sent_id(&call.id),
                 name,
                 args,
             }),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::protocol::gemini::Profile;
 use crate::protocol::gemini::sample::{Sent, call, model, result, send, talk, text, with};
 
 const THREE: &str = "gemini-3-pro-preview";
@@ -362,4 +363,23 @@ fn addresses_are_fetched_where_that_is_plausible() {
     );
     let old = send(&talk, &model("gemini-2.0-flash"));
     assert_eq!(old.turns()[0].matches("(a picture at").count(), 2);
+}
+
+#[test]
+fn calls_have_no_ids_at_vertex_which_refuses_them() {
+    let talk = talk(&[
+        ("user", json!("go")),
+        ("assistant", json!([call("a"), call("b")])),
+        ("user", json!([result("b", "2"), result("a", "1")])),
+    ]);
+    let vertex = Profile::guess("europe-west1-aiplatform.googleapis.com", THREE);
+    let sent = send(&talk, &vertex);
+    let turns = ["user: go", "model: >- Run|>- Run", "user: <- Run|<- Run"];
+    assert_eq!(sent.turns(), turns);
+    let answers = sent.body["contents"][2]["parts"].as_array().unwrap();
+    let outputs: Vec<&Value> = answers
+        .iter()
+        .map(|it| &it["functionResponse"]["response"]["output"])
+        .collect();
+    assert_eq!(outputs, ["1", "2"]);
 }
