@@ -139,18 +139,28 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The shape that the client asked for.
-    pub fn of(format: Option<&JsonFormat>, profile: &Profile, losses: &mut Losses) -> Self {
+    /// The shape that the client asked for, of a model that has tools or has not.
+    pub fn of(
+        format: Option<&JsonFormat>,
+        profile: &Profile,
+        has_tools: bool,
+        losses: &mut Losses,
+    ) -> Self {
         let Some(format) = format else {
             return Answer::default();
         };
         let path = "output_config.format";
-        if !profile.json {
+        if !profile.json || (has_tools && !profile.json_beside_tools) {
             losses.add(path, LossKind::AsInstruction);
+            let answer = if has_tools {
+                "Unless you call a tool, answer"
+            } else {
+                "Answer"
+            };
             let instruction = match &format.schema {
-                None => "Answer with a single JSON object and with nothing else.".to_owned(),
+                None => format!("{answer} with a single JSON object and with nothing else."),
                 Some(schema) => format!(
-                    "Answer with a single JSON object that matches this JSON Schema, and with nothing else:\n{schema}"
+                    "{answer} with a single JSON object that matches this JSON Schema, and with nothing else:\n{schema}"
                 ),
             };
             return Answer {

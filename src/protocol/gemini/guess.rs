@@ -2,7 +2,7 @@
 //!
 //! | model | differs in |
 //! | --- | --- |
-//! | Gemini 3 and later | levels of thinking, thought signatures are demanded, pictures inside results, Google's tools beside functions |
+//! | Gemini 3 and later | levels of thinking, thought signatures are demanded, pictures inside results, Google's tools beside functions, JSON answers beside tools |
 //! | Gemini 2.5 | budgets of thinking: Pro 128 to 32 768, Flash 0 to 24 576, Flash-Lite 0 or 512 to 24 576 |
 //! | Gemini 2.0 | no thinking, 8192 tokens of output, penalties |
 //! | Gemini 1.5 and before | as 2.0, and schemas in the subset of OpenAPI only |
@@ -53,6 +53,7 @@ impl Profile {
             system: !special,
             functions: !special,
             json: !special,
+            json_beside_tools: three,
             json_schema: (2, 0) <= version,
             validated: (2, 5) <= version,
             built_ins: match (three, vertex) {
@@ -79,6 +80,7 @@ fn gemma(vertex: bool, modern: bool) -> Profile {
         system: false,
         functions: modern,
         json: modern,
+        json_beside_tools: false,
         json_schema: modern,
         validated: false,
         built_ins: BuiltIns::Alone,

@@ -43,7 +43,12 @@ pub(super) fn body<'a>(
 ) -> Result<wire::Request<'a>, TranslateError> {
     leftovers(request, losses)?;
     let tools = tools::tools(request, profile, names, losses);
-    let answer = Answer::of(request.format.as_ref(), profile, losses);
+    let answer = Answer::of(
+        request.format.as_ref(),
+        profile,
+        !tools.list.is_empty(),
+        losses,
+    );
     let instruction = answer.instruction.clone();
     let written = conversation::write(request, profile, instruction, names, losses);
     if written.contents.is_empty() {

@@ -25,6 +25,9 @@ pub struct Profile {
     pub functions: bool,
     /// Answers in JSON on demand.
     pub json: bool,
+    /// Answers in JSON on demand beside tools of any kind: Gemini 3 and later; before, both together are a 400
+    /// (`Function calling with a response mime type: 'application/json' is unsupported`).
+    pub json_beside_tools: bool,
     /// Takes JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`) instead of the subset of OpenAPI.
     pub json_schema: bool,
     /// Knows the mode `VALIDATED`, which keeps calls to their schemas.

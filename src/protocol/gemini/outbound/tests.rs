@@ -354,6 +354,27 @@ fn the_shape_of_an_answer_is_a_schema_or_an_instruction() {
 }
 
 #[test]
+fn a_json_answer_beside_tools_is_an_instruction_where_both_together_are_refused() {
+    let format = json!({"format": {"type": "json_schema", "schema": {"type": "object"}}});
+    let run = json!({"name": "Run", "input_schema": {"type": "object"}});
+    let search = json!({"type": "web_search_20250305", "name": "web_search"});
+    for tool in [run, search] {
+        let body = with(json!({"output_config": format, "tools": [tool]}));
+        let sent = send(&body, &model(MIDDLE));
+        let config = &sent.body["generationConfig"];
+        assert!(config.get("responseMimeType").is_none(), "{tool}");
+        assert!(config.get("responseJsonSchema").is_none(), "{tool}");
+        let told = sent.body["systemInstruction"]["parts"][0]["text"].as_str();
+        assert!(told.unwrap().starts_with("Unless you call a tool, answer"));
+        assert_eq!(sent.lost, ["output_config.format sent as an instruction"]);
+        let new = send(&body, &model(THREE));
+        let config = &new.body["generationConfig"];
+        assert_eq!(config["responseMimeType"], "application/json");
+        assert!(new.lost.is_empty());
+    }
+}
+
+#[test]
 fn leftovers_are_losses_and_threads_are_refused() {
     let body = with(
         json!({"container": "c", "cache_control": {"type": "ephemeral"}, "service_tier": "auto",
