@@ -31,6 +31,7 @@ fn written(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Ve
         }
         Dialect::OpenAiChat | Dialect::OpenAiResponses => {
             let (status, error_type, code, message) = openai_chat::translate_error(error);
+            let code = code_for(client, code);
             let body = openai_chat::error_body(error_type, &message, error.param.as_deref(), code);
             (status, body)
         }
@@ -51,11 +52,20 @@ pub fn fault_body(client: Dialect, fault: &Fault, request_id: &str) -> (u16, Vec
         }
         Dialect::OpenAiChat | Dialect::OpenAiResponses => {
             let (status, error_type, code) = openai_chat::status_and_type(&fault.kind);
+            let code = code_for(client, code);
             (
                 status,
                 openai_chat::error_body(error_type, &fault.public, None, code),
             )
         }
+    }
+}
+
+/// A code of OpenAI's for a client of one of its dialects.
+fn code_for(client: Dialect, code: Option<&'static str>) -> Option<&'static str> {
+    match client {
+        Dialect::OpenAiResponses => openai_responses::plain_code(code),
+        Dialect::Anthropic | Dialect::OpenAiChat | Dialect::Gemini => code,
     }
 }
 
@@ -97,5 +107,37 @@ pub fn ping(client: Dialect) -> &'static [u8] {
         Dialect::Anthropic | Dialect::Gemini => anthropic::PING,
         Dialect::OpenAiChat => openai_chat::PING,
         Dialect::OpenAiResponses => openai_responses::PING,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::error::FaultKind;
+
+    fn told((status, body): (u16, Vec<u8>)) -> (u16, Value) {
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        (status, body["error"]["code"].clone())
+    }
+
+    #[test]
+    fn codex_does_not_give_up_on_an_overloaded_provider() {
+        let overloaded = Fault::new(FaultKind::UpstreamOverloaded { after: None }, "busy");
+        let busy = parse(Dialect::Anthropic, Some(529), b"overloaded");
+        for (client, code) in [
+            (Dialect::OpenAiResponses, "server_error"),
+            (Dialect::OpenAiChat, "server_is_overloaded"),
+        ] {
+            let expected = (503, Value::from(code));
+            assert_eq!(told(fault_body(client, &overloaded, "r")), expected);
+            assert_eq!(told(translated(client, &busy, "r")), expected);
+        }
+        let long = Fault::new(FaultKind::UpstreamContextTooLong, "too long");
+        assert_eq!(
+            told(fault_body(Dialect::OpenAiResponses, &long, "r")),
+            (400, Value::from("context_length_exceeded"))
+        );
     }
 }

@@ -22,6 +22,16 @@ pub fn words_for(fault: &Fault) -> (&'static str, &'static str) {
     (error_type, code)
 }
 
+/// The code of an error that is told in a plain answer. Codex repeats a 503 of any other code, and shows what an
+/// overloaded one of OpenAI's ends with: "Selected model is at capacity. Please try a different model." (its
+/// `map_api_error`, 2026).
+pub fn plain_code(code: Option<&'static str>) -> Option<&'static str> {
+    match code {
+        Some("server_is_overloaded") => Some("server_error"),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
