@@ -245,12 +245,37 @@ fn found_tools(
 fn vendor_call(kind: &str, wire: &wire::Item<'_>, at: Path<'_>) -> Result<String, TranslateError> {
     let text = |raw, key| field::optional_string(raw, at.key(key)).map(Option::unwrap_or_default);
     if kind == "code_interpreter_call" {
-        return Ok(format!("Code that was run:\n{}", text(wire.code, "code")?));
+        let code = text(wire.code, "code")?;
+        let printed = printed(wire.outputs, at.key("outputs"))?;
+        let heading = if printed.is_empty() {
+            ""
+        } else {
+            "\nIt printed:\n"
+        };
+        return Ok(format!("Code that was run:\n{code}{heading}{printed}"));
     }
     let name = text(wire.name, "name")?;
     let arguments = text(wire.arguments, "arguments")?;
-    let output = text(wire.output, "output")?;
+    let (outcome, what) = match wire.error {
+        Some(error) if field::is_string(error) => ("failed", text(Some(error), "error")?),
+        Some(error) => ("failed", error.get().to_owned()),
+        None => ("gave", text(wire.output, "output")?),
+    };
     Ok(format!(
-        "The tool {name} was called with {arguments} and gave:\n{output}"
+        "The tool {name} was called with {arguments} and {outcome}:\n{what}"
     ))
+}
+
+/// What code printed. Pictures among it are at an address of the vendor's that soon ends.
+fn printed(raw: wire::Raw<'_>, at: Path<'_>) -> Result<String, TranslateError> {
+    let Some(raw) = raw else {
+        return Ok(String::new());
+    };
+    let mut logs = Vec::new();
+    for (index, raw) in field::list(raw, at)?.into_iter().enumerate() {
+        let at = at.index(index);
+        let wire: wire::Part<'_> = field::object(raw, at)?;
+        logs.extend(field::optional_string(wire.logs, at.key("logs"))?);
+    }
+    Ok(logs.join("\n"))
 }

@@ -654,6 +654,27 @@ fn history_of_the_vendors_tools() {
 }
 
 #[test]
+fn what_the_vendors_code_printed_and_why_its_tools_failed_is_told() {
+    let (request, _) = input(&json!([
+        message("user", "hi"),
+        {"type": "code_interpreter_call", "id": "ci_1", "container_id": "c", "code": "print(2)", "status": "completed",
+            "outputs": [{"type": "logs", "logs": "2"}, {"type": "image", "url": "https://a.example"}]},
+        {"type": "mcp_call", "id": "mcp_1", "server_label": "x", "name": "get", "arguments": "{}", "output": null,
+            "error": {"type": "mcp_protocol_error", "code": 404, "message": "no such page"}},
+        {"type": "mcp_call", "id": "mcp_2", "server_label": "x", "name": "get", "arguments": "{}", "error": "boom"},
+    ]));
+    let told = short(&request).concat();
+    for words in [
+        "print(2)\nIt printed:\n2)",
+        "failed:\n{",
+        "no such page",
+        "called with {} and failed:\nboom",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
 fn errors_name_their_field() {
     for (body, error) in [
         (json!({"input": "hi"}), "model: field required"),

@@ -107,6 +107,11 @@ pub(super) struct Item<'a> {
     /// Of `code_interpreter_call`.
     #[serde(borrow)]
     pub code: Raw<'a>,
+    #[serde(borrow)]
+    pub outputs: Raw<'a>,
+    /// Of `mcp_call`.
+    #[serde(borrow)]
+    pub error: Raw<'a>,
     /// Of `tool_search_output` and `additional_tools`.
     #[serde(borrow)]
     pub tools: Raw<'a>,
@@ -131,6 +136,9 @@ pub(super) struct Part<'a> {
     pub file_id: Raw<'a>,
     #[serde(borrow)]
     pub filename: Raw<'a>,
+    /// Of the output of a `code_interpreter_call`.
+    #[serde(borrow)]
+    pub logs: Raw<'a>,
     /// Of the output of a `shell_call`.
     #[serde(borrow)]
     pub stdout: Raw<'a>,
