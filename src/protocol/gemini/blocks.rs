@@ -70,6 +70,11 @@ impl Blocks {
         0 < self.opened
     }
 
+    /// Whether anything but thoughts was shown.
+    pub fn any_words(&self) -> bool {
+        0 < self.before || self.any_call()
+    }
+
     /// Whether a call was shown.
     pub fn any_call(&self) -> bool {
         0 < self.calls

@@ -177,8 +177,10 @@ impl Decode {
         let message = candidate.finish_message.get();
         if let Some(reason) = candidate.finish_reason.get() {
             let finish = Finish::read(reason, message);
-            if finish == Finish::Failed && !self.blocks.any() {
-                return Err(failed(reason, message));
+            if let Finish::Failed(why) = &finish
+                && !self.blocks.any_words()
+            {
+                return Err(failed(reason, why));
             }
             // Old streams say STOP in every chunk; that does not unsay a more telling word.
             if self.finish.is_none() || finish != Finish::Done {
@@ -296,6 +298,13 @@ impl Decode {
     fn complete(&mut self, finish: Finish, out: &mut Vec<Event>) -> Result<(), StreamError> {
         self.phase = Phase::Failed;
         self.end_partial(finish != Finish::Done, out)?;
+        if let Finish::Failed(why) = &finish
+            && !self.blocks.any_call()
+        {
+            // The words before announced something that does not come.
+            self.blocks
+                .paragraph(&format!("(the model's next step failed: {why})"), out);
+        }
         self.blocks.finish(out);
         let stop = finish.stop_reason(self.blocks.any_call());
         debug_assert!(stop != StopReason::Refusal || matches!(finish, Finish::Refused(_)));
@@ -332,16 +341,13 @@ fn blocked(feedback: &RawValue) -> Option<Finish> {
     Some(Finish::Refused(why.to_owned()))
 }
 
-/// An answer that is none: as an error, so that another candidate is tried.
-fn failed(reason: &str, message: Option<&str>) -> StreamError {
-    let message = match message {
-        Some(message) => format!("{reason}: {message}"),
-        None => format!("the model's answer could not be read: {reason}"),
-    };
+/// An answer that is none, or nothing but thoughts: as an error, so that another candidate is tried, or the client
+/// tries again.
+fn failed(reason: &str, why: &str) -> StreamError {
     StreamError::Upstream(Box::new(UpstreamError {
         status: Some(502),
         kind: ErrorKind::Server,
-        message,
+        message: format!("the model's answer could not be read: {why}"),
         error_type: None,
         code: Some(reason.to_owned()),
         param: None,

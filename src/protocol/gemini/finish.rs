@@ -11,8 +11,8 @@ pub(super) enum Finish {
     Length,
     /// A filter; in Gemini's words.
     Refused(String),
-    /// What the model wrote could not be read as an answer; another try may do better.
-    Failed,
+    /// What the model wrote could not be read as an answer; another try may do better. In Gemini's words.
+    Failed(String),
 }
 
 impl Finish {
@@ -35,7 +35,10 @@ impl Finish {
             | "UNEXPECTED_TOOL_CALL"
             | "MALFORMED_RESPONSE"
             | "TOO_MANY_TOOL_CALLS"
-            | "MISSING_THOUGHT_SIGNATURE" => Finish::Failed,
+            | "MISSING_THOUGHT_SIGNATURE" => Finish::Failed(match message {
+                Some(message) => format!("{reason}: {message}"),
+                None => reason.to_owned(),
+            }),
             _ => Finish::Done,
         }
     }
@@ -45,8 +48,8 @@ impl Finish {
         match self {
             Finish::Length => StopReason::MaxTokens,
             Finish::Refused(_) => StopReason::Refusal,
-            Finish::Done | Finish::Failed if any_call => StopReason::ToolUse,
-            Finish::Done | Finish::Failed => StopReason::EndTurn,
+            Finish::Done | Finish::Failed(_) if any_call => StopReason::ToolUse,
+            Finish::Done | Finish::Failed(_) => StopReason::EndTurn,
         }
     }
 
@@ -54,7 +57,7 @@ impl Finish {
     pub fn explanation(self) -> Option<String> {
         match self {
             Finish::Refused(why) => Some(why),
-            Finish::Done | Finish::Length | Finish::Failed => None,
+            Finish::Done | Finish::Length | Finish::Failed(_) => None,
         }
     }
 }

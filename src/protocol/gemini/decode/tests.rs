@@ -326,16 +326,22 @@ fn a_blocked_prompt_is_a_refusal() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_is_an_error_before_content_only() {
+fn an_answer_that_cannot_be_read_is_an_error_unless_it_says_something() {
     let failed = json!({"candidates": [{"content": {}, "finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "odd"}]});
     let (events, ended) = decode(std::slice::from_ref(&failed));
     let error = ended.unwrap_err();
     let error = error.upstream().unwrap();
     assert_eq!((error.kind, error.http_status()), (ErrorKind::Server, 502));
-    assert_eq!(error.message, "MALFORMED_FUNCTION_CALL: odd");
+    let message = "the model's answer could not be read: MALFORMED_FUNCTION_CALL: odd";
+    assert_eq!(error.message, message);
     assert_eq!(events, ["start - -"]);
+    let thought = parts(json!([{"text": "hm", "thought": true}]));
+    let (_, ended) = decode(&[thought, failed.clone()]);
+    assert_eq!(ended.unwrap_err().upstream().unwrap().message, message);
     let (events, ended) = decode(&[parts(json!([{"text": "I"}])), failed.clone()]);
     assert_eq!(ended, Ok(()));
+    let note = "(the model's next step failed: MALFORMED_FUNCTION_CALL: odd)";
+    assert!(events.concat().contains(note), "{events:?}");
     assert_eq!(events.last().unwrap(), "finish end_turn - None");
     let (events, _) = decode(&[parts(json!([{"functionCall": {"name": "f"}}])), failed]);
     assert_eq!(events.last().unwrap(), "finish tool_use - None");
