@@ -139,8 +139,8 @@ impl<'a> Cleaner<'a> {
         settle(&mut out, self.target, &mut self.simplified);
         let target = fields.get("$ref").and_then(Value::as_str);
         let target = target.map(|name| self.reference(name, depth));
-        let parts = fields.get("allOf").and_then(Value::as_array);
-        let parts = parts.into_iter().flatten();
+        let of_all = fields.get("allOf").and_then(Value::as_array);
+        let parts = of_all.into_iter().flatten();
         let parts: Vec<Map<String, Value>> = target
             .into_iter()
             .chain(parts.map(|part| self.schema(part, depth + 1)))
@@ -149,6 +149,9 @@ impl<'a> Cleaner<'a> {
             for part in parts {
                 merge(&mut out, part, self.target, &mut self.simplified);
             }
+            // Each part was settled alone: what it demands of a property that another part declares is gone from it.
+            let beside = of_all.into_iter().flatten().filter_map(Value::as_object);
+            demand(&mut out, beside.chain([fields]));
             settle(&mut out, self.target, &mut self.simplified);
         }
         out
@@ -239,6 +242,21 @@ impl<'a> Cleaner<'a> {
             }
             _ => self.simplified |= is_limit(key, value),
         }
+    }
+}
+
+/// Adds the properties that schemas demand to those that `out` demands; which of them there are is settled later.
+fn demand<'s>(out: &mut Map<String, Value>, schemas: impl Iterator<Item = &'s Map<String, Value>>) {
+    let lists = schemas.filter_map(|it| it.get("required")?.as_array());
+    let demanded: Vec<Value> = lists.flatten().cloned().collect();
+    if demanded.is_empty() {
+        return;
+    }
+    let known = out
+        .entry("required")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if let Some(known) = known.as_array_mut() {
+        known.extend(demanded);
     }
 }
 

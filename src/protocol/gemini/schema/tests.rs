@@ -363,6 +363,23 @@ fn references_are_put_in_place() {
 }
 
 #[test]
+fn what_one_part_demands_of_another_ones_properties_is_demanded() {
+    let base =
+        json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}});
+    for schema in [
+        json!({"allOf": [base, {"required": ["a", "gone"]}]}),
+        json!({"allOf": [base], "required": ["a"]}),
+        json!({"$ref": "#/$defs/base", "required": ["a"], "$defs": {"base": base}}),
+        json!({"allOf": [{"$ref": "#/$defs/base"}, {"required": ["a"]}], "$defs": {"base": base}}),
+    ] {
+        for target in BOTH {
+            let (sent, _) = cleaned(&schema, target);
+            assert_eq!(sent["required"], json!(["a"]), "{schema} {target:?}");
+        }
+    }
+}
+
+#[test]
 fn references_in_a_circle_end() {
     let schema = json!({"$ref": "#/$defs/Node", "$defs": {"Node": {"type": "object", "description": "a node",
         "properties": {"next": {"$ref": "#/$defs/Node"}, "all": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}}}});
