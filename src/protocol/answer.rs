@@ -20,6 +20,10 @@ const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of an answer that is not streamed: a hundred times what a model says at most.
 const MAX_WHOLE_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes of one event that is relayed: more than we read of one, because it may hold a picture that only its client
+/// understands.
+const MAX_RELAYED_EVENT_BYTES: usize = 32 * 1024 * 1024;
+
 /// How an answer has to be read.
 pub enum Reading {
     /// Events of the client's own dialect, relayed untouched.
@@ -310,7 +314,11 @@ impl AnswerReader {
         }
         let Some(end) = last_blank_line(&self.held, &piece) else {
             self.held.extend_from_slice(&piece);
-            return Ok(None);
+            return if self.held.len() <= MAX_RELAYED_EVENT_BYTES {
+                Ok(None)
+            } else {
+                Err(StreamError::TooMuch("an event that does not end"))
+            };
         };
         self.committed = true;
         if self.held.is_empty() && end == piece.len() {
@@ -445,6 +453,28 @@ mod tests {
         let piece = Bytes::from(vec![b' '; MAX_WHOLE_BYTES]);
         assert_eq!(reader.push(piece).unwrap(), None);
         assert!(reader.push(Bytes::from_static(b" ")).is_err());
+    }
+
+    #[test]
+    fn an_event_that_does_not_end_is_not_held_for_ever() {
+        let content = "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"delta\":\"a\"}\n\n";
+        for dialect in [Dialect::OpenAiResponses, Dialect::OpenAiChat] {
+            let mut reader = AnswerReader::new(Reading::PassStream(dialect));
+            let content = match dialect {
+                Dialect::OpenAiChat => {
+                    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+                }
+                _ => content,
+            };
+            assert!(reader.push(Bytes::from(content)).unwrap().is_some());
+            let piece = Bytes::from(vec![b'x'; 1 << 20]);
+            let pieces = MAX_RELAYED_EVENT_BYTES / piece.len();
+            for _ in 0..pieces {
+                assert_eq!(reader.push(piece.clone()).unwrap(), None);
+            }
+            let error = reader.push(piece).unwrap_err();
+            assert_eq!(error, StreamError::TooMuch("an event that does not end"));
+        }
     }
 
     #[test]
