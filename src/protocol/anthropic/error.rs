@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::error::FaultKind;
 use crate::protocol::frame::write_frame;
+use crate::protocol::gemini;
 use crate::protocol::upstream_error::{ErrorKind, ErrorParts, UpstreamError};
 
 /// The status and `error.type` under which a client is told of a fault.
@@ -109,9 +110,13 @@ pub fn error_event(error_type: &str, message: &str, request_id: Option<&str>, ou
 }
 
 /// Reads an error body or the data of an `error` event. `status` is that of the head; `None` inside a stream. Never
-/// fails: what is not Anthropic's shape is read as any vendor's.
+/// fails: what is not Anthropic's shape is read as Google's, which Vertex AI speaks, or as any vendor's.
 pub fn parse_error(status: Option<u16>, body: &[u8]) -> UpstreamError {
-    let Ok(Value::Object(mut body_object)) = serde_json::from_slice::<Value>(body) else {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    if gemini::is_error(&value) {
+        return gemini::parse_error(status, body);
+    }
+    let Value::Object(mut body_object) = value else {
         return crate::protocol::openai_chat::parse_error(status, body);
     };
     let Some(Value::Object(error)) = body_object.remove("error") else {

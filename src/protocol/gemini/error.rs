@@ -25,6 +25,13 @@ pub fn parse_error(status: Option<u16>, body: &[u8]) -> UpstreamError {
     error
 }
 
+/// Whether a body is an error in Google's own shape: with a word for its `status`, and without a `type`.
+pub fn is_error(body: &Value) -> bool {
+    google_error(body).is_some_and(|it| {
+        it.get("status").is_some_and(Value::is_string) && it.get("type").is_none()
+    })
+}
+
 fn google_error(value: &Value) -> Option<&Value> {
     let value = match value {
         Value::Array(entries) => entries.first()?,

@@ -32,6 +32,6 @@ mod wire_answer;
 
 pub use count::{count_tokens_body, counted};
 pub use decode::Decode;
-pub use error::parse_error;
+pub use error::{is_error, parse_error};
 pub use outbound::outbound;
 pub use profile::{BuiltIns, Profile, Thinks};

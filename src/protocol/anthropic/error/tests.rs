@@ -80,6 +80,25 @@ fn the_vendors_error_code_is_kept() {
 }
 
 #[test]
+fn googles_errors_keep_their_meaning_and_their_wait() {
+    let error = |fields: &str| format!(r#"{{"error":{{"message":"m",{fields}}}}}"#);
+    let limited = error(
+        r#""code":429,"status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"7s"}]"#,
+    );
+    for body in [limited.clone(), format!("[{limited}]")] {
+        let error = parse_error(Some(429), body.as_bytes());
+        assert_eq!(error.kind, ErrorKind::RateLimited);
+        assert_eq!(error.after, Some(std::time::Duration::from_secs(7)));
+    }
+    let busy = error(r#""code":503,"status":"UNAVAILABLE""#);
+    let error = parse_error(Some(503), busy.as_bytes());
+    assert_eq!(
+        (error.kind, error.status),
+        (ErrorKind::Overloaded, Some(503))
+    );
+}
+
+#[test]
 fn a_refused_signature_is_known_in_all_wordings() {
     for message in [
         "messages.1.content.0: Invalid `signature` in `thinking` block",
