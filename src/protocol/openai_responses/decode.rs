@@ -250,10 +250,13 @@ impl Decode {
         }
         self.start(response, out);
         // The whole answer again, unless nothing of it was told.
+        let output = (0_u64..).zip(response.output.iter().flatten().copied());
         if self.items.is_empty() {
-            for (index, item) in (0_u64..).zip(response.output.iter().flatten()) {
+            for (index, item) in output {
                 self.item_done(Some(index), item, out)?;
             }
+        } else {
+            self.untold_calls(output.collect(), out)?;
         }
         self.items.finish(out)?;
         out.push(Event::Finish {

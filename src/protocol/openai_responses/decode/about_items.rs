@@ -1,5 +1,7 @@
 //! Events about items: which item each is about, and what it does with it.
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 
 use crate::protocol::canonical::Event;
@@ -142,6 +144,34 @@ impl Decode {
             Body::Hosted => shared.searches.ran(&item, out),
         })?;
         self.items.done(at, out)
+    }
+
+    /// Calls that only the end tells of, beside items that were told before: some servers stream texts only. A call
+    /// that was told under another id is not told twice.
+    pub(super) fn untold_calls(
+        &mut self,
+        output: Vec<(u64, &RawValue)>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
+        let is_call = |item: &wire::Item<'_>| {
+            let kind = item.kind.get().and_then(Kind::of);
+            matches!(kind, Some(Kind::Function | Kind::Custom))
+        };
+        let read = output
+            .into_iter()
+            .map(|(index, raw)| (index, raw, wire::lenient::<wire::Item<'_>>(Some(raw))));
+        let calls: Vec<_> = read.filter(|(.., item)| is_call(item)).collect();
+        let told = self.items.told_calls();
+        let mut untold = calls.len().saturating_sub(told.len());
+        let told: HashSet<String> = told.into_iter().collect();
+        for (index, raw, item) in calls {
+            let id = item.call_id.get().or(item.id.get());
+            if 0 < untold && !id.is_some_and(|id| told.contains(id)) {
+                untold -= 1;
+                self.item_done(Some(index), raw, out)?;
+            }
+        }
+        Ok(())
     }
 
     fn text(

@@ -181,6 +181,11 @@ impl Call {
         }
     }
 
+    /// The provider's id of the call; empty while it is not known.
+    pub fn sent_id(&self) -> &str {
+        &self.id
+    }
+
     /// Whether a block is open.
     pub fn is_open(&self) -> bool {
         self.state == State::Open

@@ -162,6 +162,15 @@ impl Items {
         self.slots.is_empty()
     }
 
+    /// The provider's ids of the calls that were told.
+    pub fn told_calls(&self) -> Vec<String> {
+        let calls = self.slots.iter().filter_map(|slot| match &slot.body {
+            Body::Call(call) => Some(call.sent_id().to_owned()),
+            Body::Message(_) | Body::Reasoning(_) | Body::Hosted => None,
+        });
+        calls.collect()
+    }
+
     /// Whether a tool of the client was called.
     pub fn any_call(&self) -> bool {
         !self.shared.ids.is_empty()

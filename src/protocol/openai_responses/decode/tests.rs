@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::protocol::canonical::BlockStart;
 use crate::protocol::frame::limit::{MAX_HELD_BYTES, MAX_TOOL_CALLS};
 
 fn push(decode: &mut Decode, event: &Value, out: &mut Vec<Event>) -> Result<(), StreamError> {
@@ -147,5 +148,43 @@ fn deep_nesting_is_skipped_or_refused_but_never_followed() {
         );
         let _either_way =
             Decode::new(DecodeContext::default()).body(item.as_bytes(), &mut Vec::new());
+    }
+}
+
+#[test]
+fn a_call_that_only_the_end_tells_of_is_made() {
+    let message = json!({"type": "message", "id": "msg_1", "role": "assistant",
+        "content": [{"type": "output_text", "text": "I will."}]});
+    let call = |id: &str| json!({"type": "function_call", "id": format!("fc_{id}"), "call_id": id, "name": "n", "arguments": "{}"});
+    let done = |(index, item): (usize, &&Value)| json!({"type": "response.output_item.done", "output_index": index, "item": item});
+    let end = |output: &[&Value]| json!({"type": "response.completed", "response": {"status": "completed", "output": output}});
+    let (one, two, renamed) = (call("call_one"), call("call_two"), call("call_new"));
+    let nameless = json!({"type": "function_call", "name": "n", "arguments": "{}"});
+    for (told, output, calls) in [
+        (vec![&message], vec![&message, &one, &two], 2),
+        (vec![&message, &one], vec![&message, &one, &two], 2),
+        (vec![&message, &one], vec![&message, &one], 1),
+        // Told under another id.
+        (vec![&message, &one], vec![&message, &renamed], 1),
+        (vec![&nameless, &nameless], vec![&one, &two], 2),
+        (vec![&one], vec![], 1),
+    ] {
+        let mut decode = Decode::new(DecodeContext::default());
+        let mut out = Vec::new();
+        for item in told.iter().enumerate() {
+            push(&mut decode, &done(item), &mut out).unwrap();
+        }
+        push(&mut decode, &end(&output), &mut out).unwrap();
+        let made = |it: &&Event| matches!(it, Event::BlockStart(BlockStart::ToolUse { .. }));
+        assert_eq!(
+            out.iter().filter(made).count(),
+            calls,
+            "{told:?} {output:?}"
+        );
+        let stop = match out.last() {
+            Some(Event::Finish { stop, .. }) => *stop,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(stop, StopReason::ToolUse);
     }
 }
