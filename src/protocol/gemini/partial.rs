@@ -14,6 +14,9 @@ const MAX_STEPS: usize = 64;
 /// Entries of a list that may be left out before one that comes.
 const MAX_GAP: usize = 1024;
 
+/// What one value costs in memory besides its text, in bytes: a short path may make very many.
+const VALUE_COST: usize = 64;
+
 /// A call under way.
 #[derive(Debug)]
 pub(super) struct PartialCall {
@@ -52,11 +55,12 @@ impl PartialCall {
             .held
             .saturating_add(path.len())
             .saturating_add(text.map_or(0, str::len));
+        let goes_on = self.open.as_deref() == Some(path);
+        let (place, made) = place(&mut self.arguments, path)?;
+        self.held = self.held.saturating_add(made.saturating_mul(VALUE_COST));
         if MAX_HELD_BYTES < self.held {
             return Err(StreamError::TooMuch("arguments in pieces"));
         }
-        let goes_on = self.open.as_deref() == Some(path);
-        let place = place(&mut self.arguments, path)?;
         match (text, piece.number_value, piece.bool_value) {
             (Some(text), _, _) => match place {
                 Value::String(begun) if goes_on => begun.push_str(text),
@@ -79,12 +83,13 @@ impl PartialCall {
     }
 }
 
-/// The value at a path; what is missing on the way is made.
-fn place<'a>(root: &'a mut Value, path: &str) -> Result<&'a mut Value, StreamError> {
+/// The value at a path; what is missing on the way is made, and counted.
+fn place<'a>(root: &'a mut Value, path: &str) -> Result<(&'a mut Value, usize), StreamError> {
     const BAD: StreamError = StreamError::Malformed("a path of arguments that leads nowhere");
     let mut rest = path.strip_prefix('$').ok_or(BAD)?;
     let mut value = root;
     let mut steps = 0;
+    let mut made = 0;
     while !rest.is_empty() {
         steps += 1;
         if MAX_STEPS < steps {
@@ -98,6 +103,7 @@ fn place<'a>(root: &'a mut Value, path: &str) -> Result<&'a mut Value, StreamErr
                     *value = Value::Object(Map::new());
                 }
                 let fields = value.as_object_mut().ok_or(BAD)?;
+                made += usize::from(!fields.contains_key(key));
                 fields.entry(key).or_insert(Value::Null)
             }
             Step::Index(index) => {
@@ -109,13 +115,14 @@ fn place<'a>(root: &'a mut Value, path: &str) -> Result<&'a mut Value, StreamErr
                     return Err(BAD);
                 }
                 if entries.len() <= index {
+                    made += index.saturating_add(1) - entries.len();
                     entries.resize(index.saturating_add(1), Value::Null);
                 }
                 entries.get_mut(index).ok_or(BAD)?
             }
         };
     }
-    Ok(value)
+    Ok((value, made))
 }
 
 enum Step<'a> {
@@ -175,6 +182,20 @@ mod tests {
             r#"{"jsonPath":"$.a","stringValue":"two"}"#,
         ]);
         assert_eq!(whole.unwrap(), r#"{"a":"two"}"#);
+    }
+
+    #[test]
+    fn short_paths_cannot_make_values_without_end() {
+        let mut call = PartialCall::new(None, "f".to_owned(), None);
+        let mut add = |piece: usize| {
+            let path = format!("$.a[{}]", piece * MAX_GAP);
+            let piece = format!(r#"{{"jsonPath":"{path}","boolValue":true}}"#);
+            call.add(&serde_json::from_str(&piece).unwrap())
+        };
+        let given = (0..MAX_HELD_BYTES).try_for_each(&mut add);
+        assert_eq!(given, Err(StreamError::TooMuch("arguments in pieces")));
+        let made = call.arguments["a"].as_array().unwrap().len();
+        assert!(made * VALUE_COST <= 2 * MAX_HELD_BYTES, "{made}");
     }
 
     #[test]
