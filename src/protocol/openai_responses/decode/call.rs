@@ -58,6 +58,7 @@ impl Call {
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
         self.early = arguments_of(item, self.custom);
+        shared.keep(self.early.len())?;
         self.named(item, shared, out)
     }
 
@@ -69,6 +70,7 @@ impl Call {
     ) -> Result<(), StreamError> {
         if self.id.is_empty() {
             let id = item.call_id.get().or(item.id.get()).unwrap_or_default();
+            shared.keep(id.len())?;
             id.clone_into(&mut self.id);
         }
         if self.state != State::Unnamed {
@@ -78,6 +80,7 @@ impl Call {
             return Ok(());
         };
         shared.count_call()?;
+        shared.keep(name.len())?;
         shared.names.restore(name).clone_into(&mut self.name);
         let sent = Some(self.id.as_str()).filter(|id| !id.is_empty());
         let number = shared.ids.len();

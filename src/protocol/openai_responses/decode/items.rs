@@ -105,9 +105,21 @@ pub(super) struct Shared {
     /// Ids of the calls shown so far.
     pub ids: HashSet<String>,
     pub searches: Searches,
+    /// Bytes of ids, names and early arguments, which are kept to the end.
+    kept: usize,
 }
 
 impl Shared {
+    /// So many bytes more are kept to the end.
+    pub fn keep(&mut self, bytes: usize) -> Result<(), StreamError> {
+        self.kept = self.kept.saturating_add(bytes);
+        if self.kept <= MAX_HELD_BYTES {
+            Ok(())
+        } else {
+            Err(StreamError::TooMuch("ids and names of items"))
+        }
+    }
+
     /// One more call.
     pub fn count_call(&self) -> Result<(), StreamError> {
         if self.ids.len() < MAX_TOOL_CALLS {
@@ -153,6 +165,7 @@ impl Items {
                 seed: sanitise(seed.strip_prefix("msg_").unwrap_or(seed)),
                 ids: HashSet::new(),
                 searches: Searches::new(seed),
+                kept: 0,
             },
         }
     }
@@ -181,6 +194,7 @@ impl Items {
         if MAX_ITEMS <= self.slots.len() {
             return Err(StreamError::TooMuch("items of an answer"));
         }
+        self.shared.keep(place.id.map_or(0, str::len))?;
         self.slots.push(Slot {
             kind,
             index: place.index,

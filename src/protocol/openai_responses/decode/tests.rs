@@ -42,6 +42,23 @@ fn what_waits_for_an_open_call_is_bounded() {
 }
 
 #[test]
+fn long_ids_and_early_arguments_are_not_kept_without_end() {
+    let long = "x".repeat(MAX_HELD_BYTES / 4);
+    let message = json!({"type": "message", "id": long});
+    let named = json!({"type": "function_call", "id": "fc", "call_id": long, "name": "n"});
+    let early = json!({"type": "function_call", "call_id": "c", "name": "n", "arguments": long});
+    for item in [message, named, early] {
+        let mut decode = Decode::new(DecodeContext::default());
+        let given = (0..8).try_for_each(|index| {
+            let event =
+                json!({"type": "response.output_item.added", "output_index": index, "item": item});
+            push(&mut decode, &event, &mut Vec::new())
+        });
+        assert_eq!(given, Err(StreamError::TooMuch("ids and names of items")));
+    }
+}
+
+#[test]
 fn floods_are_refused() {
     let mut decode = Decode::new(DecodeContext::default());
     let mut out = Vec::new();
