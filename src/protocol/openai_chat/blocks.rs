@@ -123,7 +123,9 @@ impl Blocks {
         repaired: bool,
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
-        let (slot, is_new) = self.calls.locate(piece)?;
+        let Some((slot, is_new)) = self.calls.locate(piece)? else {
+            return Ok(());
+        };
         if is_new {
             self.queue.push_back(Waiting::Tool(slot));
         }
@@ -144,7 +146,9 @@ impl Blocks {
         repaired: bool,
         out: &mut Vec<Event>,
     ) -> Result<(), StreamError> {
-        let (slot, is_new) = self.calls.locate(piece)?;
+        let Some((slot, is_new)) = self.calls.locate(piece)? else {
+            return Ok(());
+        };
         if is_new {
             self.queue.push_back(Waiting::Tool(slot));
         }

@@ -59,6 +59,12 @@ pub(crate) struct PieceHead<'a> {
     pub whole: bool,
 }
 
+impl PieceHead<'_> {
+    fn says_nothing(&self) -> bool {
+        self.id.is_none() && self.name.is_none() && !self.has_arguments
+    }
+}
+
 /// The calls of one answer, in the order they began.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
@@ -77,13 +83,15 @@ impl Calls {
         }
     }
 
-    /// Finds the call that a piece belongs to, or begins one (`true`).
-    pub fn locate(&mut self, piece: PieceHead<'_>) -> Result<(usize, bool), StreamError> {
+    /// Finds the call that a piece belongs to, or begins one (`true`). `None` is a piece that names nothing and belongs
+    /// to nothing: some providers fill the place of a call that way in chunks that have none.
+    pub fn locate(&mut self, piece: PieceHead<'_>) -> Result<Option<(usize, bool)>, StreamError> {
         let known = self
             .continued(piece)
             .filter(|slot| !self.begins_anew(*slot, piece));
         let (slot, is_new) = match known {
             Some(slot) => (slot, false),
+            None if piece.says_nothing() => return Ok(None),
             None if MAX_TOOL_CALLS <= self.known.len() => {
                 return Err(StreamError::TooMuch("tool calls"));
             }
@@ -104,7 +112,7 @@ impl Calls {
                 self.names.restore(name).clone_into(&mut call.name);
             }
         }
-        Ok((slot, is_new))
+        Ok(Some((slot, is_new)))
     }
 
     /// The call that a piece seems to continue.
