@@ -206,6 +206,8 @@ impl Decode {
             }
             usage = usage.or(extra.usage);
         }
+        let mut choices = chunk.choices.iter().flatten();
+        let usage = usage.or_else(|| choices.find_map(|it| it.usage));
         if let Some(usage) = usage.and_then(|it| canonical_usage(it.get())) {
             self.usage = Some(usage);
         }

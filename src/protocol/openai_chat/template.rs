@@ -107,6 +107,7 @@ fn sole_text<'c>(chunk: &'c wire::Chunk<'_>) -> Option<(Channel, &'c str)> {
         && chunk.x_groq.is_none()
         && chunk.object.get() != Some("error")
         && choice.error.is_none()
+        && choice.usage.is_none()
         && choice.index.or_zero() == 0
         && choice.finish_reason.get().is_none();
     let delta = choice.delta.as_ref().filter(|_| plain)?;
@@ -233,6 +234,7 @@ mod tests {
         for data in [
             r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}"#,
             r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}"#,
+            r#"{"choices":[{"delta":{"content":"a"},"usage":{"prompt_tokens":1}}]}"#,
             r#"{"choices":[{"delta":{"content":"a","reasoning":"b"}}]}"#,
             r#"{"choices":[{"delta":{"content":"a","reasoning_details":[]}}]}"#,
             r#"{"choices":[{"delta":{"content":"a","refusal":"b"}}]}"#,

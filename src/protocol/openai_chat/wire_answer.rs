@@ -63,6 +63,9 @@ pub(crate) struct Choice<'a> {
     /// OpenRouter: the error that ended this choice.
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
+    /// Moonshot: the usage of a stream.
+    #[serde(borrow)]
+    pub usage: Option<&'a RawValue>,
 }
 
 /// What a chunk adds, or the whole message.
