@@ -19,6 +19,19 @@ use crate::types::quirks::{CacheMarks, EffortScale, IdStyle};
 use super::names::sent_model;
 use super::profile::{Family, Profile, Reasoning, Replay};
 
+/// Vendors that document `verbosity`, for GPT-5 and later.
+const TALKATIVE: [&str; 3] = ["azure", "openai", "openrouter"];
+/// Vendors that refuse `logprobs`, or leave it out of what they document.
+const WITHOUT_LOGPROBS: [&str; 7] = [
+    "anthropic",
+    "groq",
+    "minimax",
+    "mistral",
+    "moonshot",
+    "perplexity",
+    "zai",
+];
+
 impl Profile {
     /// The guess from the host name of the base URL and the model as it is sent. Ports and case do not matter.
     pub fn guess(host: &str, model: &str) -> Self {
@@ -35,6 +48,11 @@ impl Profile {
         by_model(&mut profile, &model);
         if let Some(vendor) = vendor {
             profile.lay(&vendor.quirks_of(&model.full));
+            profile.logprobs = !WITHOUT_LOGPROBS.contains(&vendor.name);
+            profile.verbosity = TALKATIVE.contains(&vendor.name)
+                && model
+                    .openai_reasoner()
+                    .is_some_and(|version| (5, 0) <= version);
         }
         profile.images &= known.images != Some(false);
         profile.files &= known.documents != Some(false);

@@ -24,6 +24,8 @@ use super::wire_request as wire;
 
 /// Most stop sequences that are accepted.
 const MAX_STOP: usize = 4;
+/// Most alternatives of a token that are told.
+const MAX_LOGPROBS: u64 = 20;
 /// Longest `user`, `safety_identifier` and `prompt_cache_key`, and longest name of an answer's schema.
 const MAX_ID: usize = 64;
 
@@ -65,6 +67,11 @@ pub fn outbound(
     .map(|(path, value)| sampling.keep(path, value.as_ref(), profile.sampling));
     let top_k = sampling.keep("top_k", request.top_k.as_ref(), profile.top_k);
     let stop = sampling.stop(&request.stop_sequences);
+    let told = profile.sampling && profile.logprobs;
+    let logprobs = sampling.keep("logprobs", request.logprobs.as_ref(), told);
+    let verbosity = request.verbosity.as_ref();
+    let verbosity = verbosity.filter(|it| profile.verbosity || *it != "medium");
+    let verbosity = sampling.keep("verbosity", verbosity, profile.verbosity);
     let continues = written.prefill && profile.prefill == Prefill::ContinueFinal;
     let user = user(request, profile);
     let body = wire::Request {
@@ -89,6 +96,9 @@ pub fn outbound(
         safety_identifier: user.safety,
         prompt_cache_key: user.cache_key,
         service_tier: service_tier(request, fast, profile, losses),
+        verbosity: verbosity.map(String::as_str),
+        logprobs: logprobs.map(|_| true),
+        top_logprobs: logprobs.map(|wanted| MAX_LOGPROBS.min(*wanted)),
         add_generation_prompt: continues.then_some(false),
         continue_final_message: continues.then_some(true),
     };
@@ -183,8 +193,9 @@ pub(crate) fn response_format(
         JsonAnswers::Schema => {
             let mut closed = schema.clone();
             schema::close_objects(&mut closed);
-            let strict = schema::is_strict(&closed);
-            if !strict {
+            let wanted = format.strict != Some(false);
+            let strict = wanted && schema::is_strict(&closed);
+            if wanted && !strict {
                 losses.add(path, LossKind::NotStrict);
             }
             let json_schema = wire::JsonSchema {
@@ -212,7 +223,8 @@ fn answer_name(name: Option<&str>) -> String {
     }
 }
 
-/// The end user's id, in the fields this provider has for it.
+/// The end user's id, in the fields this provider has for it, and what ties requests together for its cache: the
+/// client's own key, or else the session inside that id.
 #[derive(Default)]
 pub(crate) struct User<'a> {
     pub plain: Option<Cow<'a, str>>,
@@ -221,9 +233,7 @@ pub(crate) struct User<'a> {
 }
 
 pub(crate) fn user<'a>(request: &'a Request, profile: &Profile) -> User<'a> {
-    let Some(id) = request.user.as_deref().filter(|id| !id.is_empty()) else {
-        return User::default();
-    };
+    let id = request.user.as_deref().filter(|id| !id.is_empty());
     let short = |text: Cow<'a, str>| {
         if text.len() <= MAX_ID {
             text
@@ -234,12 +244,13 @@ pub(crate) fn user<'a>(request: &'a Request, profile: &Profile) -> User<'a> {
     let mut user = User::default();
     match profile.user {
         UserField::Nowhere => {}
-        UserField::User => user.plain = Some(short(id.into())),
-        UserField::SafetyIdentifier => user.safety = Some(short(id.into())),
+        UserField::User => user.plain = id.map(|id| short(id.into())),
+        UserField::SafetyIdentifier => user.safety = id.map(|id| short(id.into())),
     }
     if profile.prompt_cache_key {
-        let key = session(id).map_or(Cow::Borrowed(id), Cow::Owned);
-        user.cache_key = Some(short(key));
+        let own = request.cache_key.as_deref().filter(|key| !key.is_empty());
+        let of_session = || id.map(|id| session(id).map_or(Cow::Borrowed(id), Cow::Owned));
+        user.cache_key = own.map(Cow::Borrowed).or_else(of_session).map(short);
     }
     user
 }
@@ -264,7 +275,8 @@ pub(crate) fn service_tier(
         if fast {
             losses.add("speed", LossKind::Dropped);
         }
-        if wanted.is_some_and(|tier| tier != "auto") {
+        // A service without tiers gives the default one.
+        if wanted.is_some_and(|tier| !matches!(tier, "auto" | "default")) {
             losses.add("service_tier", LossKind::Dropped);
         }
         return None;
@@ -272,7 +284,10 @@ pub(crate) fn service_tier(
     match wanted {
         _ if fast => Some("priority"),
         Some("auto") => Some("auto"),
-        Some("standard_only") => Some("default"),
+        Some("standard_only" | "default") => Some("default"),
+        Some("flex") => Some("flex"),
+        Some("priority") => Some("priority"),
+        Some("scale") => Some("scale"),
         Some(_) => {
             losses.add("service_tier", LossKind::UnknownWord);
             None

@@ -55,6 +55,10 @@ pub struct Profile {
     pub prompt_cache_key: bool,
     /// Accepts `service_tier`.
     pub service_tier: bool,
+    /// Accepts `verbosity`.
+    pub verbosity: bool,
+    /// Accepts `logprobs` and `top_logprobs`.
+    pub logprobs: bool,
     /// How answers in JSON are asked for.
     pub json: JsonAnswers,
     /// Takes the system prompt in the role `developer`.
@@ -141,6 +145,8 @@ impl Profile {
             user: UserField::User,
             prompt_cache_key: false,
             service_tier: false,
+            verbosity: false,
+            logprobs: true,
             json: JsonAnswers::Schema,
             developer: false,
             mid_system: MidSystem::Reminder,

@@ -432,3 +432,96 @@ fn hints_are_left_out_in_silence_and_all_else_is_a_loss() {
         sent.lost
     );
 }
+
+/// A request of a client of Responses, as `model` at `host` gets it, and what was lost.
+fn of_responses(fields: Value, host: &str, model: &str) -> (Value, Vec<String>) {
+    let mut body = json!({"model": "m", "input": "hi"});
+    if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
+        body.extend(fields);
+    }
+    let mut losses = Losses::default();
+    let body = body.to_string();
+    let request = crate::protocol::openai_responses::inbound(body.as_bytes(), &mut losses).unwrap();
+    let profile = Profile::guess(host, model);
+    let sent = outbound(&request, model, &profile, &mut losses).unwrap();
+    let lost = losses.kept().iter().map(ToString::to_string).collect();
+    (serde_json::from_slice(&sent.body).unwrap(), lost)
+}
+
+#[test]
+fn what_both_of_openais_dialects_have_is_not_lost_between_them() {
+    let wishes = json!({
+        "text": {"verbosity": "low"},
+        "prompt_cache_key": "thread-1",
+        "user": "u1",
+        "service_tier": "flex",
+    });
+    let (sent, lost) = of_responses(wishes.clone(), "api.openai.com", "gpt-5.1");
+    assert_eq!(sent["verbosity"], "low");
+    assert_eq!(sent["prompt_cache_key"], "thread-1");
+    assert_eq!(sent["safety_identifier"], "u1");
+    assert_eq!(sent["service_tier"], "flex");
+    assert!(lost.is_empty(), "{lost:?}");
+    let (sent, lost) = of_responses(wishes, "gateway.example", "some-model");
+    assert_eq!(
+        (sent.get("verbosity"), sent.get("service_tier")),
+        (None, None)
+    );
+    assert_eq!(
+        lost,
+        [
+            "verbosity dropped: not accepted by the model",
+            "service_tier dropped"
+        ]
+    );
+    // What is the default anyway is no loss.
+    let (_, lost) = of_responses(
+        json!({"service_tier": "default", "text": {"verbosity": "medium"}}),
+        "gateway.example",
+        "some-model",
+    );
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[test]
+fn log_probabilities_are_asked_for_where_they_are_told() {
+    let wish = json!({"top_logprobs": 30});
+    let (sent, lost) = of_responses(wish.clone(), "api.openai.com", "gpt-4o");
+    assert_eq!(
+        (&sent["logprobs"], &sent["top_logprobs"]),
+        (&json!(true), &json!(20))
+    );
+    assert!(lost.is_empty(), "{lost:?}");
+    let alone = json!({"include": ["message.output_text.logprobs"]});
+    let (sent, _) = of_responses(alone, "gateway.example", "some-model");
+    assert_eq!(
+        (&sent["logprobs"], &sent["top_logprobs"]),
+        (&json!(true), &json!(0))
+    );
+    for (host, model) in [
+        ("api.openai.com", "gpt-5.1"),
+        ("api.groq.com", "llama-3.3-70b"),
+    ] {
+        let (sent, lost) = of_responses(wish.clone(), host, model);
+        assert_eq!(sent.get("logprobs"), None, "{host}");
+        assert_eq!(lost, ["logprobs dropped: not accepted by the model"]);
+    }
+}
+
+#[test]
+fn a_schema_that_need_not_be_kept_to_is_sent_as_it_stands() {
+    let format = |strict: bool| {
+        let schema =
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]});
+        json!({"text": {"format": {"type": "json_schema", "name": "n", "schema": schema, "strict": strict}}})
+    };
+    let of = |strict| of_responses(format(strict), "api.openai.com", "gpt-4o");
+    let (sent, lost) = of(false);
+    let sent = &sent["response_format"]["json_schema"];
+    assert_eq!(sent["strict"], false);
+    assert_eq!(sent["schema"].get("additionalProperties"), None);
+    assert!(lost.is_empty(), "{lost:?}");
+    let (sent, _) = of(true);
+    let sent = &sent["response_format"]["json_schema"];
+    assert_eq!(sent["schema"]["additionalProperties"], false);
+}
