@@ -5,6 +5,8 @@
 //! arguments are a whole JSON value, text and thinking give way at once, so that in practice only truly interleaved
 //! calls wait. At the end everything that waits is shown.
 
+mod about;
+
 use std::collections::VecDeque;
 
 use serde_json::Value;
@@ -49,7 +51,12 @@ pub(crate) struct Blocks {
     pub details: Details,
     /// Text of the open thinking block, kept while details are gathered, to not send it twice.
     shown_thinking: String,
+    /// What was told of text that is not shown yet, and its size in bytes.
+    untold: Vec<Event>,
+    untold_bytes: usize,
     any_call: bool,
+    /// Blocks of text so far.
+    texts: usize,
     opened: usize,
     closed: usize,
 }
@@ -63,7 +70,10 @@ impl Blocks {
             calls: Calls::new(names, seed),
             details: Details::default(),
             shown_thinking: String::new(),
+            untold: Vec::new(),
+            untold_bytes: 0,
             any_call: false,
+            texts: 0,
             opened: 0,
             closed: 0,
         }
@@ -262,9 +272,14 @@ impl Blocks {
             Waiting::Text(text) => {
                 self.held = self.held.saturating_sub(text.len());
                 if self.open != Open::Text {
+                    self.texts += 1;
                     self.switch(Open::Text, BlockStart::Text, out);
                 }
                 out.push(Event::Text(text));
+                self.held = self
+                    .held
+                    .saturating_sub(std::mem::take(&mut self.untold_bytes));
+                out.append(&mut self.untold);
             }
             Waiting::Thinking(text) => {
                 self.held = self.held.saturating_sub(text.len());

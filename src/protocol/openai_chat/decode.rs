@@ -15,6 +15,7 @@ use crate::protocol::openai_chat::blocks::Blocks;
 use crate::protocol::openai_chat::calls::PieceHead;
 use crate::protocol::openai_chat::error::parse_error;
 use crate::protocol::openai_chat::finish::{Ending, Finish, read_finish};
+use crate::protocol::openai_chat::sources::{annotations, beside_choices};
 use crate::protocol::openai_chat::surrogate::{self, Joiner};
 use crate::protocol::openai_chat::template::{Channel, Template};
 use crate::protocol::openai_chat::think::{Piece, ThinkTag};
@@ -50,6 +51,8 @@ pub struct Decode {
     ending: Ending,
     stop_sequences: Vec<String>,
     usage: Option<Usage>,
+    /// Sources that stand beside the choices: the last list counts.
+    found: Option<Box<RawValue>>,
 }
 
 impl Decode {
@@ -67,6 +70,7 @@ impl Decode {
             ending: Ending::default(),
             stop_sequences: ctx.stop_sequences,
             usage: None,
+            found: None,
         }
     }
 
@@ -181,6 +185,9 @@ impl Decode {
             return Err(Box::new(parse_error(None, data)).into());
         }
         self.take_usage(&chunk)?;
+        if let Some(found) = chunk.search_results.or(chunk.citations) {
+            self.found = Some(found.to_owned());
+        }
         let choices = chunk.choices.take().unwrap_or_default();
         for choice in choices.into_iter().filter(|it| it.index.or_zero() == 0) {
             if self.phase == Phase::Waiting {
@@ -229,7 +236,10 @@ impl Decode {
             choice.delta.or(choice.message)
         };
         if let Some(delta) = said {
-            self.delta(&delta, out)?;
+            let logprobs = choice.logprobs.map(RawValue::get);
+            let logprobs = logprobs.and_then(|it| serde_json::from_str(it).ok());
+            let logprobs: wire::Logprobs<'_> = logprobs.unwrap_or_default();
+            self.delta(&delta, &logprobs, out)?;
         }
         let Some(reason) = choice.finish_reason.get() else {
             return Ok(());
@@ -249,7 +259,12 @@ impl Decode {
         Ok(())
     }
 
-    fn delta(&mut self, delta: &wire::Delta<'_>, out: &mut Vec<Event>) -> Result<(), StreamError> {
+    fn delta(
+        &mut self,
+        delta: &wire::Delta<'_>,
+        logprobs: &wire::Logprobs<'_>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), StreamError> {
         let mut from_details = String::new();
         if let Some(details) = delta.reasoning_details {
             from_details = self.blocks.details.add(details.get())?;
@@ -272,6 +287,12 @@ impl Decode {
         if let Some(refusal) = delta.refusal.get() {
             self.ending.refused = true;
             self.content(refusal, out)?;
+        }
+        for tokens in [logprobs.content, logprobs.refusal].into_iter().flatten() {
+            self.blocks.logprobs(tokens, out)?;
+        }
+        for source in delta.annotations.map(annotations).unwrap_or_default() {
+            self.blocks.source(source, out)?;
         }
         for call in delta.tool_calls.iter().flatten() {
             if let Some(function) = &call.function {
@@ -406,6 +427,15 @@ impl Decode {
     fn complete(&mut self, out: &mut Vec<Event>) -> Result<(), StreamError> {
         self.phase = Phase::Failed;
         self.flush_think(out)?;
+        for source in self
+            .found
+            .take()
+            .as_deref()
+            .map(beside_choices)
+            .unwrap_or_default()
+        {
+            self.blocks.source(source, out)?;
+        }
         self.blocks.finish(out)?;
         let stop = self.ending.stop_reason(self.blocks.any_call());
         out.push(Event::Finish {
@@ -426,3 +456,6 @@ impl Decode {
 pub(crate) fn says_something(error: Option<&RawValue>) -> bool {
     error.is_some_and(|it| !matches!(it.get(), "" | "\"\"" | "{}" | "[]" | "false"))
 }
+
+#[cfg(test)]
+mod tests;

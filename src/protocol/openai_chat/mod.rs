@@ -29,6 +29,7 @@ pub(crate) mod decode;
 mod details;
 mod error;
 mod finish;
+mod sources;
 pub(crate) mod surrogate;
 mod template;
 mod think;

@@ -108,11 +108,13 @@ fn sole_text<'c>(chunk: &'c wire::Chunk<'_>) -> Option<(Channel, &'c str)> {
         && chunk.object.get() != Some("error")
         && choice.error.is_none()
         && choice.usage.is_none()
+        && choice.logprobs.is_none()
         && choice.index.or_zero() == 0
         && choice.finish_reason.get().is_none();
     let delta = choice.delta.as_ref().filter(|_| plain)?;
     if delta.reasoning_details.is_some()
         || delta.refusal.get().is_some()
+        || delta.annotations.is_some()
         || delta.function_call.is_some()
     {
         return None;
@@ -238,6 +240,8 @@ mod tests {
             r#"{"choices":[{"delta":{"content":"a","reasoning":"b"}}]}"#,
             r#"{"choices":[{"delta":{"content":"a","reasoning_details":[]}}]}"#,
             r#"{"choices":[{"delta":{"content":"a","refusal":"b"}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a","annotations":[]}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[]}}]}"#,
             r#"{"choices":[{"delta":{"content":"a"},"index":1}]}"#,
             r#"{"choices":[{"delta":{"content":"a"}},{"delta":{"content":"b"},"index":1}]}"#,
             r#"{"choices":[{"delta":{"content":"a"}}],"error":{"code":1}}"#,

@@ -27,6 +27,12 @@ pub(crate) struct Chunk<'a> {
     pub usage: Option<&'a RawValue>,
     #[serde(borrow)]
     pub x_groq: Option<&'a RawValue>,
+    /// Perplexity: what was found, in every chunk.
+    #[serde(borrow)]
+    pub search_results: Option<&'a RawValue>,
+    /// The same of older versions: addresses alone.
+    #[serde(borrow)]
+    pub citations: Option<&'a RawValue>,
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -60,12 +66,24 @@ pub(crate) struct Choice<'a> {
     /// The same of SGLang.
     #[serde(borrow)]
     pub matched_stop: Text<'a>,
+    #[serde(borrow)]
+    pub logprobs: Option<&'a RawValue>,
     /// OpenRouter: the error that ended this choice.
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
     /// Moonshot: the usage of a stream.
     #[serde(borrow)]
     pub usage: Option<&'a RawValue>,
+}
+
+/// How likely the tokens of a chunk were.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Logprobs<'a> {
+    #[serde(borrow)]
+    pub content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub refusal: Option<&'a RawValue>,
 }
 
 /// What a chunk adds, or the whole message.
@@ -84,6 +102,8 @@ pub(crate) struct Delta<'a> {
     pub reasoning_details: Option<&'a RawValue>,
     #[serde(borrow)]
     pub refusal: Text<'a>,
+    #[serde(borrow)]
+    pub annotations: Option<&'a RawValue>,
     #[serde(borrow)]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
     #[serde(borrow)]
