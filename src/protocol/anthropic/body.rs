@@ -6,6 +6,7 @@ use crate::protocol::anthropic::encode::{
     OutputEstimate, push_message_head, push_redacted, push_server_tool_result,
     push_server_tool_use, push_stop, push_tool_use, push_usage,
 };
+use crate::protocol::anthropic::foreign_citation;
 use crate::protocol::anthropic::text::push_json_string;
 use crate::protocol::canonical::{BlockStart, EncodeContext, Event, StopReason, Usage};
 use crate::protocol::frame::limit::MAX_MESSAGE_BYTES;
@@ -20,6 +21,8 @@ pub struct Assemble {
     open: Option<Open>,
     text: String,
     signature: String,
+    /// Those of the open text, as JSON, separated by commas.
+    citations: Vec<u8>,
     end: Option<End>,
     output: OutputEstimate,
 }
@@ -53,6 +56,7 @@ impl Assemble {
             open: None,
             text: String::new(),
             signature: String::new(),
+            citations: Vec::new(),
             end: None,
             output: OutputEstimate::default(),
         }
@@ -68,8 +72,16 @@ impl Assemble {
                 self.text.push_str(text);
             }
             Event::Signature(signature) => signature.clone_into(&mut self.signature),
-            // A citation needs a seal of Anthropic's that others cannot give; the dialect has no log probabilities.
-            Event::Citation(_) | Event::Logprobs(_) => {}
+            Event::Citation(source) => {
+                if source.url.is_some() {
+                    if !self.citations.is_empty() {
+                        self.citations.push(b',');
+                    }
+                    foreign_citation::push(source, &mut self.citations);
+                }
+            }
+            // The dialect has none.
+            Event::Logprobs(_) => {}
             Event::BlockStop => self.block_stop(),
             Event::Finish {
                 stop,
@@ -85,7 +97,8 @@ impl Assemble {
                 });
             }
         }
-        if self.content.len().saturating_add(self.text.len()) <= MAX_MESSAGE_BYTES {
+        let held = [&self.content, &self.citations].map(Vec::len);
+        if held.into_iter().sum::<usize>() + self.text.len() <= MAX_MESSAGE_BYTES {
             Ok(())
         } else {
             Err(StreamError::TooMuch("the whole message"))
@@ -168,6 +181,11 @@ impl Assemble {
             Open::Text => {
                 out.extend_from_slice(b"{\"type\":\"text\",\"text\":");
                 push_json_string(&self.text, out);
+                if !self.citations.is_empty() {
+                    out.extend_from_slice(b",\"citations\":[");
+                    out.append(&mut self.citations);
+                    out.push(b']');
+                }
                 out.push(b'}');
             }
             Open::Thinking => {

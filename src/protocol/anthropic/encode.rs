@@ -9,8 +9,9 @@
 
 use serde_json::value::RawValue;
 
+use crate::protocol::anthropic::foreign_citation;
 use crate::protocol::anthropic::text::{push_json_string, push_number, push_single_line};
-use crate::protocol::canonical::{BlockStart, EncodeContext, Event, StopReason, Usage};
+use crate::protocol::canonical::{BlockStart, Citation, EncodeContext, Event, StopReason, Usage};
 use crate::protocol::frame::write_frame;
 
 /// The state of one message.
@@ -71,8 +72,9 @@ impl Encode {
                 push_json_string(signature, out);
                 out.extend_from_slice(b"}}\n\n");
             }
-            // A citation needs a seal of Anthropic's that others cannot give; the dialect has no log probabilities.
-            Event::Citation(_) | Event::Logprobs(_) => {}
+            Event::Citation(source) => self.citation(source, out),
+            // The dialect has none.
+            Event::Logprobs(_) => {}
             Event::BlockStop => self.block_stop(out),
             Event::Finish {
                 stop,
@@ -140,6 +142,16 @@ impl Encode {
             | BlockStart::Unknown(_) => return,
         };
         push_delta_head(index, kind, field, &mut self.delta_head);
+    }
+
+    fn citation(&self, source: &Citation, out: &mut Vec<u8>) {
+        debug_assert_eq!(self.state, State::Inside);
+        if source.url.is_some() {
+            let index = self.next_index.saturating_sub(1);
+            push_delta_head(index, "citations_delta", "citation", out);
+            foreign_citation::push(source, out);
+            out.extend_from_slice(b"}}\n\n");
+        }
     }
 
     fn block_stop(&mut self, out: &mut Vec<u8>) {

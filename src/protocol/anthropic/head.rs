@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::protocol::anthropic::own_blocks;
+use crate::protocol::anthropic::{foreign_citation, own_blocks};
 use crate::protocol::envelope;
 use crate::protocol::scan::{self, Member, ScanError, Watch};
 use crate::protocol::sealed;
@@ -400,8 +400,8 @@ fn session_of(metadata: &[u8]) -> Option<String> {
     (!session.is_empty()).then(|| session.to_owned())
 }
 
-/// Cuts thinking blocks, those that carry our envelope or all of assistant turns, and searches that we made up. What
-/// cannot be walked is left for the provider to judge.
+/// Cuts thinking blocks, those that carry our envelope or all of assistant turns, searches that we made up, and
+/// citations of other providers. What cannot be walked is left for the provider to judge.
 fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut Splice) {
     let Ok((turns, _)) = scan::elements(body, messages) else {
         return;
@@ -429,6 +429,10 @@ fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut S
         *emptied = !cut.is_empty() && cut.iter().all(|cut| *cut);
         if !*emptied {
             cut_elements(body, &blocks, &cut, splice);
+            let kept = blocks.iter().zip(&cut).filter(|(_, cut)| !**cut);
+            for (block, _) in kept.filter(|(block, _)| holds_ours(body, block)) {
+                foreign_citation::cut(body, block, splice);
+            }
         }
     }
     cut_elements(body, &turns, &emptied, splice);
@@ -478,6 +482,10 @@ fn is_thinking(body: &[u8], block: &Range<usize>) -> bool {
 /// What every mark of ours has in common.
 const OURS: &[u8] = b"pm1";
 
+fn holds_ours(body: &[u8], block: &Range<usize>) -> bool {
+    memchr::memmem::find(text(body, block), OURS).is_some()
+}
+
 /// Whether a block came from another dialect: thinking in our envelope, or a search that we made up.
 fn is_sealed(body: &[u8], block: &Range<usize>) -> bool {
     #[derive(Deserialize)]
@@ -489,10 +497,10 @@ fn is_sealed(body: &[u8], block: &Range<usize>) -> bool {
         id: Option<String>,
         tool_use_id: Option<String>,
     }
-    let raw = text(body, block);
-    if memchr::memmem::find(raw, OURS).is_none() {
+    if !holds_ours(body, block) {
         return false;
     }
+    let raw = text(body, block);
     let Ok(block) = serde_json::from_slice::<Block>(raw) else {
         return false;
     };

@@ -3,6 +3,7 @@
 //! Reference: <https://docs.anthropic.com/en/api/messages>, seen November 2026.
 
 // What decides where a request goes, and edits in place for providers of the same dialect.
+mod foreign_citation;
 mod head;
 mod own_blocks;
 mod vertex;

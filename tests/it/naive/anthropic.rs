@@ -101,6 +101,10 @@ fn delta(what: &str, message: &mut Value, data: &Value, open: &mut Open) {
     let block = content.last_mut().unwrap();
     assert!(!open.signed, "{what}: delta after the signature");
     let delta = &data["delta"];
+    if delta["type"] == "citations_delta" {
+        cite(what, block, &delta["citation"]);
+        return;
+    }
     let (kind, key) = match delta["type"].as_str().unwrap() {
         "text_delta" => ("text", "text"),
         "thinking_delta" => ("thinking", "thinking"),
@@ -119,6 +123,23 @@ fn delta(what: &str, message: &mut Value, data: &Value, open: &mut Open) {
     open.signed = key == "signature";
     let text = format!("{}{piece}", block[key].as_str().unwrap());
     block[key] = Value::String(text);
+}
+
+/// A source of the text: the fields that the vendor's types demand, as the vendor's clients gather them.
+fn cite(what: &str, block: &mut Value, citation: &Value) {
+    assert_eq!(block["type"], "text", "{what}: {citation}");
+    assert_eq!(citation["type"], "web_search_result_location", "{what}");
+    assert!(
+        ["cited_text", "url", "encrypted_index"]
+            .iter()
+            .all(|key| citation[*key].is_string()),
+        "{what}: {citation}"
+    );
+    if block.get("citations").is_none() {
+        block["citations"] = Value::Array(Vec::new());
+    }
+    let all = block["citations"].as_array_mut().unwrap();
+    all.push(citation.clone());
 }
 
 fn merge(into: &mut Value, from: &Value) {
