@@ -30,6 +30,8 @@ pub struct EncodeContext {
     pub created: u64,
     /// The client wants tokens counted at the end of its stream, in the dialect where that is a choice.
     pub stream_usage: bool,
+    /// The client knows calls in the older form only (`function_call` of OpenAI Chat), one an answer.
+    pub older_functions: bool,
     /// Names of the client's tools whose argument is free text.
     pub freeform: Vec<String>,
     /// The client's tools that its dialect calls by an item of their own kind, by name.
@@ -45,6 +47,7 @@ impl EncodeContext {
         self.freeform = freeform.map(|tool| tool.name.clone()).collect();
         self.model = request.model;
         self.stream_usage = request.stream_usage;
+        self.older_functions = request.older_functions;
         self.native = request.native;
         self.echo = request.echo;
     }

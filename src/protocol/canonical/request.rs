@@ -22,6 +22,8 @@ pub struct Request {
     pub tools: Vec<Tool>,
     /// Those of `tools` that the client's dialect calls by an item of their own kind, by name.
     pub native: HashMap<String, NativeTool>,
+    /// The client declared its tools in the older form of OpenAI Chat (`functions`) and knows calls in that form only.
+    pub older_functions: bool,
     /// Tools that the provider would run.
     pub server_tools: Vec<ServerTool>,
     /// How tools are to be chosen; `None` is the provider's default.

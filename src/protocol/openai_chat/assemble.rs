@@ -25,6 +25,8 @@ pub struct Assemble {
     /// Lists, without their brackets.
     details: Vec<u8>,
     calls: Vec<u8>,
+    /// The first call, in the older form.
+    older_call: Vec<u8>,
     annotations: Vec<u8>,
     logprobs: Vec<u8>,
     prose: Prose,
@@ -65,6 +67,7 @@ impl Assemble {
             reasoning: String::new(),
             details: Vec::new(),
             calls: Vec::new(),
+            older_call: Vec::new(),
             annotations: Vec::new(),
             logprobs: Vec::new(),
             prose: Prose::default(),
@@ -121,6 +124,7 @@ impl Assemble {
             self.reasoning.len(),
             self.details.len(),
             self.calls.len(),
+            self.older_call.len(),
             self.annotations.len(),
             self.logprobs.len(),
         ]
@@ -191,6 +195,15 @@ impl Assemble {
     }
 
     fn call(&mut self, id: &str, name: &str) {
+        if self.ctx.older_functions && self.older_call.is_empty() {
+            let out = &mut self.older_call;
+            out.extend_from_slice(b"{\"name\":");
+            push_json_string(name, out);
+            out.extend_from_slice(b",\"arguments\":");
+            push_arguments(&self.block, out);
+            out.push(b'}');
+            return;
+        }
         let free = self.ctx.freeform.iter().any(|it| it == name);
         separate(&mut self.calls);
         let out = &mut self.calls;
@@ -207,8 +220,7 @@ impl Assemble {
             push_json_string(&FreeText::default().push(&self.block), out);
         } else {
             out.extend_from_slice(b",\"arguments\":");
-            let none = self.block.trim_ascii().is_empty();
-            push_json_string(if none { "{}" } else { &self.block }, out);
+            push_arguments(&self.block, out);
         }
         out.extend_from_slice(b"}}");
     }
@@ -231,7 +243,8 @@ impl Assemble {
             out.extend_from_slice(b"],\"refusal\":null}");
         }
         out.extend_from_slice(b",\"finish_reason\":\"");
-        let reason = finish_reason(end.stop, !self.calls.is_empty());
+        let called = !self.calls.is_empty() || !self.older_call.is_empty();
+        let reason = finish_reason(end.stop, called, self.ctx.older_functions);
         out.extend_from_slice(reason.as_bytes());
         out.extend_from_slice(b"\"}],\"usage\":");
         let usage = end.usage;
@@ -256,6 +269,10 @@ impl Assemble {
             push_name("reasoning_content", out);
             push_json_string(&self.reasoning, out);
         }
+        if !self.older_call.is_empty() {
+            push_name("function_call", out);
+            out.extend_from_slice(&self.older_call);
+        }
         for (name, list) in [
             ("reasoning_details", &self.details),
             ("annotations", &self.annotations),
@@ -269,6 +286,12 @@ impl Assemble {
             }
         }
     }
+}
+
+/// Clients parse arguments, and nothing is no JSON.
+fn push_arguments(arguments: &str, out: &mut Vec<u8>) {
+    let none = arguments.trim_ascii().is_empty();
+    push_json_string(if none { "{}" } else { arguments }, out);
 }
 
 fn push_name(name: &str, out: &mut Vec<u8>) {

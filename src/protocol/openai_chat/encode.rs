@@ -149,6 +149,14 @@ impl Encode {
             ("function", "arguments")
         };
         self.calls = self.calls.saturating_add(1);
+        if self.is_older_call() {
+            self.chunk(out, |out| {
+                out.extend_from_slice(b"\"function_call\":{\"name\":");
+                push_json_string(name, out);
+                out.extend_from_slice(b",\"arguments\":\"\"}");
+            });
+            return State::Call { said: false };
+        }
         self.chunk(out, |out| {
             self.push_call_head(out);
             out.extend_from_slice(b"\"id\":");
@@ -165,9 +173,16 @@ impl Encode {
         }
     }
 
+    /// Whether the open call is written in the older form, which has one. A model that was told to make one and made
+    /// more is shown with the others beside it.
+    fn is_older_call(&self) -> bool {
+        self.ctx.older_functions && self.calls == 1
+    }
+
     fn push_call_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
-        push_number(self.calls.saturating_sub(1), out);
+        let before = 1 + u64::from(self.ctx.older_functions);
+        push_number(self.calls.saturating_sub(before), out);
         out.push(b',');
     }
 
@@ -248,6 +263,14 @@ impl Encode {
         if piece.is_empty() {
             return;
         }
+        if self.is_older_call() {
+            self.chunk(out, |out| {
+                out.extend_from_slice(b"\"function_call\":{\"arguments\":");
+                push_json_string(piece, out);
+                out.push(b'}');
+            });
+            return;
+        }
         self.chunk(out, |out| {
             self.push_call_head(out);
             out.push(b'"');
@@ -300,7 +323,9 @@ impl Encode {
         }
         out.extend_from_slice(&self.head);
         out.extend_from_slice(b"},\"finish_reason\":\"");
-        out.extend_from_slice(finish_reason(stop, 0 < self.calls).as_bytes());
+        out.extend_from_slice(
+            finish_reason(stop, 0 < self.calls, self.ctx.older_functions).as_bytes(),
+        );
         out.extend_from_slice(b"\"}]");
         out.extend_from_slice(after_choices(&self.ctx));
         if self.ctx.stream_usage {

@@ -55,6 +55,8 @@ pub fn inbound(body: &[u8], losses: &mut Losses) -> Result<Request, TranslateErr
     let mut cache_breakpoints = talk.breakpoints;
     cache_breakpoints.extend(tools.breakpoints);
     let (thinking, effort) = options::thought(&wire, losses)?;
+    let older_functions = wire.functions.is_some() && wire.tools.is_none();
+    let parallel_tool_calls = options::flag(wire.parallel_tool_calls, "parallel_tool_calls")?;
     let number = |raw, key| field::optional(raw, Path::root(key), field::NUMBER);
     let text = |raw, key| field::optional_string(raw, Path::root(key));
     Ok(Request {
@@ -65,7 +67,9 @@ pub fn inbound(body: &[u8], losses: &mut Losses) -> Result<Request, TranslateErr
         tools: tools.client,
         server_tools: tools.server,
         tool_choice: tools.choice,
-        parallel_tool_calls: options::flag(wire.parallel_tool_calls, "parallel_tool_calls")?,
+        // An answer has room for one call in the older form.
+        parallel_tool_calls: parallel_tool_calls.or(older_functions.then_some(false)),
+        older_functions,
         stop_sequences: options::stop(wire.stop)?,
         temperature: number(wire.temperature, "temperature")?,
         top_p: number(wire.top_p, "top_p")?,

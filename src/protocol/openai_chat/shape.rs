@@ -29,10 +29,11 @@ pub(super) fn push_head(ctx: &EncodeContext, object: &str, out: &mut Vec<u8>) {
     push_json_string(&ctx.model, out);
 }
 
-/// OpenAI's word for why an answer ended; `calls` says whether a call was shown. Calls of tools that the provider runs
-/// are not: a client that hears of calls wants to see one.
-pub(super) fn finish_reason(stop: StopReason, calls: bool) -> &'static str {
+/// OpenAI's word for why an answer ended; `calls` says whether a call was shown, and `older` in which form. Calls of
+/// tools that the provider runs are not: a client that hears of calls wants to see one.
+pub(super) fn finish_reason(stop: StopReason, calls: bool, older: bool) -> &'static str {
     match stop {
+        StopReason::ToolUse if calls && older => "function_call",
         StopReason::ToolUse if calls => "tool_calls",
         StopReason::EndTurn
         | StopReason::StopSequence

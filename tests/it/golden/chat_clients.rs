@@ -110,6 +110,7 @@ fn context(told: &Value) -> EncodeContext {
         input_estimate: 1234,
         created: 1_795_000_000,
         stream_usage: told["stream_usage"] == true,
+        older_functions: told["older_functions"] == true,
         freeform: names.map(|it| it.as_str().unwrap().to_owned()).collect(),
         ..EncodeContext::default()
     }

@@ -340,6 +340,7 @@ fn ctx() -> EncodeContext {
         input_estimate: 1234,
         created: 1_790_000_000,
         stream_usage: false,
+        older_functions: false,
         freeform: vec!["apply_patch_text".to_owned(), "files__draft".to_owned()],
         native: request.native,
         echo: json!({"store": false, "reasoning": {"effort": "high", "summary": "auto"}})
