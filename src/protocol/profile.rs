@@ -73,7 +73,7 @@ pub struct Overrides {
     pub images: Option<bool>,
     /// Can think; `false` asks for it in no way at all.
     pub thinking: Option<bool>,
-    /// How it thinks.
+    /// How it thinks, where its vendor's own dialect is spoken.
     pub thinking_style: Option<ThinkingStyle>,
     /// Largest number of output tokens.
     pub max_output: Option<u64>,
@@ -131,17 +131,14 @@ impl Overrides {
     /// say, which knows more about its own models.
     fn over(&self, known: &Capabilities) -> Self {
         let cannot = |known: Option<bool>| known.filter(|can| !can);
-        let never = known.thinking == Some(ThinkingStyle::Never);
-        // Whoever says that a model thinks knows it better than the table that says it does not.
-        let style = known
-            .thinking
-            .filter(|_| !(never && self.thinking == Some(true)));
+        // Whoever says how a model thinks says whether it does.
+        let style = self.thinking_style.or(known.thinking);
+        let never = style == Some(ThinkingStyle::Never);
         Overrides {
             sampling: self.sampling.or(cannot(known.sampling)),
             files: self.files.or(cannot(known.documents)),
             images: self.images.or(cannot(known.images)),
             thinking: self.thinking.or(never.then_some(false)),
-            thinking_style: self.thinking_style.or(style),
             max_output: self.max_output.or(known.max_output),
             structured_output: self.structured_output.or(cannot(known.structured_output)),
             prefill: self.prefill.or(cannot(known.prefill)),
@@ -173,7 +170,15 @@ mod tests {
             ..Overrides::default()
         };
         let forced = thinking.over(&Capabilities::of("gpt-4o"));
-        assert_eq!((forced.thinking, forced.thinking_style), (Some(true), None));
+        assert_eq!(forced.thinking, Some(true));
+        let style = |style| Overrides {
+            thinking_style: Some(style),
+            ..Overrides::default()
+        };
+        let unknown = style(ThinkingStyle::Never).over(&Capabilities::of("my-own"));
+        assert_eq!(unknown.thinking, Some(false));
+        let thinks = style(ThinkingStyle::Budget).over(&Capabilities::of("gpt-4o"));
+        assert_eq!(thinks.thinking, None);
     }
 
     #[test]

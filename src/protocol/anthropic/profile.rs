@@ -18,6 +18,7 @@
 //! | 5.1 on | no forced tools; not Haiku 5.5 |
 
 use crate::protocol::profile::Overrides;
+use crate::types::quirks::ThinkingStyle;
 
 mod name;
 
@@ -328,6 +329,19 @@ impl Profile {
             Some(true) if self.thinking == Thinks::Never => self.thinking = Thinks::Budget,
             Some(true) | None => {}
         }
+        match overrides
+            .thinking_style
+            .filter(|_| overrides.thinking != Some(false))
+        {
+            Some(ThinkingStyle::Budget) => self.thinking = Thinks::Budget,
+            Some(ThinkingStyle::Adaptive) => self.thinking = Thinks::Adaptive,
+            Some(ThinkingStyle::Effort) => {
+                self.thinking = Thinks::Adaptive;
+                self.effort = self.effort.or(Some(TopEffort::High));
+            }
+            // The first is told by `thinking`; the dialect has nothing like the last.
+            Some(ThinkingStyle::Never | ThinkingStyle::Level) | None => {}
+        }
         match overrides.reasoning_effort {
             Some(false) => self.effort = None,
             Some(true) if self.effort.is_none() => self.effort = Some(TopEffort::High),
@@ -338,6 +352,8 @@ impl Profile {
             Some(true) if self.sampling == Sampling::Nothing => self.sampling = Sampling::All,
             Some(true) | None => {}
         }
+        self.structured = overrides.structured_output.unwrap_or(self.structured);
+        self.prefill = overrides.prefill.unwrap_or(self.prefill);
         self.images = overrides.images.unwrap_or(self.images);
         self.files = overrides.files.unwrap_or(self.files);
         self.max_output = overrides.max_output.or(self.max_output);

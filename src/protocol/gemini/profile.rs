@@ -1,6 +1,7 @@
 //! What one model takes: the field-by-field answer to "may this be sent?". The guess is in `guess.rs`.
 
 use crate::protocol::profile::Overrides;
+use crate::types::quirks::ThinkingStyle;
 
 /// What one model takes.
 #[expect(
@@ -84,6 +85,19 @@ pub enum BuiltIns {
     Beside,
 }
 
+/// Budgets that every model takes that takes any.
+const ANY_BUDGET: Thinks = Thinks::Budget {
+    least: 512,
+    most: 24_576,
+    off: false,
+    by_default: true,
+};
+/// Levels, likewise.
+const ANY_LEVEL: Thinks = Thinks::Level {
+    minimal: false,
+    medium: false,
+};
+
 impl Profile {
     /// Applies what the configuration says over the guess.
     pub fn with(mut self, overrides: &Overrides) -> Self {
@@ -91,8 +105,16 @@ impl Profile {
         set(&mut self.images, overrides.images);
         set(&mut self.documents, overrides.files);
         set(&mut self.sampling, overrides.sampling);
-        if overrides.thinking == Some(false) {
-            self.thinks = Thinks::NotAsked;
+        set(&mut self.json, overrides.structured_output);
+        match (overrides.thinking, overrides.thinking_style, self.thinks) {
+            (Some(false), ..) => self.thinks = Thinks::NotAsked,
+            (_, Some(ThinkingStyle::Budget), Thinks::NotAsked | Thinks::Level { .. }) => {
+                self.thinks = ANY_BUDGET;
+            }
+            (_, Some(ThinkingStyle::Level), Thinks::NotAsked | Thinks::Budget { .. }) => {
+                self.thinks = ANY_LEVEL;
+            }
+            _ => {}
         }
         self.max_output = overrides.max_output.or(self.max_output);
         self
@@ -122,5 +144,25 @@ mod tests {
         let untold = guess().with(&Overrides::default());
         assert!(untold.images && untold.documents && untold.sampling);
         assert_eq!(untold.thinks, guess().thinks);
+    }
+
+    #[test]
+    fn how_a_model_thinks_and_what_it_keeps_to_can_be_declared() {
+        let told = |model, style| {
+            let overrides = Overrides {
+                thinking_style: Some(style),
+                structured_output: Some(false),
+                ..Overrides::default()
+            };
+            Profile::guess("generativelanguage.googleapis.com", model).with(&overrides)
+        };
+        let flash = told("gemini-2.5-flash", ThinkingStyle::Level);
+        assert_eq!((flash.thinks, flash.json), (ANY_LEVEL, false));
+        let tuned = told("4512345", ThinkingStyle::Budget);
+        assert_eq!(tuned.thinks, ANY_BUDGET);
+        // What is known of a model is not made less by saying so again.
+        let known = Profile::guess("generativelanguage.googleapis.com", "gemini-2.5-flash");
+        let again = told("gemini-2.5-flash", ThinkingStyle::Budget);
+        assert_eq!(again.thinks, known.thinks);
     }
 }

@@ -175,3 +175,33 @@ fn the_operator_knows_better() {
         of("claude-opus-5")
     );
 }
+
+#[test]
+fn how_a_model_thinks_and_what_it_keeps_to_can_be_declared() {
+    let with = |overrides: Overrides| Profile::guess("api.example", "my-own").with(&overrides);
+    let style = |style| {
+        with(Overrides {
+            thinking_style: Some(style),
+            ..Overrides::default()
+        })
+    };
+    assert_eq!(style(ThinkingStyle::Adaptive).thinking, Thinks::Adaptive);
+    assert_eq!(style(ThinkingStyle::Budget).thinking, Thinks::Budget);
+    let effort = style(ThinkingStyle::Effort);
+    assert_eq!(
+        (effort.thinking, effort.effort),
+        (Thinks::Adaptive, Some(TopEffort::High))
+    );
+    let silent = with(Overrides {
+        thinking: Some(false),
+        thinking_style: Some(ThinkingStyle::Budget),
+        ..Overrides::default()
+    });
+    assert_eq!(silent.thinking, Thinks::Never);
+    let other = with(Overrides {
+        structured_output: Some(true),
+        prefill: Some(false),
+        ..Overrides::default()
+    });
+    assert!(other.structured && !other.prefill);
+}
