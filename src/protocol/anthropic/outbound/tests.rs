@@ -450,6 +450,24 @@ fn tools_of_servers_stand_as_they_stood_or_are_lost() {
 }
 
 #[test]
+fn tools_that_the_model_knows_by_type_alone_come_from_clients_of_chat_too() {
+    let tools = json!([
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "computer_20250124", "name": "computer", "display_width_px": 800, "display_height_px": 600}
+    ]);
+    let body =
+        json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": tools});
+    let mut losses = Losses::default();
+    let body = body.to_string();
+    let request = crate::protocol::openai_chat::inbound(body.as_bytes(), &mut losses).unwrap();
+    let sent = send(&request, "claude-sonnet-4-5");
+    assert_eq!(sent.body["tools"], tools);
+    let beta = "computer-use-2025-01-24".to_owned();
+    assert_eq!(sent.headers, [("anthropic-beta", beta)]);
+    assert!(sent.lost.is_empty() && losses.is_empty(), "{:?}", sent.lost);
+}
+
+#[test]
 fn calls_in_the_history_need_tools_even_when_none_are_left() {
     let request = messages(
         json!({"model": "m", "max_tokens": 9, "messages": [

@@ -14,13 +14,19 @@ use super::names::{Names, shown};
 use super::schema::{self, Room};
 use super::wire;
 
-/// What the provider runs itself, by the beginning of its type, and the beta that it needs.
-const SERVER_TOOLS: [(&str, Option<&str>); 7] = [
+/// What the provider runs itself, or its models know by type alone, by the beginning of its type, and the beta that it
+/// needs.
+const SERVER_TOOLS: [(&str, Option<&str>); 12] = [
     ("web_search_", None),
     ("web_fetch_", None),
     ("code_execution_", None),
     ("tool_search_tool_", None),
     ("memory_", None),
+    ("bash_", None),
+    ("text_editor_", None),
+    ("computer_20241022", Some("computer-use-2024-10-22")),
+    ("computer_20250124", Some("computer-use-2025-01-24")),
+    ("computer_20251124", Some("computer-use-2025-11-24")),
     ("advisor_", Some("advisor-tool-2026-03-01")),
     ("mcp_toolset", Some("mcp-client-2025-11-20")),
 ];
