@@ -55,7 +55,7 @@ pub fn fault_body(client: Dialect, fault: &Fault, request_id: &str) -> (u16, Vec
             let code = code_for(client, code);
             (
                 status,
-                openai_chat::error_body(error_type, &fault.public, None, code),
+                openai_chat::error_body(error_type, &openai_chat::words_for(fault), None, code),
             )
         }
     }
@@ -84,10 +84,11 @@ pub fn status_body(client: Dialect, status: u16, text: &str, request_id: &str) -
 
 /// The events with which an open stream ends in an error; `error_type` is Anthropic's word for it.
 pub fn stream_end(client: Dialect, error_type: &str, fault: &Fault, request_id: &str) -> Vec<u8> {
-    let (mut out, text) = (Vec::new(), fault.public.as_str());
+    let mut out = Vec::new();
+    let text = &openai_chat::words_for(fault);
     match client {
         Dialect::Anthropic | Dialect::Gemini => {
-            anthropic::error_event(error_type, text, Some(request_id), &mut out);
+            anthropic::error_event(error_type, &fault.public, Some(request_id), &mut out);
         }
         Dialect::OpenAiChat => {
             let (_, error_type, code) = openai_chat::status_and_type(&fault.kind);
@@ -139,5 +140,33 @@ mod tests {
             told(fault_body(Dialect::OpenAiResponses, &long, "r")),
             (400, Value::from("context_length_exceeded"))
         );
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_in_the_clients_own_words() {
+        let told = |client, public: &str| {
+            let fault = Fault::new(FaultKind::UpstreamContextTooLong, public);
+            let event = stream_end(client, "invalid_request_error", &fault, "req_1");
+            let (_, body) = fault_body(client, &fault, "req_1");
+            (
+                String::from_utf8(event).unwrap(),
+                String::from_utf8(body).unwrap(),
+            )
+        };
+        let numbers = "prompt is too long: 200913 tokens > 200000 maximum";
+        let marked = "capability_rejected: prompt_too_long (too much text)";
+        for (public, words) in [
+            (numbers, "maximum context length is 200000 tokens"),
+            (marked, "maximum context length: too much text\""),
+        ] {
+            for client in [Dialect::OpenAiChat, Dialect::OpenAiResponses] {
+                let (event, body) = told(client, public);
+                assert!(event.contains(words), "{event}");
+                assert!(body.contains(words), "{body}");
+                assert!(!event.contains("capability_rejected"), "{event}");
+            }
+            let (event, body) = told(Dialect::Anthropic, public);
+            assert!(event.contains(public) && body.contains(public));
+        }
     }
 }

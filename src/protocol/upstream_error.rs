@@ -148,6 +148,10 @@ impl ErrorParts {
     }
 }
 
+/// Stands in front of a provider's own words, in brackets, where the prompt is too long by nobody knows how much: a
+/// mark that Claude Code compacts on.
+pub(crate) const TOO_LONG_MARK: &str = "capability_rejected: prompt_too_long (";
+
 impl UpstreamError {
     /// The status that tells this error best: the provider's own, or the usual one of its kind.
     pub fn http_status(&self) -> u16 {
@@ -196,7 +200,7 @@ impl UpstreamError {
                 self.message.clone()
             }
             ErrorKind::ContextTooLong { .. } => {
-                format!("capability_rejected: prompt_too_long ({})", self.message)
+                format!("{TOO_LONG_MARK}{})", self.message)
             }
             ErrorKind::Overloaded
             | ErrorKind::RateLimited

@@ -4,10 +4,14 @@
 //! `{"error":"text"}` (xAI, Ollama), `{"message"}` (vLLM, Mistral, with `"object":"error"`), `{"detail":"text"}` and
 //! `{"detail":[{"loc","msg"}]}` (Mistral, FastAPI), plain text and HTML.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use crate::error::FaultKind;
-use crate::protocol::upstream_error::{ErrorKind, ErrorParts, UpstreamError, parse_wait};
+use crate::error::{Fault, FaultKind};
+use crate::protocol::upstream_error::{
+    ErrorKind, ErrorParts, TOO_LONG_MARK, UpstreamError, parse_wait,
+};
 
 /// Text of an error page that is kept, in characters: enough to recognise it, too little to flood a client.
 const MAX_RAW_CHARS: usize = 400;
@@ -212,6 +216,26 @@ fn message_for_openai(error: &UpstreamError) -> String {
         ),
         _ => format!("the messages exceed the model's maximum context length: {text}"),
     }
+}
+
+/// The text of a fault for a client that knows OpenAI's wordings. A fault speaks in those of Anthropic, which its own
+/// clients match on.
+pub(crate) fn words_for(fault: &Fault) -> Cow<'_, str> {
+    if !matches!(fault.kind, FaultKind::UpstreamContextTooLong) {
+        return Cow::Borrowed(&fault.public);
+    }
+    let text = fault.public.strip_prefix(TOO_LONG_MARK);
+    let text = text.and_then(|it| it.strip_suffix(')'));
+    let text = text.unwrap_or(&fault.public);
+    let mut error = parse_error(Some(400), text.as_bytes());
+    if !matches!(error.kind, ErrorKind::ContextTooLong { .. }) {
+        error.kind = ErrorKind::ContextTooLong {
+            tokens: None,
+            maximum: None,
+        };
+        text.clone_into(&mut error.message);
+    }
+    Cow::Owned(message_for_openai(&error))
 }
 
 /// An error body in OpenAI's shape: `{"error":{"message","type","param","code"}}`.

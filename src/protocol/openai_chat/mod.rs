@@ -39,6 +39,7 @@ pub(crate) mod wire_answer;
 pub use assemble::Assemble;
 pub use decode::Decode;
 pub use encode::{Encode, PING};
+pub(crate) use error::words_for;
 pub use error::{error_body, error_event, parse_error, status_and_type, translate_error};
 pub use inbound::inbound;
 pub use outbound::outbound;
