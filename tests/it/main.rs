@@ -19,4 +19,6 @@ mod journeys;
 mod naive;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod soak;
 mod support;

@@ -5,6 +5,7 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -46,10 +47,15 @@ struct Console {
 impl Proxy {
     /// Starts it and waits until it listens.
     pub async fn start(setup: Setup) -> Proxy {
+        Proxy::start_program(Path::new(env!("CARGO_BIN_EXE_pointsman")), setup).await
+    }
+
+    /// The same for another build of it.
+    pub async fn start_program(program: &Path, setup: Setup) -> Proxy {
         let directory = TempDir::new().unwrap();
         let config = directory.path().join("config.yaml");
         fs::write(&config, setup.yaml()).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        let mut child = Command::new(program)
             .arg("--config")
             .arg(&config)
             .current_dir(directory.path())
@@ -159,6 +165,11 @@ impl Proxy {
             (times <= followed).then_some(())
         })
         .await;
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory, KiB.

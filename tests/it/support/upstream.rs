@@ -255,7 +255,8 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Shared>) {
     }
 }
 
-async fn read_request(stream: &mut TcpStream, buffer: &mut Buffer) -> Option<(Head, Vec<u8>)> {
+/// Reads a whole request; `None` when the connection ended first.
+pub async fn read_request(stream: &mut TcpStream, buffer: &mut Buffer) -> Option<(Head, Vec<u8>)> {
     let head = buffer.head(stream).await.ok()??;
     let body = match head.framing() {
         Framing::None => Vec::new(),
