@@ -747,7 +747,7 @@ pub(super) const SETTINGS: Table = &[
         "fail_open",
         Bool,
         "true",
-        "with all providers resting, try the one that recovers first",
+        "when no healthy provider serves, try those that rest, too",
     ),
     row(
         "max_attempts",

@@ -37,6 +37,8 @@ struct Inner {
     cache_read: u64,
     prompt: u64,
     probe_down: bool,
+    /// The last error that counted was a time-out.
+    hangs: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -144,6 +146,7 @@ impl EndpointHealth {
                 cache_read: 0,
                 prompt: 0,
                 probe_down: false,
+                hangs: false,
             }),
             in_flight: AtomicUsize::new(0),
         }
@@ -274,7 +277,18 @@ impl EndpointHealth {
     ) -> Counted {
         let mut inner = self.inner.lock();
         inner.note(what);
+        inner.hangs = false;
         inner.breaker.error(began, now, fingerprint)
+    }
+
+    /// The error just counted was that it fell silent.
+    pub fn hangs(&self) {
+        self.inner.lock().hangs = true;
+    }
+
+    /// Whether it was silence that counted against it last: to try it costs more than an error.
+    pub fn is_hanging(&self) -> bool {
+        self.inner.lock().hangs
     }
 
     /// An attempt failed in a way that says nothing about the endpoint's circuit.

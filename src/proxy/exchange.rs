@@ -145,14 +145,14 @@ impl<'e, 's> Exchange<'e, 's> {
         if let Some(end) = self.try_all(&candidates, Round::First).await {
             return end;
         }
-        let untried = self.trail.attempts == 0 && self.snapshot.config.settings.fail_open;
         let mut wait = self.short_wait(&candidates);
         // Who asked for a moment of quiet gets it; only open circuits are tried anyway.
-        if untried && wait.is_none() {
+        if self.snapshot.config.settings.fail_open && wait.is_none() {
+            let attempts = self.trail.attempts;
             if let Some(end) = self.try_anyway(&candidates).await {
                 return end;
             }
-            if 0 < self.trail.attempts {
+            if attempts < self.trail.attempts {
                 wait = self.short_wait(&candidates);
             }
         }

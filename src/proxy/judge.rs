@@ -176,6 +176,11 @@ pub fn count(case: &Case<'_>, now: Instant, fault: &Fault) {
         .endpoint
         .health
         .error(case.began, now, case.fingerprint, &fault.to_string());
+    if let FaultKind::UpstreamTimeout(Timer::FirstByte | Timer::FirstContent | Timer::Idle) =
+        &fault.kind
+    {
+        case.endpoint.health.hangs();
+    }
     let id = case.endpoint.id();
     let (count, threshold, kind) = (counted.count, counted.threshold, fault.kind.label());
     let ignored = match counted.ignored {

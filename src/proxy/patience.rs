@@ -1,5 +1,5 @@
-//! What is done when no candidate would take a request at once: one is tried although its circuit is open, or a short
-//! wait is worth it.
+//! What is done when no candidate that is well has served a request: others are tried although their circuits are open,
+//! or a short wait is worth it.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,39 @@ use crate::types::EndpointId;
 const ALL: &str = "all";
 
 impl Exchange<'_, '_> {
-    /// When every circuit is open: the endpoint that comes back first is tried rather than refusing.
+    /// When nothing that is well has served the request: endpoints whose circuit is open are tried rather than
+    /// refusing, the one that comes back first before the others. A circuit is about what was, and the request has
+    /// nothing to lose but time.
     pub(super) async fn try_anyway(&mut self, candidates: &[Candidate]) -> Option<End> {
+        let most = self.snapshot.config.settings.max_attempts;
+        let mut tried: Vec<EndpointId> = Vec::new();
+        for failed in &self.trail.failed {
+            if !tried.contains(&failed.endpoint) {
+                tried.push(failed.endpoint.clone());
+            }
+        }
+        while tried.len() < most && Instant::now() < self.request.deadline {
+            let best = self.next_anyway(candidates, &tried)?;
+            let limit = best.endpoint.provider.max_in_flight;
+            let permit = best.endpoint.health.admit_anyway(limit)?;
+            let id = best.endpoint.id();
+            log::warn!("no candidate is healthy: trying {id} anyway");
+            self.trail
+                .skipped
+                .retain(|skip| skip.endpoint != id.as_str());
+            tried.push(id.clone());
+            if let Ok(end) = self.try_keys(&best, permit).await {
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    /// The endpoint with an open circuit that comes back first. One that is known to hang is tried only by a request
+    /// that has met nobody else: the others would wait for its time-out, and are better off with their error.
+    fn next_anyway(&self, candidates: &[Candidate], tried: &[EndpointId]) -> Option<Candidate> {
         let now = Instant::now();
+        let may_hang = self.trail.attempts == 0;
         // A full endpoint, one that asked for quiet or does not know the model is not what this is for.
         let opens = |c: &Candidate| {
             let limit = c.endpoint.provider.max_in_flight;
@@ -24,22 +54,14 @@ impl Exchange<'_, '_> {
                 Err(_) | Ok(()) => None,
             }
         };
-        let best = candidates
+        candidates
             .iter()
+            .filter(|candidate| !tried.contains(candidate.endpoint.id()))
             .filter(|candidate| candidate.endpoint.keys.any_usable(now))
+            .filter(|candidate| may_hang || !candidate.endpoint.health.is_hanging())
             .filter_map(|candidate| Some((opens(candidate)?, candidate)))
             .min_by_key(|(opens, _)| *opens)
-            .map(|(_, candidate)| candidate.clone())?;
-        let limit = best.endpoint.provider.max_in_flight;
-        let permit = best.endpoint.health.admit_anyway(limit)?;
-        log::warn!(
-            "no candidate is healthy: trying {} anyway",
-            best.endpoint.id()
-        );
-        self.trail
-            .skipped
-            .retain(|skip| skip.endpoint != best.endpoint.id().as_str());
-        self.try_keys(&best, permit).await.ok()
+            .map(|(_, candidate)| candidate.clone())
     }
 
     /// Whether a candidate is rate limited or overloaded, so that waiting a moment may be all it needs.

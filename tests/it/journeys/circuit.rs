@@ -201,6 +201,47 @@ async fn when_all_are_open_one_is_tried_anyway() {
     assert_eq!(proxy.provider("a").await["healthy"], true);
 }
 
+/// What broke a while ago may be well again when everything else breaks; only trying it can tell.
+#[tokio::test]
+async fn an_open_one_is_tried_when_the_others_have_failed() {
+    let first = Upstream::script([boom(), boom(), says("back")]).await;
+    let second = Upstream::script([says("1"), says("2"), boom()]).await;
+    let proxy = Proxy::start(Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ]))
+    .await;
+    for text in ["1", "2"] {
+        assert_eq!(served(&proxy, text).await.text(), message(text));
+    }
+    assert_eq!(proxy.provider("a").await["circuit"], "open");
+
+    let reply = served(&proxy, "3").await;
+
+    assert_eq!(reply.text(), message("back"));
+    assert_eq!(reply.header("x-pointsman-provider"), Some("a"));
+    assert_eq!((first.calls(), second.calls()), (3, 3));
+    assert_eq!(proxy.provider("a").await["circuit"], "closed");
+}
+
+/// A request that has an error to show is not made to wait for a time-out.
+#[tokio::test]
+async fn but_not_one_that_hangs() {
+    let first = Upstream::script([Act::new().hang(), Act::new().hang()]).await;
+    let second = Upstream::script([says("1"), says("2"), boom()]).await;
+    let proxy = Proxy::start(Setup::of([
+        Provider::anthropic("a", &first.url()).with("timeouts: {first_byte_whole: 200ms}"),
+        Provider::anthropic("b", &second.url()),
+    ]))
+    .await;
+    for text in ["1", "2"] {
+        assert_eq!(served(&proxy, text).await.text(), message(text));
+    }
+    let reply = proxy.ask(Request::messages(ask("3"))).await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!((first.calls(), second.calls()), (2, 3));
+}
+
 #[tokio::test]
 async fn unless_the_operator_would_rather_refuse() {
     let upstream = Upstream::script([boom(), boom()]).await;
