@@ -53,6 +53,11 @@ impl Ledger {
         self.broken.lock().contains(&call)
     }
 
+    /// The answer to that call is broken off.
+    pub fn breaks(&self, call: u64) {
+        self.broken.lock().insert(call);
+    }
+
     fn next_call(&self) -> u64 {
         self.calls.fetch_add(1, Ordering::Relaxed)
     }
@@ -195,7 +200,7 @@ impl Provider {
             let number = self.ledger.next_call();
             let usable = tokio::select! {
                 _ = sky.wait_for(|sky| *sky == Sky::Refuse) => {
-                    self.ledger.broken.lock().insert(number);
+                    self.ledger.breaks(number);
                     self.note("crashed");
                     // Fails when the other side was faster.
                     let _ = stream.set_zero_linger();
@@ -333,7 +338,7 @@ impl Provider {
             ),
         };
         if broken.is_some() && 0 < pieces_said {
-            self.ledger.broken.lock().insert(call.number);
+            self.ledger.breaks(call.number);
         }
         let mut alive = stream.write_all(&head[..until]).await.is_ok();
         for piece in &pieces[..pieces_said] {

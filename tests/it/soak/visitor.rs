@@ -397,3 +397,113 @@ impl Connection {
 async fn pause(rng: &mut Rng, range: std::ops::Range<u64>) {
     tokio::time::sleep(Duration::from_millis(rng.u64(range))).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soak::words::Speech;
+    use crate::support::answers::{error_event, finish};
+
+    fn speech() -> Speech {
+        Speech {
+            provider: "alpha".to_owned(),
+            call: 0,
+            nonce: "n".to_owned(),
+            words: 9,
+        }
+    }
+
+    fn seen(client: Dialect, broken: bool, stream: &str) -> Seen {
+        let ledger = Ledger::default();
+        if broken {
+            ledger.breaks(0);
+        }
+        let now = Instant::now();
+        let world = World {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ledger: Arc::new(ledger),
+            tally: Tally::default(),
+            began: now,
+            until: now,
+        };
+        let plan = Plan {
+            client,
+            stream: true,
+            nonce: "n".to_owned(),
+            request: Request::get("/"),
+            leaves: None,
+        };
+        let mut ear = Ear::new(client);
+        ear.push(stream.as_bytes());
+        let reply = Reply {
+            head: Head::default(),
+            status: 200,
+            ear,
+            body: Vec::new(),
+            complete: true,
+        };
+        judge(&world, &plan, &reply)
+    }
+
+    fn said(client: Dialect, pieces: &[String]) -> String {
+        let told = |piece: &String| dialects::piece(client, piece);
+        dialects::opening(client) + &pieces.iter().map(told).collect::<String>()
+    }
+
+    #[test]
+    fn a_client_knows_a_whole_stream_from_every_other() {
+        let client = Dialect::Anthropic;
+        let pieces = speech().pieces();
+        let whole = said(client, &pieces);
+        let part = said(client, &pieces[..3]);
+        let error = error_event("api_error", "cut");
+        assert!(matches!(
+            seen(client, false, &(whole.clone() + &finish())),
+            Seen::Whole
+        ));
+        assert!(matches!(
+            seen(client, true, &(part.clone() + &error)),
+            Seen::Cut
+        ));
+        let nothing = said(client, &[]) + &error;
+        assert!(matches!(seen(client, true, &nothing), Seen::Refused(_)));
+        for (wrong, broken) in [
+            (part.clone() + &finish(), true),
+            (part.clone() + &error + &finish(), true),
+            (part.clone() + &error, false),
+            (part, true),
+            (whole.clone(), false),
+            (whole.clone() + &finish() + &error, true),
+            (whole.replacen("n 9", "m 9", 1) + &finish(), false),
+            (said(client, &["hello".to_owned()]) + &finish(), false),
+        ] {
+            assert!(
+                matches!(seen(client, broken, &wrong), Seen::Wrong(..)),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn whatever_the_client_speaks() {
+        for client in [Dialect::OpenAiChat, Dialect::OpenAiResponses] {
+            let pieces = speech().pieces();
+            let end = dialects::closing(client, &speech().text());
+            let whole = said(client, &pieces) + &end;
+            assert!(
+                matches!(seen(client, false, &whole), Seen::Whole),
+                "{client:?}"
+            );
+            let part = said(client, &pieces[..2]);
+            let error = "data: {\"type\":\"error\",\"error\":{\"message\":\"cut\"}}\n\n";
+            assert!(matches!(
+                seen(client, true, &(part.clone() + error)),
+                Seen::Cut
+            ));
+            assert!(matches!(
+                seen(client, true, &(part + &end)),
+                Seen::Wrong(..)
+            ));
+        }
+    }
+}
