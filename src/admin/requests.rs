@@ -42,6 +42,8 @@ pub struct RequestRecord<'r> {
     pub end: &'static str,
     /// The fault it ended with.
     pub fault: Option<&'static str>,
+    /// Whether an attempt ran beside another one, and the answer was its: `won`, `lost`.
+    pub hedge: Option<&'static str>,
     /// Everything that was done about it, in order.
     pub steps: Vec<StepRecord>,
     /// What translation could not say.
@@ -64,6 +66,8 @@ pub struct StepRecord {
     pub what: String,
     /// How long it took, where something was tried.
     pub took: Option<Duration>,
+    /// Whether it was tried beside another one.
+    pub hedge: bool,
 }
 
 /// Which requests are asked for.
@@ -153,6 +157,7 @@ impl RequestRecord<'_> {
                 "key": it.key,
                 "what": short(&it.what, MAX_TEXT),
                 "ms": it.took.map(millis),
+                "hedge": it.hedge,
             })
         };
         json!({
@@ -168,6 +173,7 @@ impl RequestRecord<'_> {
             "dialect": self.dialect,
             "stream": self.stream,
             "session": self.session.map(|it| short(it, MAX_NAME)),
+            "hedge": self.hedge,
             "steps": self.steps.iter().map(step).collect::<Vec<Value>>(),
             "losses": (!self.losses.is_empty()).then(|| short(&self.losses, MAX_TEXT)),
             "tokens": self.tokens.map(|[prompt, cached, output]| json!({
@@ -205,6 +211,7 @@ mod tests {
             status: Some(200),
             end,
             fault: (end == "rejected").then_some("no_endpoint"),
+            hedge: None,
             steps: Vec::new(),
             losses: String::new(),
             tokens: Some([3, 1, 2]),

@@ -131,6 +131,7 @@ fn route(it: &Route, providers: &[Provider]) -> Value {
         "candidates": candidates(&it.candidates, providers),
         "on_loss": it.terms.on_loss.word(),
         "timeouts": stalls(it.terms.stalls),
+        "hedge_after": or_never(it.terms.hedge_after),
     })
 }
 
@@ -149,7 +150,12 @@ fn rule(it: &RouteRule, providers: &[Provider]) -> Value {
         "candidates": candidates(&it.candidates, providers),
         "on_loss": it.terms.on_loss.word(),
         "timeouts": stalls(it.terms.stalls),
+        "hedge_after": or_never(it.terms.hedge_after),
     })
+}
+
+fn or_never(time: Option<Duration>) -> String {
+    seconds(time.unwrap_or_default())
 }
 
 fn candidates(list: &[RouteCandidate], providers: &[Provider]) -> Value {
@@ -170,7 +176,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "port": it.port,
         "threads": it.threads,
         "selection_strategy": it.strategy.word(),
-        "on_loss": it.on_loss.word(),
+        "on_loss": it.terms.on_loss.word(),
         "failure_cooldown": seconds(it.failure_cooldown),
         "unhealthy_threshold": it.unhealthy_threshold,
         "unhealthy_reset_timeout": seconds(it.unhealthy_reset_timeout),
@@ -188,6 +194,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "request_deadline": seconds(it.request_deadline),
         "ping_after": seconds(it.ping_after),
         "ping_interval": seconds(it.ping_interval),
+        "hedge_after": or_never(it.terms.hedge_after),
         "client_write_timeout": seconds(it.client_write_timeout),
         "client_read_timeout": seconds(it.client_read_timeout),
         "keepalive_timeout": seconds(it.keepalive_timeout),

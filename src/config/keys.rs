@@ -282,6 +282,13 @@ const ON_LOSS: Field = row(
     "whether a translation that loses something goes out (warn) or not (refuse); absent: as `settings` say",
 );
 
+const HEDGE_AFTER: Field = row(
+    "hedge_after",
+    DurationOrZero,
+    "",
+    "silence of an attempt before a second one begins beside it; 0 never; absent: as `settings` say",
+);
+
 /// A route for some requests only.
 pub(super) const RULE: Table = &[
     row(
@@ -300,6 +307,7 @@ pub(super) const RULE: Table = &[
     .required(),
     ON_LOSS,
     STALLS,
+    HEDGE_AFTER,
 ];
 
 /// What must hold of a request; all that is given.
@@ -332,6 +340,7 @@ const ROUTE: Table = &[
     row("candidates", Many(CANDIDATE), "", "who serves it").required(),
     ON_LOSS,
     STALLS,
+    HEDGE_AFTER,
 ];
 
 /// One way to serve a route.
@@ -780,6 +789,12 @@ pub(super) const SETTINGS: Table = &[
         "time between two keep-alives",
     ),
     row(
+        "hedge_after",
+        DurationOrZero,
+        "0",
+        "silence of an attempt before a second one begins beside it; 0 never",
+    ),
+    row(
         "client_write_timeout",
         Duration,
         "30s",
@@ -849,13 +864,6 @@ pub(super) const SETTINGS: Table = &[
         "`service` in the answer of GET /",
     ),
     row("auth", One(AUTH), "", "the same as `auth` at the top"),
-    row(
-        "hedge_after",
-        Duration,
-        "",
-        "start a second attempt beside a slow one",
-    )
-    .not_yet("attempts run one after the other"),
     row(
         "affinity",
         One(AFFINITY),

@@ -8,7 +8,7 @@ use crate::config::env::Env;
 use crate::config::expand::Sources;
 use crate::config::fault::{ConfigFault, Report};
 use crate::config::keys::TOP;
-use crate::config::model::{Config, Provider, Settings, Source, Terms, Timeouts};
+use crate::config::model::{Config, Provider, Settings, Source, Timeouts};
 use crate::config::overrides::Overrides;
 use crate::config::provider;
 use crate::config::read::Reader;
@@ -204,15 +204,11 @@ fn resolve(
     }
     check_loops(&settings, &providers, report);
     let from_env = !top.has("providers") && !top.has("model_routes");
-    let terms = Terms {
-        on_loss: settings.on_loss,
-        ..Terms::default()
-    };
-    let rules = rules::rules(&top, &providers, terms, report);
+    let rules = rules::rules(&top, &providers, settings.terms, report);
     let routes = if from_env {
-        vendors::routes(&providers, terms)
+        vendors::routes(&providers, settings.terms)
     } else {
-        routes::routes(&top, &providers, &rules, terms, report)
+        routes::routes(&top, &providers, &rules, settings.terms, report)
     };
     let default_route = routes::default_route(&section, &routes, report);
     let (auth, key_written) = access::auth(&top, &section, &overrides, report);

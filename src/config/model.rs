@@ -369,6 +369,8 @@ pub struct Terms {
     pub on_loss: OnLoss,
     /// How long an attempt may be silent, where it is not as long as its provider says.
     pub stalls: Stalls,
+    /// Silence of an attempt before another one begins beside it; `None` never.
+    pub hedge_after: Option<Duration>,
 }
 
 /// The timers of a route; `None` leaves a provider's own.
@@ -528,8 +530,8 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// Order of candidates.
     pub strategy: Strategy,
-    /// What happens when a translation cannot say everything, where a route does not say it.
-    pub on_loss: OnLoss,
+    /// What routes say that do not say it themselves.
+    pub terms: Terms,
     /// How long an open circuit stays open at first.
     pub failure_cooldown: Duration,
     /// Errors that open a circuit.

@@ -51,7 +51,7 @@ pub(super) fn routes(
         routes.push(Route {
             pattern: pattern.to_owned(),
             candidates,
-            terms: settings::terms(&whole, terms),
+            terms: settings::route_terms(&whole, terms),
         });
     }
     let written = routes.len();

@@ -64,7 +64,7 @@ fn rule(
         models,
         when: when(reader, report),
         candidates,
-        terms: settings::terms(reader, terms),
+        terms: settings::route_terms(reader, terms),
     }
 }
 

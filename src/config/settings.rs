@@ -28,10 +28,7 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         port: reader.count("port").unwrap_or(8080),
         threads: reader.count("threads"),
         strategy: strategy(reader, report),
-        on_loss: reader
-            .choice("on_loss")
-            .map(OnLoss::of_word)
-            .unwrap_or_default(),
+        terms: terms(reader, Terms::default()),
         failure_cooldown: reader
             .duration("failure_cooldown")
             .unwrap_or(Duration::from_secs(180)),
@@ -90,6 +87,33 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         cache: cache(reader),
         log: log(reader),
         app_name: reader.text("app_name").unwrap_or("pointsman").to_owned(),
+    }
+}
+
+/// What a route or a rule says; and where it is silent, what is so otherwise.
+pub(super) fn route_terms(reader: &Reader<'_>, otherwise: Terms) -> Terms {
+    let timers = reader.section("timeouts");
+    Terms {
+        stalls: Stalls {
+            first_byte: timers.duration("first_byte"),
+            first_byte_whole: timers.duration("first_byte_whole"),
+            first_content: timers.duration("first_content"),
+            idle: timers.duration("idle"),
+        },
+        ..terms(reader, otherwise)
+    }
+}
+
+/// The part of it that the settings say of all routes. Their timers are those of providers.
+fn terms(reader: &Reader<'_>, otherwise: Terms) -> Terms {
+    let on_loss = reader.choice("on_loss").map(OnLoss::of_word);
+    let hedge_after = reader.duration("hedge_after");
+    Terms {
+        on_loss: on_loss.unwrap_or(otherwise.on_loss),
+        hedge_after: hedge_after.map_or(otherwise.hedge_after, |after| {
+            (!after.is_zero()).then_some(after)
+        }),
+        stalls: otherwise.stalls,
     }
 }
 
@@ -317,22 +341,6 @@ pub(super) fn timeouts(
     .map_or_else(|| "REQUEST_TIMEOUT".to_owned(), |it| it.1);
     warn_if_short(timeouts, place, report);
     timeouts
-}
-
-/// How a route or a rule is served: what it says over what holds without.
-pub(super) fn terms(reader: &Reader<'_>, base: Terms) -> Terms {
-    let timers = reader.section("timeouts");
-    Terms {
-        on_loss: reader
-            .choice("on_loss")
-            .map_or(base.on_loss, OnLoss::of_word),
-        stalls: Stalls {
-            first_byte: timers.duration("first_byte"),
-            first_byte_whole: timers.duration("first_byte_whole"),
-            first_content: timers.duration("first_content"),
-            idle: timers.duration("idle"),
-        },
-    }
 }
 
 /// The timers of one section over those that hold without it.

@@ -223,7 +223,8 @@ impl TokenSource {
         }
     }
 
-    fn at_hand(&self) -> Option<Bearer> {
+    /// A token that is good now, if there is one.
+    pub fn at_hand(&self) -> Option<Bearer> {
         let wall = self.clock.wall();
         let state = self.state.lock();
         let current = state.current.as_ref()?;

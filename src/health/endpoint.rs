@@ -249,6 +249,18 @@ impl EndpointHealth {
         inner.ttft_peak.add(ms, now);
     }
 
+    /// A request that `began` then was let go without content, because another endpoint was faster. That says nothing
+    /// about the circuit; but it would have taken at least so long, and without that strategies would never learn how
+    /// slow an endpoint is whose slow answers are all let go.
+    pub fn overtaken(&self, began: Instant, now: Instant) {
+        let ms = now.saturating_duration_since(began).as_secs_f64() * 1e3;
+        let mut inner = self.inner.lock();
+        if inner.ttft_peak.get(now).is_none_or(|known| known < ms) {
+            inner.ttft.add(ms);
+            inner.ttft_peak.add(ms, now);
+        }
+    }
+
     /// A request was answered, whole.
     pub fn success(&self, now: Instant, duration: Duration) {
         let mut inner = self.inner.lock();
@@ -441,6 +453,21 @@ mod tests {
         assert!(health.check(now, "m", None).is_err());
         health.probed(now, true);
         assert!(health.check(now, "m", None).is_ok());
+    }
+
+    #[test]
+    fn being_overtaken_is_slow_and_no_error() {
+        let (health, began) = (health(), Instant::now());
+        let at = |ms| began + Duration::from_millis(ms);
+        health.overtaken(began, at(800));
+        let felt = || health.load(at(800)).ttft_ms.unwrap();
+        assert!((felt() - 800.0).abs() < 1e-6);
+        // That it would have taken at least as long as that is known already.
+        health.overtaken(began, at(300));
+        assert!((felt() - 800.0).abs() < 1e-6);
+        let view = health.view(at(800));
+        assert_eq!((view.errors, view.failed, view.served), (0, 0, 0));
+        assert_eq!(view.state, BreakerState::Closed);
     }
 
     #[test]

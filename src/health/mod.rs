@@ -5,16 +5,16 @@
 
 mod affinity;
 mod breaker;
+mod budget;
 mod endpoint;
 mod latency;
 mod registry;
-mod retry_budget;
 mod session_notes;
 
 pub use affinity::{Affinity, Conversation, Home, Place, Served, Speaker};
 pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState, Counted, Ignored};
+pub use budget::{Budget, BudgetView, Extra};
 pub use endpoint::{EndpointHealth, EndpointView, Load, Permit, Refusal, Standing};
 pub use latency::{Ewma, PeakEwma};
 pub use registry::HealthRegistry;
-pub use retry_budget::{BudgetView, RetryBudget};
 pub use session_notes::SessionNotes;

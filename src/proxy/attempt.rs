@@ -253,7 +253,7 @@ impl Running {
     }
 
     /// Lets an attempt whose answer is complete hand its connection back to the pool.
-    pub async fn tidy_up(mut self) {
+    pub async fn tidy_up(&mut self) {
         if !self.over {
             let _ = tokio::time::timeout(TIDY_UP, self.future.as_mut()).await;
         }

@@ -189,13 +189,7 @@ fn pinned(snapshot: &Snapshot, head: &RequestHead, pin: &str) -> Result<Listed, 
             let its = candidates.iter().filter(|c| indices.contains(&c.provider));
             (its.cloned().collect(), terms)
         }
-        Resolution::NoRoute { .. } => (
-            Vec::new(),
-            Terms {
-                on_loss: snapshot.config.settings.on_loss,
-                ..Terms::default()
-            },
-        ),
+        Resolution::NoRoute { .. } => (Vec::new(), snapshot.config.settings.terms),
     };
     let plain = |provider: usize| RouteCandidate {
         provider,

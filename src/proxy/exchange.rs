@@ -8,20 +8,22 @@ use http::StatusCode;
 
 use super::answer::Refused;
 use super::attempt::{Attempt, Running};
-use super::choose::{Candidate, choose, is_passthrough, refusal_text};
+use super::choose::{Candidate, choose, is_passthrough};
 use super::downstream::{Downstream, Shown};
 use super::estimate::{PromptEstimate, Sample};
+use super::hedge::Hedge;
 use super::home::AtHome;
 use super::judge::{self, Case};
+use super::queue::{Queue, Round, Turn};
+use super::refuse;
+use super::relay::Relay;
 use super::request::Request;
 use super::service::Edge;
 use super::share::Ticket;
-use super::trail::{Failed, PROVIDER_OVERLOADED, Skip, Trail};
-use super::{profile, refuse};
+use super::trail::{Failed, Trail};
 use crate::config::Terms;
-use crate::credential::{Bearer, KeyIndex};
+use crate::credential::{Bearer, KeyIndex, KeyUse};
 use crate::error::{Fault, FaultKind, Retry};
-use crate::health::Permit;
 use crate::protocol::answer::Told;
 use crate::protocol::anthropic::{self, Thinking};
 use crate::protocol::canonical::Losses;
@@ -59,13 +61,19 @@ pub(super) enum Outcome {
     Cut(Fault, Ending),
     /// Nothing of it was shown.
     Failed(Fault, Option<Refused>),
+    /// Nothing of it was shown: the hedge beside it has shown content first, and has its turn now.
+    Overtaken,
 }
 
-/// Which time the candidates are gone through.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Round {
-    First,
-    Repeat,
+/// A try that has begun, and what it holds until it is over.
+pub(super) struct Begun {
+    pub(super) key: Option<KeyIndex>,
+    pub(super) began: Instant,
+    /// The token of an attempt that is under way already.
+    pub(super) bearer: Option<Bearer>,
+    /// That attempt.
+    pub(super) ahead: Option<Box<Relay>>,
+    _in_use: Option<KeyUse>,
 }
 
 /// One client request on its way.
@@ -85,7 +93,12 @@ pub struct Exchange<'e, 's> {
     pub(super) route: String,
     /// Where its conversation is at home.
     pub(super) at_home: AtHome,
+    /// What its route says.
     pub(super) terms: Terms,
+    /// Who may serve it, and whose turn it is.
+    pub(super) queue: Queue,
+    /// The attempt beside the one whose turn it is.
+    pub(super) hedge: Option<Box<Hedge>>,
     /// The prompt's size before its provider has told.
     pub(super) estimate: Option<PromptEstimate>,
     /// The prompt, kept to be counted when its answer has ended.
@@ -115,6 +128,8 @@ impl<'e, 's> Exchange<'e, 's> {
             route: String::new(),
             at_home: AtHome::default(),
             terms: Terms::default(),
+            queue: Queue::default(),
+            hedge: None,
             estimate: None,
             sample: None,
             ticket: None,
@@ -140,20 +155,20 @@ impl<'e, 's> Exchange<'e, 's> {
         }
         let mut candidates = choice.candidates;
         self.lead_home(&mut candidates);
-        let candidates = self.steered(candidates);
+        self.queue = Queue::new(self.steered(candidates));
         let permanent = self.trail.skipped.len();
-        if let Some(end) = self.try_all(&candidates, Round::First).await {
+        if let Some(end) = self.try_all(Round::First).await {
             return end;
         }
-        let mut wait = self.short_wait(&candidates);
+        let mut wait = self.short_wait();
         // Who asked for a moment of quiet gets it; only open circuits are tried anyway.
         if self.snapshot.config.settings.fail_open && wait.is_none() {
             let attempts = self.trail.attempts;
-            if let Some(end) = self.try_anyway(&candidates).await {
+            if let Some(end) = self.try_anyway().await {
                 return end;
             }
             if attempts < self.trail.attempts {
-                wait = self.short_wait(&candidates);
+                wait = self.short_wait();
             }
         }
         if let Some(wait) = wait {
@@ -161,11 +176,12 @@ impl<'e, 's> Exchange<'e, 's> {
                 return End::Left;
             }
             self.trail.skipped.truncate(permanent);
-            if let Some(end) = self.try_all(&candidates, Round::Repeat).await {
+            if let Some(end) = self.try_all(Round::Repeat).await {
                 return end;
             }
         }
-        refuse::with_verdict(self, candidates.len() + permanent).await
+        let candidates = self.queue.candidates().len();
+        refuse::with_verdict(self, candidates + permanent).await
     }
 
     /// A session whose last answer broke off is kept from where that happened, while there is another endpoint.
@@ -180,157 +196,116 @@ impl<'e, 's> Exchange<'e, 's> {
         candidates
     }
 
-    /// Tries the candidates in order; in a repeat only those that asked for patience.
-    async fn try_all(&mut self, candidates: &[Candidate], round: Round) -> Option<End> {
-        let mut overloaded: Vec<String> = Vec::new();
-        let mut wanted_window: Option<u64> = None;
-        let mut tried = 0;
-        for candidate in candidates {
-            let endpoint = &candidate.endpoint;
-            let late = self.request.deadline <= Instant::now();
-            if late || self.snapshot.config.settings.max_attempts <= tried {
-                break;
-            }
-            if overloaded.contains(&endpoint.provider.name) {
-                self.skip(candidate, PROVIDER_OVERLOADED.to_owned(), None);
-                continue;
-            }
-            if wanted_window
-                .is_some_and(|wanted| window(candidate).is_none_or(|window| window <= wanted))
-            {
-                continue;
-            }
-            if round == Round::Repeat && !self.asked_for_patience(candidate) {
-                continue;
-            }
-            let Some(permit) = self.permit(candidate) else {
-                continue;
-            };
-            tried += 1;
-            match self.try_keys(candidate, permit).await {
-                Ok(end) => return Some(end),
-                Err(Retry::NextProvider) => overloaded.push(endpoint.provider.name.clone()),
-                Err(_) if self.last_was(|kind| *kind == FaultKind::UpstreamContextTooLong) => {
-                    wanted_window = Some(
-                        window(candidate)
-                            .unwrap_or(0)
-                            .max(wanted_window.unwrap_or(0)),
-                    );
-                }
-                Err(_) => {}
+    /// Tries the candidates in their turns.
+    async fn try_all(&mut self, round: Round) -> Option<End> {
+        self.queue.start(round);
+        while let Some(turn) = self.next_turn() {
+            if let Some(end) = self.try_keys(turn).await {
+                return Some(end);
             }
         }
-        if wanted_window.is_some() {
+        self.call_off();
+        if self.queue.was_too_long() {
             Some(refuse::too_long(self).await)
         } else {
             None
         }
     }
 
-    /// A place at an endpoint, or the reason why there is none, noted.
-    fn permit(&mut self, candidate: &Candidate) -> Option<Permit> {
-        let (endpoint, now) = (&candidate.endpoint, Instant::now());
-        if !endpoint.keys.any_usable(now) {
-            let back_in = endpoint
-                .keys
-                .next_usable(now)
-                .map(|at| at.saturating_duration_since(now));
-            let dead = endpoint.keys.all_benched();
-            let why = if dead {
-                "all its keys were refused"
-            } else {
-                "all its keys rest"
+    /// Tries one endpoint with as many of its keys as make sense. `None`: another one may do.
+    pub(super) async fn try_keys(&mut self, turn: Turn) -> Option<End> {
+        let Turn {
+            candidate,
+            permit: _permit,
+            mut begun,
+        } = turn;
+        let endpoint = &candidate.endpoint;
+        let mut tried: Vec<KeyIndex> = Vec::new();
+        loop {
+            let mut this = match begun.take() {
+                Some(begun) => begun,
+                None => self.begin(&candidate, &tried)?,
             };
-            let endpoint = endpoint.id().as_str().to_owned();
-            self.trail.pass_over(Skip {
-                endpoint,
-                why: why.to_owned(),
-                back_in,
-                dead,
-            });
-            return None;
-        }
-        match endpoint.health.admit(
-            now,
-            candidate.model.as_str(),
-            endpoint.provider.max_in_flight,
-        ) {
-            Ok(permit) => Some(permit),
-            Err(refusal) => {
-                let (why, back_in) = refusal_text(&refusal, now);
-                self.skip(candidate, why, back_in);
-                None
+            tried.extend(this.key);
+            let (fault, refused) = match self.attempt_or_repair(&candidate, &mut this).await {
+                Outcome::Served => return Some(End::Served),
+                Outcome::Left => return Some(End::Left),
+                Outcome::Cut(fault, ending) => {
+                    // First this, then the client's end: its repeat comes at once.
+                    judge::judge(&self.case(&candidate, &this), &fault);
+                    self.steer_away(&candidate);
+                    return Some(self.end_cut(fault, ending).await);
+                }
+                Outcome::Overtaken => {
+                    self.overtaken(&candidate, &this);
+                    return None;
+                }
+                Outcome::Failed(fault, refused) => (fault, refused),
+            };
+            match self.failed(&candidate, &this, fault, refused) {
+                Retry::Never => {
+                    self.call_off();
+                    return Some(refuse::as_sent(self).await);
+                }
+                Retry::NextKey if is_passthrough(endpoint) || endpoint.keys.is_empty() => {
+                    return None;
+                }
+                Retry::NextKey
+                    if tried.len() < self.snapshot.config.settings.max_keys_per_candidate => {}
+                Retry::NextKey
+                | Retry::NextEndpoint
+                | Retry::SameEndpoint
+                | Retry::NextProvider => return None,
+            }
+            if self.request.deadline <= Instant::now() {
+                return None;
             }
         }
     }
 
-    /// Tries one endpoint with as many of its keys as make sense. `Err`: what the last one leaves to try.
-    pub(super) async fn try_keys(
+    /// Begins a try with a key other than those `tried`; `None` when there is none.
+    pub(super) fn begin(&mut self, candidate: &Candidate, tried: &[KeyIndex]) -> Option<Begun> {
+        let endpoint = &candidate.endpoint;
+        let preferred = self.key_of_home(candidate);
+        let keys = &endpoint.keys;
+        let key = keys.pick_preferring(Instant::now(), tried, preferred);
+        if key.is_none() && !keys.is_empty() {
+            return None;
+        }
+        let label = key.map(|key| keys.label(key));
+        Some(Begun {
+            key,
+            began: self.trail.begin(endpoint.id(), label),
+            bearer: None,
+            ahead: None,
+            _in_use: key.and_then(|key| keys.begin(key)),
+        })
+    }
+
+    /// A try has failed: what that says about key, endpoint and provider is recorded. Returns what may be tried next.
+    pub(super) fn failed(
         &mut self,
         candidate: &Candidate,
-        _permit: Permit,
-    ) -> Result<End, Retry> {
-        let endpoint = &candidate.endpoint;
-        let mut tried: Vec<KeyIndex> = Vec::new();
-        loop {
-            let preferred = self.key_of_home(candidate);
-            let key = endpoint
-                .keys
-                .pick_preferring(Instant::now(), &tried, preferred);
-            if key.is_none() && !endpoint.keys.is_empty() {
-                return Err(Retry::NextEndpoint);
-            }
-            tried.extend(key);
-            let label = key.map(|key| endpoint.keys.label(key));
-            let began = self.trail.begin(endpoint.id(), label);
-            let _in_use = key.and_then(|key| endpoint.keys.begin(key));
-            let (fault, refused) = match self.attempt_or_repair(candidate, key).await {
-                Outcome::Served => return Ok(End::Served),
-                Outcome::Left => return Ok(End::Left),
-                Outcome::Cut(fault, ending) => {
-                    // First this, then the client's end: its repeat comes at once.
-                    judge::judge(&self.case(candidate, key, began), &fault);
-                    self.steer_away(candidate);
-                    return Ok(self.end_cut(fault, ending).await);
-                }
-                Outcome::Failed(fault, refused) => (fault, refused),
-            };
-            let retry = judge::judge(&self.case(candidate, key, began), &fault);
-            let passthrough = is_passthrough(endpoint);
-            let (endpoint_id, dialect) = (endpoint.id().clone(), endpoint.dialect);
-            self.trail.fail(Failed {
-                endpoint: endpoint_id,
-                dialect,
-                fault,
-                refused,
-            });
-            match retry {
-                Retry::Never => return Ok(refuse::as_sent(self).await),
-                Retry::NextKey if passthrough || endpoint.keys.is_empty() => {
-                    return Err(Retry::NextEndpoint);
-                }
-                Retry::NextKey
-                    if tried.len() < self.snapshot.config.settings.max_keys_per_candidate => {}
-                Retry::NextKey | Retry::NextEndpoint | Retry::SameEndpoint => {
-                    return Err(Retry::NextEndpoint);
-                }
-                Retry::NextProvider => return Err(Retry::NextProvider),
-            }
-            if self.request.deadline <= Instant::now() {
-                return Err(Retry::NextEndpoint);
-            }
-        }
+        begun: &Begun,
+        fault: Fault,
+        refused: Option<Refused>,
+    ) -> Retry {
+        let retry = judge::judge(&self.case(candidate, begun), &fault);
+        self.queue.learn(candidate, &fault.kind, retry);
+        self.trail.fail(Failed {
+            endpoint: candidate.endpoint.id().clone(),
+            dialect: candidate.endpoint.dialect,
+            fault,
+            refused,
+        });
+        retry
     }
 
     /// One try, and when the provider does not take back the thinking of earlier turns, one more without it. If that
     /// fails as well, the first refusal stands. Where it has refused it before, the same turns go without it at once.
-    async fn attempt_or_repair(&mut self, candidate: &Candidate, key: Option<KeyIndex>) -> Outcome {
-        let (endpoint, now) = (candidate.endpoint.id(), Instant::now());
-        let refused = &self.edge.shared.refused_thinking;
-        let session = self.request.session.as_deref();
-        let known = session.and_then(|session| refused.at(session, endpoint, now));
-        let thinking = known.map_or(Thinking::Kept, Thinking::CutBefore);
-        let first = self.attempt_signed_in(candidate, key, thinking).await;
+    async fn attempt_or_repair(&mut self, candidate: &Candidate, begun: &mut Begun) -> Outcome {
+        let thinking = self.thinking_for(candidate);
+        let first = self.attempt_signed_in(candidate, begun, thinking).await;
         match &first {
             Outcome::Failed(_, Some(refused)) if self.is_repairable(candidate, refused) => {}
             _ => return first,
@@ -349,10 +324,22 @@ impl<'e, 's> Exchange<'e, 's> {
             let refused = &self.edge.shared.refused_thinking;
             refused.remember(session, id, turns, now);
         }
-        match self.attempt_signed_in(candidate, key, Thinking::Cut).await {
+        match self
+            .attempt_signed_in(candidate, begun, Thinking::Cut)
+            .await
+        {
             Outcome::Failed(..) => first,
             repaired => repaired,
         }
+    }
+
+    /// How much of the thinking of earlier turns a candidate gets.
+    pub(super) fn thinking_for(&self, candidate: &Candidate) -> Thinking {
+        let (endpoint, now) = (candidate.endpoint.id(), Instant::now());
+        let refused = &self.edge.shared.refused_thinking;
+        let session = self.request.session.as_deref();
+        let known = session.and_then(|session| refused.at(session, endpoint, now));
+        known.map_or(Thinking::Kept, Thinking::CutBefore)
     }
 
     /// Whether an Anthropic-type provider refused thinking that can be cut.
@@ -380,56 +367,63 @@ impl<'e, 's> Exchange<'e, 's> {
         length(Thinking::Cut) < length(Thinking::Kept)
     }
 
-    /// One try.
+    /// One try, or what is left of one that is under way.
     pub(super) async fn attempt(
+        &mut self,
+        candidate: &Candidate,
+        begun: &mut Begun,
+        bearer: Option<&Bearer>,
+        thinking: Thinking,
+    ) -> Outcome {
+        let started = match begun.ahead.take() {
+            Some(ahead) => Ok(*ahead),
+            None => self.start(candidate, begun.key, bearer, thinking).await,
+        };
+        match started {
+            Ok(mut relay) => self.relay(candidate, &mut relay).await,
+            Err(fault) => Outcome::Failed(fault, None),
+        }
+    }
+
+    /// Starts an attempt. Nothing is sent before it is polled.
+    pub(super) async fn start(
         &mut self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
         bearer: Option<&Bearer>,
         thinking: Thinking,
-    ) -> Outcome {
+    ) -> Result<Relay, Fault> {
         if self.request.deadline <= Instant::now() {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
-            return Outcome::Failed(Fault::new(kind, "the request took too long"), None);
+            return Err(Fault::new(kind, "the request took too long"));
         }
-        let (outgoing, expect) = match self.prepare(candidate, key, bearer, thinking) {
-            Ok(prepared) => prepared,
-            Err(fault) => return Outcome::Failed(fault, None),
-        };
-        let group = candidate
-            .endpoint
-            .connection_group(key, &self.request.credentials);
-        let attempt = Attempt::new(Arc::clone(&candidate.endpoint), group, outgoing, expect);
+        let ready = self.prepare(candidate, key, bearer, thinking)?;
+        let endpoint = &candidate.endpoint;
+        let group = endpoint.connection_group(key, &self.request.credentials);
+        let attempt = Attempt::new(Arc::clone(endpoint), group, ready.outgoing, ready.expect);
+        let (app, template) = (self.edge.shared.app()?, self.edge.shared.template().await?);
         self.trail.attempts += 1;
-        self.at_home.key = key;
-        let running = match (self.edge.shared.app(), self.edge.shared.template().await) {
-            (Ok(app), Ok(template)) => Running::start(app, template, attempt),
-            (Err(fault), _) | (_, Err(fault)) => return Outcome::Failed(fault, None),
-        };
-        self.relay(candidate, key, running).await
+        let running = Running::start(app, template, attempt);
+        let timeouts = self.terms.stalls.over(candidate.endpoint.provider.timeouts);
+        let mut relay = Relay::new(timeouts, key, running, ready.losses, ready.estimate);
+        relay.slow_at = self.slow_at(relay.begun);
+        Ok(relay)
     }
 
-    fn skip(&mut self, candidate: &Candidate, why: String, back_in: Option<Duration>) {
-        let endpoint = candidate.endpoint.id().as_str().to_owned();
-        self.trail.pass_over(Skip {
-            endpoint,
-            why,
-            back_in,
-            dead: false,
-        });
-    }
-
-    fn case<'c>(
-        &'c self,
-        candidate: &'c Candidate,
-        key: Option<KeyIndex>,
-        began: Instant,
-    ) -> Case<'c> {
+    fn case<'c>(&'c self, candidate: &'c Candidate, begun: &Begun) -> Case<'c> {
         Case {
-            began,
+            began: begun.began,
+            key: begun.key,
+            ..self.any_case(candidate)
+        }
+    }
+
+    fn any_case<'c>(&'c self, candidate: &'c Candidate) -> Case<'c> {
+        Case {
+            began: Instant::now(),
             snapshot: &self.snapshot,
             endpoint: &candidate.endpoint,
-            key,
+            key: None,
             model: candidate.model.as_str(),
             request: &self.request.id,
             fingerprint: self.request.fingerprint(),
@@ -438,22 +432,11 @@ impl<'e, 's> Exchange<'e, 's> {
 
     /// What an error answer means; see [`judge::fault_of`].
     pub(super) fn fault_of(&self, candidate: &Candidate, refused: &Refused) -> Fault {
-        judge::fault_of(&self.case(candidate, None, Instant::now()), refused)
-    }
-
-    fn last_was(&self, matches: fn(&FaultKind) -> bool) -> bool {
-        self.trail
-            .failed
-            .last()
-            .is_some_and(|failed| matches(&failed.fault.kind))
+        judge::fault_of(&self.any_case(candidate), refused)
     }
 
     /// What the client has been shown.
     pub(super) fn shown(&self) -> Shown {
         self.client.shown()
     }
-}
-
-fn window(candidate: &Candidate) -> Option<u64> {
-    profile::window(&candidate.endpoint, candidate.model.as_str())
 }

@@ -1,5 +1,7 @@
 //! What is told of a request: headers for the client, one line for the log.
 
+use std::sync::atomic::Ordering;
+
 use http::header::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
@@ -13,6 +15,8 @@ use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
 use crate::types::{Dialect, EndpointId};
 
+/// The answer came from a hedge.
+const WON: &str = "won";
 /// Longest trace put into a header, bytes.
 const MAX_TRACE: usize = 2048;
 
@@ -117,6 +121,10 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         exchange.route,
         exchange.trail.trace(last_word(end))
     );
+    if hedge(exchange) == Some(WON) {
+        let won = &exchange.edge.shared.hedges_won;
+        won.fetch_add(1, Ordering::Relaxed);
+    }
     let last_tried = exchange
         .trail
         .failed
@@ -147,6 +155,7 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
             .map(|c| c.endpoint.id().as_str())
             .or(last_tried),
         attempts: exchange.trail.attempts,
+        hedge: hedge(exchange),
         status: exchange.client.status,
         stream: exchange.request.head.stream,
         ttft: exchange.ttft,
@@ -179,6 +188,13 @@ fn count_attempts(exchange: &Exchange<'_, '_>, end: &End) {
     }
 }
 
+/// Whether a hedge ran, and the answer was its.
+fn hedge(exchange: &Exchange<'_, '_>) -> Option<&'static str> {
+    let served = exchange.served_by.is_some();
+    let won = exchange.trail.hedge_won()?;
+    Some(if won && served { WON } else { "lost" })
+}
+
 /// What the last try came to, if it did not fail before its first content.
 fn last_word(end: &End) -> &'static str {
     match end {
@@ -202,6 +218,7 @@ fn remember(exchange: &Exchange<'_, '_>, end: &End, label: &'static str) {
         key: step.key,
         what: step.what,
         took: step.took,
+        hedge: step.hedge,
     });
     let usage = exchange.told.usage;
     let record = RequestRecord {
@@ -216,6 +233,7 @@ fn remember(exchange: &Exchange<'_, '_>, end: &End, label: &'static str) {
         status: exchange.client.status,
         end: label,
         fault,
+        hedge: hedge(exchange),
         steps: steps.collect(),
         losses: exchange.losses.to_string(),
         tokens: usage.map(|it| [it.prompt(), it.cache_read, it.output]),

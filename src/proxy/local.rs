@@ -15,6 +15,7 @@ use super::request::Arrival;
 use super::service::Edge;
 use crate::admin::{self, Filter};
 use crate::error::{Fault, FaultKind};
+use crate::health::Extra;
 use crate::routing::catalogue::Listed;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{AccessLine, metrics};
@@ -182,7 +183,8 @@ fn requests(edge: &Edge, query: &str) -> Value {
 /// What is counted, and how things stand.
 fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
     let shared = &edge.shared;
-    let retries = shared.retries(now);
+    let retries = shared.budget(Extra::Repeat, now);
+    let hedges = shared.budget(Extra::Hedge, now);
     let (cache, flights) = (shared.cache.view(), shared.flights.view());
     let state = metrics::State {
         in_flight: shared.in_flight.load(Ordering::Relaxed),
@@ -192,6 +194,8 @@ fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
         draining: shared.draining.load(Ordering::Relaxed),
         retries_granted: retries.granted,
         retries_refused: retries.refused,
+        hedges_granted: hedges.granted,
+        hedges_refused: hedges.refused,
         flights: flights.under_way,
         flight_bytes: flights.bytes,
         cache_entries: cache.entries,
@@ -206,11 +210,20 @@ fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
 
 /// How the providers fare, and what spared them calls.
 fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
-    let retries = edge.shared.retries(now);
+    let retries = edge.shared.budget(Extra::Repeat, now);
     let lost = edge.shared.losses.all().filter(|(_, times)| 0 < *times);
     let calibration = &edge.shared.calibration;
     let mut value = admin::providers(snapshot, retries, lost, calibration, now);
     let (cache, flights) = (edge.shared.cache.view(), edge.shared.flights.view());
+    let hedges = edge.shared.budget(Extra::Hedge, now);
+    let hedges = json!({
+        "used": hedges.used,
+        "allowed": hedges.allowed,
+        "window_seconds": hedges.window,
+        "granted": hedges.granted,
+        "refused": hedges.refused,
+        "won": edge.shared.hedges_won.load(Ordering::Relaxed),
+    });
     let cache = json!({
         "enabled": snapshot.config.settings.cache.is_some(),
         "hits": cache.hits,
@@ -229,6 +242,7 @@ fn providers(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Value {
     });
     if let Some(value) = value.as_object_mut() {
         value.insert("config".to_owned(), config);
+        value.insert("hedges".to_owned(), hedges);
         value.insert("cache".to_owned(), cache);
         value.insert("sharing".to_owned(), sharing);
     }

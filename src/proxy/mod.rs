@@ -7,6 +7,7 @@
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
 //! | an answer that is there | `share`, `follow` | what its leader meets | access line |
 //! | route, order | `choose`, `home` | 404 | skips in the trail |
+//! | whose turn | `queue`, `hedge` | – | skips in the trail |
 //! | token | `token` | no token: next candidate | as a failed attempt |
 //! | one try | `exchange`, `prepare`, `vertex`, `send`, `attempt` | every upstream fault | attempts in the trail |
 //! | its answer | `answer`, `relay`, `timers`, `downstream` | stall, cut, client gone | time to first content |
@@ -30,6 +31,7 @@ mod exchange;
 mod finish;
 mod follow;
 mod front;
+mod hedge;
 mod home;
 mod judge;
 mod local;
@@ -38,6 +40,7 @@ mod patience;
 mod prepare;
 mod probe;
 mod profile;
+mod queue;
 mod receive;
 mod refuse;
 mod relay;

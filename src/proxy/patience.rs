@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::choose::Candidate;
 use super::exchange::{End, Exchange};
+use super::queue::Turn;
 use crate::error::FaultKind;
-use crate::health::Refusal;
+use crate::health::{Extra, Refusal};
 use crate::types::EndpointId;
 
 /// Whom a step is about that is about all candidates.
@@ -16,7 +17,7 @@ impl Exchange<'_, '_> {
     /// When nothing that is well has served the request: endpoints whose circuit is open are tried rather than
     /// refusing, the one that comes back first before the others. A circuit is about what was, and the request has
     /// nothing to lose but time.
-    pub(super) async fn try_anyway(&mut self, candidates: &[Candidate]) -> Option<End> {
+    pub(super) async fn try_anyway(&mut self) -> Option<End> {
         let most = self.snapshot.config.settings.max_attempts;
         let mut tried: Vec<EndpointId> = Vec::new();
         for failed in &self.trail.failed {
@@ -25,25 +26,30 @@ impl Exchange<'_, '_> {
             }
         }
         while tried.len() < most && Instant::now() < self.request.deadline {
-            let best = self.next_anyway(candidates, &tried)?;
+            let best = self.next_anyway(&tried)?;
             let limit = best.endpoint.provider.max_in_flight;
             let permit = best.endpoint.health.admit_anyway(limit)?;
-            let id = best.endpoint.id();
+            let id = best.endpoint.id().clone();
             log::warn!("no candidate is healthy: trying {id} anyway");
             self.trail
                 .skipped
                 .retain(|skip| skip.endpoint != id.as_str());
-            tried.push(id.clone());
-            if let Ok(end) = self.try_keys(&best, permit).await {
+            let turn = Turn {
+                candidate: best,
+                permit,
+                begun: None,
+            };
+            if let Some(end) = self.try_keys(turn).await {
                 return Some(end);
             }
+            tried.push(id);
         }
         None
     }
 
     /// The endpoint with an open circuit that comes back first. One that is known to hang is tried only by a request
     /// that has met nobody else: the others would wait for its time-out, and are better off with their error.
-    fn next_anyway(&self, candidates: &[Candidate], tried: &[EndpointId]) -> Option<Candidate> {
+    fn next_anyway(&self, tried: &[EndpointId]) -> Option<Candidate> {
         let now = Instant::now();
         let may_hang = self.trail.attempts == 0;
         // A full endpoint, one that asked for quiet or does not know the model is not what this is for.
@@ -54,8 +60,8 @@ impl Exchange<'_, '_> {
                 Err(_) | Ok(()) => None,
             }
         };
+        let candidates = self.queue.candidates().iter();
         candidates
-            .iter()
             .filter(|candidate| !tried.contains(candidate.endpoint.id()))
             .filter(|candidate| candidate.endpoint.keys.any_usable(now))
             .filter(|candidate| may_hang || !candidate.endpoint.health.is_hanging())
@@ -82,7 +88,7 @@ impl Exchange<'_, '_> {
     }
 
     /// The time after which a candidate that asked for patience may serve, if it is short and a repeat may be had.
-    pub(super) fn short_wait(&mut self, candidates: &[Candidate]) -> Option<Duration> {
+    pub(super) fn short_wait(&mut self) -> Option<Duration> {
         let now = Instant::now();
         let back_in = |candidate: &Candidate| {
             let endpoint = &candidate.endpoint;
@@ -106,16 +112,15 @@ impl Exchange<'_, '_> {
                 .check(now + wait, candidate.model.as_str(), None);
             (!wait.is_zero() && then.is_ok()).then_some(wait)
         };
-        let patient = candidates
-            .iter()
-            .filter(|candidate| self.asked_for_patience(candidate));
+        let candidates = self.queue.candidates().iter();
+        let patient = candidates.filter(|candidate| self.asked_for_patience(candidate));
         let wait = patient.filter_map(back_in).min()?;
         let fits = wait <= self.snapshot.config.settings.max_retry_wait
             && now + wait < self.request.deadline;
         if !fits {
             return None;
         }
-        let granted = self.edge.shared.take_retry(now);
+        let granted = self.edge.shared.take(Extra::Repeat, now);
         let what = if granted {
             "wait"
         } else {

@@ -22,29 +22,41 @@ use crate::protocol::profile::Profile;
 use crate::protocol::translate::{self, Asked, RequestContext, Translation};
 use crate::tokens::quick_estimate;
 
+/// What one attempt is made of.
+pub(super) struct Ready {
+    /// What is sent.
+    pub(super) outgoing: Outgoing,
+    /// What is expected back.
+    pub(super) expect: Expect,
+    /// What the translation lost.
+    pub(super) losses: Losses,
+    /// The prompt's size before its provider has told.
+    pub(super) estimate: Option<PromptEstimate>,
+}
+
 /// A body to send, and what its answer becomes.
 struct Prepared {
     body: Bytes,
     shape: Shape,
     /// Headers that the body needs.
     headers: Vec<(&'static str, String)>,
+    losses: Losses,
+    estimate: Option<PromptEstimate>,
 }
 
 impl Exchange<'_, '_> {
     /// What is sent, and what is expected back.
     pub(super) fn prepare(
-        &mut self,
+        &self,
         candidate: &Candidate,
         key: Option<KeyIndex>,
         bearer: Option<&Bearer>,
         thinking: Thinking,
-    ) -> Result<(Outgoing, Expect), Fault> {
+    ) -> Result<Ready, Fault> {
         let endpoint = &candidate.endpoint;
         let stream = self.request.head.stream;
         let streamed = stream || endpoint.provider.stream_only;
         let same = endpoint.dialect == self.request.dialect;
-        self.losses = Losses::default();
-        self.estimate = None;
         let prepared = if same {
             let dialect = endpoint.dialect;
             Prepared {
@@ -55,6 +67,8 @@ impl Exchange<'_, '_> {
                     asked: Box::new(self.asked()),
                 },
                 headers: Vec::new(),
+                losses: Losses::default(),
+                estimate: None,
             }
         } else {
             self.translated(candidate, thinking)?
@@ -88,7 +102,12 @@ impl Exchange<'_, '_> {
             body,
         };
         let shape = prepared.shape;
-        Ok((outgoing, Expect { shape }))
+        Ok(Ready {
+            outgoing,
+            expect: Expect { shape },
+            losses: prepared.losses,
+            estimate: prepared.estimate,
+        })
     }
 
     /// The request, for an answer in another form than asked for.
@@ -122,7 +141,7 @@ impl Exchange<'_, '_> {
         head.rewrite(body, &rewrite)
     }
 
-    fn translated(&mut self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
+    fn translated(&self, candidate: &Candidate, thinking: Thinking) -> Result<Prepared, Fault> {
         let mut translation = self.translation(candidate, thinking)?;
         if self.terms.on_loss == OnLoss::Refuse && !translation.losses.is_empty() {
             return Err(refused(candidate, &translation.losses));
@@ -134,13 +153,13 @@ impl Exchange<'_, '_> {
             &translation.attachments,
         );
         translation.context.encode.input_estimate = estimate.tokens;
-        self.estimate = Some(estimate);
-        self.losses = translation.losses;
         let (stream, context) = (self.request.head.stream, Box::new(translation.context));
         Ok(Prepared {
             body: Bytes::from(translation.body),
             shape: Shape::Translated { stream, context },
             headers: translation.headers,
+            losses: translation.losses,
+            estimate: Some(estimate),
         })
     }
 

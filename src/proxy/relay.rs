@@ -1,4 +1,5 @@
-//! From a running attempt to the client: held back until the first content, then as it comes.
+//! From a running attempt to the client: held back until the first content, then as it comes. A hedge is listened to
+//! as well, until either shows content.
 
 use std::time::{Instant, SystemTime};
 
@@ -10,13 +11,15 @@ use super::answer::Refused;
 use super::attempt::{Progress, Running};
 use super::choose::Candidate;
 use super::downstream::{Gone, Shown};
+use super::estimate::PromptEstimate;
 use super::exchange::{End, Ending, Exchange, Outcome};
 use super::timers::{Alarm, Due, stalled_text};
-use super::{finish, refuse};
+use super::{finish, hedge, refuse};
 use crate::cache;
 use crate::config::Timeouts;
 use crate::credential::{KeyIndex, Told};
-use crate::error::{Fault, FaultKind};
+use crate::error::{Fault, FaultKind, Timer};
+use crate::protocol::canonical::Losses;
 use crate::telemetry::metrics::Histogram;
 use crate::types::Dialect;
 
@@ -25,6 +28,14 @@ pub(super) struct Relay {
     pub(super) running: Running,
     pub(super) timeouts: Timeouts,
     pub(super) begun: Instant,
+    /// When another one may begin beside it.
+    pub(super) slow_at: Option<Instant>,
+    /// What came of it before its turn had come; with `true` its end.
+    pub(super) ready: Option<(Vec<Bytes>, bool)>,
+    /// What its translation lost.
+    losses: Losses,
+    /// The prompt's size before its provider has told.
+    estimate: Option<PromptEstimate>,
     key: Option<KeyIndex>,
     head: Option<Box<ResponseHeader>>,
     /// Pieces of an answer that is not streamed; it is written at once.
@@ -34,29 +45,87 @@ pub(super) struct Relay {
     shown: Option<(Instant, Histogram)>,
 }
 
-impl Exchange<'_, '_> {
-    /// Relays an attempt's answer, or finds out why there is none.
-    pub(super) async fn relay(
-        &mut self,
-        candidate: &Candidate,
+/// What an attempt's progress comes to.
+pub(super) enum News {
+    /// Nothing that the client could see.
+    Nothing,
+    /// Pieces of its answer; with `true` the last.
+    Pieces(Vec<Bytes>, bool),
+    /// No more of an answer, behind these pieces.
+    Broken(Vec<Bytes>),
+}
+
+impl Relay {
+    /// Of an attempt that has just been started.
+    pub(super) fn new(
+        timeouts: Timeouts,
         key: Option<KeyIndex>,
         running: Running,
-    ) -> Outcome {
-        let mut relay = Relay {
+        losses: Losses,
+        estimate: Option<PromptEstimate>,
+    ) -> Self {
+        Relay {
             running,
-            timeouts: self.terms.stalls.over(candidate.endpoint.provider.timeouts),
+            timeouts,
             begun: Instant::now(),
+            slow_at: None,
+            ready: None,
+            losses,
+            estimate,
             key,
             head: None,
             whole: Vec::new(),
             committed: false,
             shown: None,
+        }
+    }
+
+    /// Takes what the attempt gave.
+    pub(super) fn read(&mut self, candidate: &Candidate, progress: Progress) -> News {
+        let Progress::Answer {
+            head,
+            mut pieces,
+            end,
+        } = progress
+        else {
+            return News::Broken(Vec::new());
         };
-        let outcome = self.pump(candidate, &mut relay).await;
+        if let Some(head) = head {
+            learn(candidate, self, &head.headers);
+            self.head = Some(head);
+        }
+        if !end {
+            return if pieces.is_empty() {
+                News::Nothing
+            } else {
+                News::Pieces(pieces, false)
+            };
+        }
+        let mut incoming = self.running.attempt().incoming();
+        match incoming.close() {
+            Ok(rest) => pieces.extend(rest),
+            Err(_) => return News::Broken(pieces),
+        }
+        if pieces.is_empty() && !self.committed && self.whole.is_empty() {
+            // Where the provider has refused, that comes before this.
+            incoming.fail(bad_answer("an empty answer"));
+            return News::Broken(pieces);
+        }
+        News::Pieces(pieces, true)
+    }
+}
+
+impl Exchange<'_, '_> {
+    /// Relays an attempt's answer, or finds out why there is none.
+    pub(super) async fn relay(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
+        self.at_home.key = relay.key;
+        self.losses = std::mem::take(&mut relay.losses);
+        self.estimate = relay.estimate;
+        let outcome = self.pump(candidate, relay).await;
         if relay.committed {
             self.told = relay.running.attempt().told();
             if !matches!(outcome, Outcome::Served) {
-                spend(candidate, &relay);
+                spend(candidate, relay);
             }
             self.served_by = Some(candidate.clone());
         }
@@ -67,6 +136,11 @@ impl Exchange<'_, '_> {
     }
 
     async fn pump(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
+        if let Some((pieces, end)) = relay.ready.take()
+            && let Some(outcome) = self.show(candidate, relay, pieces, end).await
+        {
+            return outcome;
+        }
         let mut alarm = Alarm::at(self.next_timer(relay).0);
         loop {
             // Moments mostly move later: an alarm that rings too early costs less than one set anew for every event.
@@ -76,12 +150,14 @@ impl Exchange<'_, '_> {
             }
             tokio::select! { biased;
                 progress = relay.running.next() => {
-                    let done = match progress {
-                        Progress::Answer { head, pieces, end } => self.answer(candidate, relay, head, pieces, end).await,
-                        Progress::Broken => Some(self.broken(candidate, relay).await),
-                    };
-                    if let Some(outcome) = done {
+                    let news = relay.read(candidate, progress);
+                    if let Some(outcome) = self.answer(candidate, relay, news).await {
                         return outcome;
+                    }
+                }
+                progress = hedge::next(&mut self.hedge) => {
+                    if self.hedge_gave(relay, progress) {
+                        return Outcome::Overtaken;
                     }
                 }
                 () = self.client.left() => return Outcome::Left,
@@ -95,45 +171,27 @@ impl Exchange<'_, '_> {
         }
     }
 
-    /// Takes what the attempt gave. `Some`: the attempt is over.
+    /// Takes what came of the attempt. `Some`: the attempt is over.
     async fn answer(
         &mut self,
         candidate: &Candidate,
         relay: &mut Relay,
-        head: Option<Box<ResponseHeader>>,
-        mut pieces: Vec<Bytes>,
-        end: bool,
+        news: News,
     ) -> Option<Outcome> {
-        if let Some(head) = head {
-            learn(candidate, relay, &head.headers);
-            relay.head = Some(head);
-        }
-        if end {
-            let closed = relay.running.attempt().incoming().close();
-            if let Ok(rest) = closed {
-                pieces.extend(rest);
-            } else {
+        match news {
+            News::Nothing => None,
+            News::Pieces(pieces, end) => self.show(candidate, relay, pieces, end).await,
+            News::Broken(before) => {
                 // What came before the break still goes out, unless nothing has been shown: then another provider may
                 // serve as if nothing had happened.
                 if relay.committed
-                    && let Some(outcome) = self.show(candidate, relay, pieces, false).await
+                    && let Some(outcome) = self.show(candidate, relay, before, false).await
                 {
                     return Some(outcome);
                 }
-                return Some(self.broken(candidate, relay).await);
-            }
-            let refused = relay.running.attempt().incoming().take_refused();
-            if let Some(refused) = refused {
-                return Some(self.refused(candidate, refused));
+                Some(self.broken(candidate, relay).await)
             }
         }
-        if pieces.is_empty() && !end {
-            return None;
-        }
-        if end && pieces.is_empty() && !relay.committed && relay.whole.is_empty() {
-            return Some(Outcome::Failed(bad_answer("an empty answer"), None));
-        }
-        self.show(candidate, relay, pieces, end).await
     }
 
     /// Shows the client pieces of the answer. `Some`: the attempt is over.
@@ -152,6 +210,8 @@ impl Exchange<'_, '_> {
         let end = end || (!streamed && relay.running.attempt().incoming().is_complete());
         if !relay.committed {
             relay.committed = true;
+            relay.slow_at = None;
+            self.call_off();
             self.ttft = Some(self.request.started.elapsed());
             let health = &candidate.endpoint.health;
             health.promising(relay.begun, Instant::now());
@@ -229,18 +289,21 @@ impl Exchange<'_, '_> {
         self.client.whole(*head, body).await
     }
 
-    fn refused(&self, candidate: &Candidate, refused: Refused) -> Outcome {
-        Outcome::Failed(self.fault_of(candidate, &refused), Some(refused))
+    /// Why there is no (rest of an) answer: what the provider said, or what went wrong.
+    pub(super) fn failure(&self, candidate: &Candidate, relay: &Relay) -> (Fault, Option<Refused>) {
+        let mut incoming = relay.running.attempt().incoming();
+        let (fault, refused) = (incoming.take_fault(), incoming.take_refused());
+        drop(incoming);
+        match (refused, fault) {
+            (Some(refused), _) => (self.fault_of(candidate, &refused), Some(refused)),
+            (None, Some(fault)) => (fault, None),
+            (None, None) => (bad_answer("the attempt ended without an answer"), None),
+        }
     }
 
     /// The attempt ended without the rest of its answer.
     async fn broken(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
-        let (fault, refused, complete) = {
-            let mut incoming = relay.running.attempt().incoming();
-            let complete = relay.committed && incoming.is_complete();
-            (incoming.take_fault(), incoming.take_refused(), complete)
-        };
-        if complete {
+        if relay.committed && relay.running.attempt().incoming().is_complete() {
             // The answer's own end was seen: nothing is missing.
             whole(candidate, relay);
             self.keep_whole(relay, &[]);
@@ -249,11 +312,10 @@ impl Exchange<'_, '_> {
                 Err(Gone) => Outcome::Left,
             };
         }
-        if let (Some(refused), false) = (refused, relay.committed) {
-            return self.refused(candidate, refused);
+        match self.failure(candidate, relay) {
+            (fault, Some(refused)) if !relay.committed => Outcome::Failed(fault, Some(refused)),
+            (fault, _) => self.broke_off(relay, fault),
         }
-        let fault = fault.unwrap_or_else(|| bad_answer("the attempt ended without an answer"));
-        self.broke_off(relay, fault)
     }
 
     /// Before the commit a fault is the exchange's to handle; after it the client must be told inside the stream.
@@ -304,9 +366,14 @@ impl Exchange<'_, '_> {
             Due::Stalled(_) if relay.running.attempt().incoming().is_complete() => {
                 Some(self.broken(candidate, relay).await)
             }
-            Due::Stalled(timer) => {
-                let fault = Fault::new(FaultKind::UpstreamTimeout(timer), stalled_text(timer));
-                Some(self.broke_off(relay, fault))
+            Due::Stalled(timer) => Some(self.broke_off(relay, stalled(timer))),
+            Due::Slow => {
+                self.begin_hedge(candidate, relay).await;
+                None
+            }
+            Due::HedgeStalled(timer) => {
+                self.hedge_failed(relay, Some(stalled(timer)));
+                None
             }
         }
     }
@@ -343,6 +410,10 @@ fn spend(candidate: &Candidate, relay: &Relay) {
     };
     let tokens = prompt.saturating_add(usage.output);
     candidate.endpoint.keys.spent(key, Instant::now(), tokens);
+}
+
+fn stalled(timer: Timer) -> Fault {
+    Fault::new(FaultKind::UpstreamTimeout(timer), stalled_text(timer))
 }
 
 fn bad_answer(what: &'static str) -> Fault {

@@ -2,7 +2,7 @@
 //! and every later hook belongs to it.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ use super::serve::{self, Afterwards, Head};
 use crate::admin::RecentRequests;
 use crate::cache::{Cache, Flights, Keys};
 use crate::error::Fault;
-use crate::health::{Affinity, BudgetView, RetryBudget, SessionNotes};
+use crate::health::{Affinity, Budget, BudgetView, Extra, SessionNotes};
 use crate::snapshot::{Live, Snapshot};
 use crate::telemetry::AccessLine;
 use crate::telemetry::metrics::Metrics;
@@ -87,6 +87,8 @@ pub struct Shared {
     pub steering: SessionNotes<()>,
     /// Where a session's thinking was refused, and how many of its turns that was about.
     pub refused_thinking: SessionNotes<usize>,
+    /// Answers that came from a hedge.
+    pub hedges_won: AtomicU64,
     /// What became of the last requests.
     pub requests: RecentRequests,
     /// What is counted.
@@ -97,7 +99,7 @@ pub struct Shared {
     pub flights: Flights,
     /// Answers that are given again.
     pub cache: Cache,
-    retries: Mutex<RetryBudget>,
+    budget: Mutex<Budget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
     template: tokio::sync::OnceCell<ServerSession>,
@@ -120,12 +122,13 @@ impl Shared {
             counts: Rests::default(),
             steering: SessionNotes::lasting(STEERED_FOR),
             refused_thinking: SessionNotes::lasting(REFUSED_FOR),
+            hedges_won: AtomicU64::new(0),
             requests: RecentRequests::default(),
             metrics,
             keys: Keys::default(),
             flights: Flights::default(),
             cache: Cache::default(),
-            retries: Mutex::new(RetryBudget::new(Instant::now())),
+            budget: Mutex::new(Budget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),
         })
@@ -151,19 +154,19 @@ impl Shared {
         line.emit();
     }
 
-    /// Takes one repeat on the same endpoint from the budget.
-    pub fn take_retry(&self, now: Instant) -> bool {
-        self.retries.lock().take(now)
+    /// Takes one call beyond the first from the budget.
+    pub fn take(&self, kind: Extra, now: Instant) -> bool {
+        self.budget.lock().take(kind, now)
     }
 
-    /// How much of the budget for repeats is used.
-    pub fn retries(&self, now: Instant) -> BudgetView {
-        self.retries.lock().view(now)
+    /// How much of the budget is used.
+    pub fn budget(&self, kind: Extra, now: Instant) -> BudgetView {
+        self.budget.lock().view(kind, now)
     }
 
     /// A request came in; the budget grows with them.
     pub fn count_request(&self, now: Instant) {
-        self.retries.lock().request(now);
+        self.budget.lock().request(now);
     }
 }
 
@@ -355,7 +358,7 @@ impl ProxyHttp for Edge {
     ) -> Box<Error> {
         match attempt_of(ctx) {
             Ok(attempt) => attempt.broke(error, client_reused, || {
-                self.shared.take_retry(Instant::now())
+                self.shared.take(Extra::Repeat, Instant::now())
             }),
             Err(error) => error,
         }

@@ -20,6 +20,10 @@ pub(super) enum Due {
     Ping,
     /// The attempt has stalled.
     Stalled(Timer),
+    /// The attempt is slow: another one may begin beside it.
+    Slow,
+    /// That one has stalled.
+    HedgeStalled(Timer),
 }
 
 /// Longest sleep at a time. Pingora's sleeps are kept until they ring, even when nobody waits for them any more.
@@ -52,38 +56,47 @@ impl Alarm {
 impl Exchange<'_, '_> {
     /// The next moment at which something is due, and what.
     pub(super) fn next_timer(&self, relay: &Relay) -> (Instant, Due) {
+        let (at, timer) = self.stalls(relay);
+        let mut next = (at, Due::Stalled(timer));
+        let mut earlier = |at: Instant, due: Due| {
+            if at < next.0 {
+                next = (at, due);
+            }
+        };
+        if let Some(hedge) = &self.hedge {
+            let (at, timer) = self.stalls(&hedge.relay);
+            earlier(at, Due::HedgeStalled(timer));
+        } else if let Some(at) = relay.slow_at {
+            earlier(at, Due::Slow);
+        }
+        if let Some(at) = self.next_ping() {
+            earlier(at, Due::Ping);
+        }
+        next
+    }
+
+    /// When an attempt that stays silent has stalled, and by which timer.
+    fn stalls(&self, relay: &Relay) -> (Instant, Timer) {
         let incoming = relay.running.attempt().incoming();
         let (head_at, last_byte_at) = (incoming.head_at, incoming.last_byte_at);
         drop(incoming);
         let (stream, timeouts) = (self.request.head.stream, &relay.timeouts);
         let quiet = last_byte_at.map_or(relay.begun, |at| at) + timeouts.idle;
         let mut next = match head_at {
-            None if stream => (
-                relay.begun + timeouts.first_byte,
-                Due::Stalled(Timer::FirstByte),
-            ),
-            None => (
-                relay.begun + timeouts.first_byte_whole,
-                Due::Stalled(Timer::FirstByte),
-            ),
-            Some(_) => (quiet, Due::Stalled(Timer::Idle)),
+            None if stream => (relay.begun + timeouts.first_byte, Timer::FirstByte),
+            None => (relay.begun + timeouts.first_byte_whole, Timer::FirstByte),
+            Some(_) => (quiet, Timer::Idle),
         };
-        let mut earlier = |at: Instant, due: Due| {
+        let mut earlier = |at: Instant, timer: Timer| {
             if at < next.0 {
-                next = (at, due);
+                next = (at, timer);
             }
         };
         if stream && !relay.committed {
-            earlier(
-                relay.begun + timeouts.first_content,
-                Due::Stalled(Timer::FirstContent),
-            );
+            earlier(relay.begun + timeouts.first_content, Timer::FirstContent);
         }
         if !relay.committed || !stream {
-            earlier(self.request.deadline, Due::Stalled(Timer::Deadline));
-        }
-        if let Some(at) = self.next_ping() {
-            earlier(at, Due::Ping);
+            earlier(self.request.deadline, Timer::Deadline);
         }
         next
     }

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
+use super::answer::Refused;
 use super::choose::Candidate;
-use super::exchange::{Exchange, Outcome};
-use crate::credential::{Bearer, KeyIndex, MintError};
+use super::exchange::{Begun, Exchange, Outcome};
+use crate::credential::{Bearer, MintError};
 use crate::error::{Fault, FaultKind, Timer};
 use crate::protocol::anthropic::Thinking;
 
@@ -16,24 +17,22 @@ impl Exchange<'_, '_> {
     pub(super) async fn attempt_signed_in(
         &mut self,
         candidate: &Candidate,
-        key: Option<KeyIndex>,
+        begun: &mut Begun,
         thinking: Thinking,
     ) -> Outcome {
-        let bearer = match self.bearer(candidate).await {
-            Ok(bearer) => bearer,
-            Err(outcome) => return outcome,
+        let bearer = match begun.bearer.take() {
+            Some(bearer) => Some(bearer),
+            None => match self.bearer(candidate).await {
+                Ok(bearer) => bearer,
+                Err(outcome) => return outcome,
+            },
         };
-        let first = self
-            .attempt(candidate, key, bearer.as_ref(), thinking)
-            .await;
-        let is_refused = matches!(
-            &first,
-            Outcome::Failed(_, Some(refused)) if refused.status == StatusCode::UNAUTHORIZED
-        );
-        let (Some(bearer), Some(tokens)) = (bearer, &candidate.endpoint.tokens) else {
+        let bearer = bearer.as_ref();
+        let first = self.attempt(candidate, begun, bearer, thinking).await;
+        let Outcome::Failed(_, refused) = &first else {
             return first;
         };
-        if !is_refused || !tokens.refused(&bearer) {
+        if !needs_another(candidate, bearer, refused.as_ref()) {
             return first;
         }
         log::warn!(
@@ -42,8 +41,8 @@ impl Exchange<'_, '_> {
         );
         match self.bearer(candidate).await {
             Ok(bearer) => {
-                self.attempt(candidate, key, bearer.as_ref(), thinking)
-                    .await
+                let bearer = bearer.as_ref();
+                self.attempt(candidate, begun, bearer, thinking).await
             }
             Err(Outcome::Left) => Outcome::Left,
             // Why there is no new one is in the log; the refusal is what this attempt came to.
@@ -71,6 +70,18 @@ impl Exchange<'_, '_> {
             }
         }
     }
+}
+
+/// Whether a provider has refused a token that was fetched for it, and another one is worth a try.
+pub(super) fn needs_another(
+    candidate: &Candidate,
+    bearer: Option<&Bearer>,
+    refused: Option<&Refused>,
+) -> bool {
+    let (Some(bearer), Some(tokens)) = (bearer, &candidate.endpoint.tokens) else {
+        return false;
+    };
+    refused.is_some_and(|it| it.status == StatusCode::UNAUTHORIZED) && tokens.refused(bearer)
 }
 
 fn fault_of(error: &MintError) -> Fault {

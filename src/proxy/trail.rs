@@ -76,6 +76,8 @@ pub struct Step {
     pub what: String,
     /// How long it took; `None` for what was passed over.
     pub took: Option<Duration>,
+    /// Whether it was begun beside another try.
+    pub hedge: bool,
 }
 
 /// A try under way.
@@ -84,6 +86,7 @@ struct Trying {
     endpoint: String,
     key: Option<String>,
     began: Instant,
+    hedge: bool,
 }
 
 /// Everything tried for one request.
@@ -91,14 +94,28 @@ struct Trying {
 pub struct Trail {
     /// All of it in order, waits included.
     steps: Vec<Step>,
-    /// What is being tried.
-    trying: Option<Trying>,
+    /// What is being tried: one thing, or two beside each other, at different endpoints.
+    trying: [Option<Trying>; 2],
     /// Candidates passed over.
     pub skipped: Vec<Skip>,
     /// Tries that failed, in order.
     pub failed: Vec<Failed>,
     /// Tries made, the good one included.
     pub attempts: u32,
+    /// Those of them that were begun beside another one.
+    pub hedges: u32,
+}
+
+impl Trying {
+    fn ended(&self, what: &str) -> Step {
+        Step {
+            endpoint: self.endpoint.clone(),
+            key: self.key.clone(),
+            what: what.to_owned(),
+            took: Some(self.began.elapsed()),
+            hedge: self.hedge,
+        }
+    }
 }
 
 /// What to answer when nothing worked.
@@ -124,6 +141,7 @@ impl Trail {
                 key: None,
                 what,
                 took,
+                hedge: false,
             });
         }
     }
@@ -131,35 +149,61 @@ impl Trail {
     /// A try begins, with the key of this label.
     pub fn begin(&mut self, endpoint: &EndpointId, key: Option<String>) -> Instant {
         let began = Instant::now();
-        self.trying = Some(Trying {
-            endpoint: endpoint.as_str().to_owned(),
-            key,
-            began,
-        });
+        if let Some(free) = self.trying.iter_mut().find(|it| it.is_none()) {
+            *free = Some(Trying {
+                endpoint: endpoint.as_str().to_owned(),
+                key,
+                began,
+                hedge: false,
+            });
+        }
         began
     }
 
-    /// The try under way has failed.
+    /// The try under way at this endpoint is one beside another.
+    pub fn mark_hedge(&mut self, endpoint: &EndpointId) {
+        self.hedges += 1;
+        if let Some(Some(trying)) = self.trying_at(endpoint) {
+            trying.hedge = true;
+        }
+    }
+
+    /// The try at this endpoint never began.
+    pub fn forget(&mut self, endpoint: &EndpointId) {
+        if let Some(trying) = self.trying_at(endpoint) {
+            *trying = None;
+        }
+    }
+
+    /// The try under way at this endpoint is over.
+    pub fn over(&mut self, endpoint: &EndpointId, what: &str) {
+        let over = self.trying_at(endpoint).and_then(Option::take);
+        self.steps.extend(over.map(|it| it.ended(what)));
+    }
+
+    /// A try has failed.
     pub fn fail(&mut self, failed: Failed) {
-        let reason = failed.reason();
-        self.steps.extend(self.ended(reason));
-        self.trying = None;
+        self.over(&failed.endpoint, &failed.reason());
         self.failed.push(failed);
+    }
+
+    fn trying_at(&mut self, endpoint: &EndpointId) -> Option<&mut Option<Trying>> {
+        let is_there = |it: &Trying| it.endpoint == endpoint.as_str();
+        let mut trying = self.trying.iter_mut();
+        trying.find(|it| it.as_ref().is_some_and(is_there))
+    }
+
+    /// Whether the answer comes from a try that was begun beside another; `None` where there was none. To be asked when
+    /// nothing but the try that serves is under way any more.
+    pub fn hedge_won(&self) -> Option<bool> {
+        let won = || self.trying.iter().flatten().any(|it| it.hedge);
+        (0 < self.hedges).then(won)
     }
 
     /// All steps in order; a try that is still under way, or over well, came to `end`.
     pub fn steps(&self, end: &str) -> impl Iterator<Item = Step> {
-        self.steps.iter().cloned().chain(self.ended(end.to_owned()))
-    }
-
-    fn ended(&self, what: String) -> Option<Step> {
-        let trying = self.trying.as_ref()?;
-        Some(Step {
-            endpoint: trying.endpoint.clone(),
-            key: trying.key.clone(),
-            what,
-            took: Some(trying.began.elapsed()),
-        })
+        let under_way = self.trying.iter().flatten().map(move |it| it.ended(end));
+        self.steps.iter().cloned().chain(under_way)
     }
 
     /// `candidate=reason (key 1:sk-a..9x2f, 12 ms); …` for people who debug.
@@ -267,7 +311,8 @@ impl fmt::Display for Step {
         write!(f, "{}={}", self.endpoint, self.what)?;
         let key = self.key.as_ref().map(|key| format!("key {key}"));
         let took = self.took.map(|took| format!("{} ms", took.as_millis()));
-        let details: Vec<String> = key.into_iter().chain(took).collect();
+        let hedge = self.hedge.then(|| "hedge".to_owned());
+        let details: Vec<String> = hedge.into_iter().chain(key).chain(took).collect();
         if details.is_empty() {
             return Ok(());
         }
@@ -330,6 +375,33 @@ mod tests {
         assert!(parts[1].starts_with(failed), "{trace}");
         assert_eq!(parts[2], "b=waited (7 ms)");
         assert!(parts[3].starts_with("?=served ("), "{trace}");
+    }
+
+    #[test]
+    fn two_tries_beside_each_other_end_each_for_itself() {
+        let (a, b) = (
+            EndpointId::new("a", Some("one")),
+            EndpointId::new("b", None),
+        );
+        let mut trail = Trail::default();
+        trail.begin(&a, None);
+        assert_eq!(trail.hedge_won(), None);
+        trail.begin(&b, None);
+        trail.mark_hedge(&b);
+        let trace = trail.trace("the client left");
+        assert!(trace.starts_with("a#one=the client left ("), "{trace}");
+        assert!(trace.contains("; b=the client left (hedge, "), "{trace}");
+        trail.fail(overloaded());
+        assert_eq!(trail.hedge_won(), Some(true));
+        let trace = trail.trace("served");
+        assert!(trace.starts_with("a#one=529 "), "{trace}");
+        assert!(trace.contains("; b=served (hedge, "), "{trace}");
+        trail.over(&b, "cancelled");
+        trail.begin(&a, None);
+        assert_eq!(trail.hedge_won(), Some(false));
+        let trace = trail.trace("served");
+        assert!(trace.contains("; b=cancelled (hedge, "), "{trace}");
+        assert!(trace.contains("; a#one=served ("), "{trace}");
     }
 
     #[test]

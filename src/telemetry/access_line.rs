@@ -37,6 +37,8 @@ pub struct AccessLine<'r> {
     pub provider: Option<&'r str>,
     /// How many attempts it took.
     pub attempts: u32,
+    /// Whether an attempt ran beside another one, and the answer was its: `won`, `lost`.
+    pub hedge: Option<&'static str>,
     /// The status the client got; `None` when it left before.
     pub status: Option<u16>,
     /// Whether the answer was streamed.
@@ -117,6 +119,7 @@ impl<'r> AccessLine<'r> {
             model_sent: None,
             provider: None,
             attempts: 0,
+            hedge: None,
             status,
             stream: false,
             ttft: None,
@@ -175,7 +178,7 @@ impl AccessLine<'_> {
         parts.join("  ")
     }
 
-    /// `asked → sent @ provider (attempts)`, without what says nothing new.
+    /// `asked → sent @ provider (2 attempts, hedge won)`, without what says nothing new.
     fn choice(&self) -> Option<String> {
         let asked = self.model_asked?;
         let mut text = short(asked);
@@ -185,7 +188,9 @@ impl AccessLine<'_> {
         if let Some(provider) = self.provider {
             text = format!("{text} @ {}", short(provider));
         }
-        if 1 < self.attempts {
+        if let Some(hedge) = self.hedge {
+            text = format!("{text} ({} attempts, hedge {hedge})", self.attempts);
+        } else if 1 < self.attempts {
             text = format!("{text} ({} attempts)", self.attempts);
         }
         Some(text)
@@ -237,6 +242,7 @@ impl AccessLine<'_> {
             (fields::DOWNSTREAM_DIALECT, dialect),
             (fields::ENDPOINT, self.provider.map(Value::from)),
             (fields::ATTEMPTS, Some(Value::from(self.attempts))),
+            (fields::HEDGE_OUTCOME, self.hedge.map(Value::from)),
             (fields::CACHE_OUTCOME, self.cache.map(Value::from)),
             (
                 fields::GEN_AI_REQUEST_MODEL,

@@ -20,6 +20,8 @@ pub const ATTEMPT: &str = "attempt";
 pub const ATTEMPTS: &str = "attempts";
 /// Where an answer came from: `hit`, `miss`, `shared`.
 pub const CACHE_OUTCOME: &str = "cache.outcome";
+/// Whether a hedge ran, and the answer was its: `won`, `lost`.
+pub const HEDGE_OUTCOME: &str = "hedge.outcome";
 /// Why another attempt is made.
 pub const RETRY_REASON: &str = "retry.reason";
 /// State of an endpoint's circuit.

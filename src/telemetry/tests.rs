@@ -201,6 +201,7 @@ fn access_line(id: &RequestId) -> AccessLine<'_> {
         model_sent: Some("glm-4.6"),
         provider: Some("zhipu"),
         attempts: 2,
+        hedge: None,
         status: Some(200),
         stream: true,
         ttft: Some(Duration::from_millis(812)),
@@ -240,6 +241,12 @@ fn the_access_line_reads_well_and_holds_everything() {
     assert_eq!(json["end"], "ok");
 
     assert_eq!(json.get("usage.estimated"), None);
+    assert_eq!(json.get("hedge.outcome"), None);
+
+    access.hedge = Some("won");
+    assert!(access.sentence().contains("(2 attempts, hedge won)"));
+    let json = parsed(&line("access", "", &access.fields()));
+    assert_eq!(json["hedge.outcome"], "won");
 
     access.tokens = TokenCounts {
         input: Some(1200),

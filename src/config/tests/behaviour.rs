@@ -444,7 +444,7 @@ fn the_default_route_is_the_one_with_sonnet_then_opus() {
 #[test]
 fn what_comes_later_is_named() {
     let text = format!(
-        "{ONE}settings: {{selection_strategy: sticky, hedge_after: 5, cooldown_seconds: 9}}\n"
+        "{ONE}settings: {{selection_strategy: sticky, billing_model: token, cooldown_seconds: 9}}\n"
     );
     let config = loaded(&text, []).unwrap();
     assert_eq!(config.settings.strategy, Strategy::Priority);
@@ -455,7 +455,7 @@ fn what_comes_later_is_named() {
             .iter()
             .any(|it| it.path == "settings.selection_strategy" && it.text.contains("affinity"))
     );
-    let text = note(&config, "settings.hedge_after").unwrap();
+    let text = note(&config, "settings.billing_model").unwrap();
     assert!(text.contains("not active yet"), "{text}");
     let text = note(&config, "settings.cooldown_seconds").unwrap();
     assert_eq!(text, "is an old name; the new one is `failure_cooldown`");

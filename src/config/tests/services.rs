@@ -276,7 +276,7 @@ fn quirks_are_shown_as_they_are_written() {
 }
 
 #[test]
-fn a_route_says_itself_or_the_settings_say_what_becomes_of_losses() {
+fn a_route_says_itself_or_the_settings_say_what_becomes_of_losses_and_of_slow_attempts() {
     let with = |routes: &str, settings: &str| {
         let text = format!("{ONE}model_routes: {{{routes}}}\nsettings: {{{settings}}}\n");
         let config = loaded(&text, []).unwrap();
@@ -298,6 +298,28 @@ fn a_route_says_itself_or_the_settings_say_what_becomes_of_losses() {
         (warns, "on_loss: refuse", (2, OnLoss::Warn)),
     ] {
         assert_eq!(with(routes, settings), [expected], "{routes} {settings}");
+    }
+    for (routes, settings, expected) in [
+        (short, "", None),
+        (short, "hedge_after: 5", Some(5)),
+        (
+            "'*': {hedge_after: 3s, candidates: [{provider: a}]}",
+            "hedge_after: 5",
+            Some(3),
+        ),
+        (
+            "'*': {hedge_after: 0, candidates: [{provider: a}]}",
+            "hedge_after: 5",
+            None,
+        ),
+    ] {
+        let text = format!("{ONE}model_routes: {{{routes}}}\nsettings: {{{settings}}}\n");
+        let config = loaded(&text, []).unwrap();
+        let expected = expected.map(std::time::Duration::from_secs);
+        assert_eq!(
+            config.routes[0].terms.hedge_after, expected,
+            "{routes} {settings}"
+        );
     }
     // Routes that nobody wrote, too.
     let text = format!("{ONE}settings: {{on_loss: refuse}}\n");

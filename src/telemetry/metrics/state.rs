@@ -25,6 +25,10 @@ pub struct State<'s> {
     pub retries_granted: u64,
     /// And refused.
     pub retries_refused: u64,
+    /// Hedges since the start that their budget granted.
+    pub hedges_granted: u64,
+    /// And refused.
+    pub hedges_refused: u64,
     /// Calls that several requests share now.
     pub flights: usize,
     /// Bytes of their answers.
@@ -94,6 +98,8 @@ struct Whole {
     cache_bytes: IntGauge,
     retries_granted: IntCounter,
     retries_refused: IntCounter,
+    hedges_granted: IntCounter,
+    hedges_refused: IntCounter,
 }
 
 fn registered<C: Collector + Clone + 'static>(
@@ -147,6 +153,14 @@ impl Whole {
             retries_refused: counter(
                 "pointsman_retries_refused_total",
                 "Repeats on the same endpoint that the retry budget refused.",
+            )?,
+            hedges_granted: counter(
+                "pointsman_hedges_granted_total",
+                "Second attempts beside slow ones that their budget granted.",
+            )?,
+            hedges_refused: counter(
+                "pointsman_hedges_refused_total",
+                "Second attempts beside slow ones that their budget refused.",
             )?,
         })
     }
@@ -232,6 +246,8 @@ impl Gauges {
         for (counter, value) in [
             (&whole.retries_granted, state.retries_granted),
             (&whole.retries_refused, state.retries_refused),
+            (&whole.hedges_granted, state.hedges_granted),
+            (&whole.hedges_refused, state.hedges_refused),
         ] {
             counter.reset();
             counter.inc_by(value);

@@ -14,6 +14,8 @@ mod counting;
 mod dialects;
 mod egress;
 mod headers;
+mod hedging;
+mod hedging_limits;
 mod hostile;
 mod key_limits;
 mod keys;

@@ -162,8 +162,13 @@ impl Setup {
     }
 
     /// Adds a route that refuses losses, to these providers in this order.
-    pub fn strict_route(mut self, pattern: &str, providers: &[&str]) -> Setup {
-        let mut text = format!("  \"{pattern}\":\n    on_loss: refuse\n    candidates:\n");
+    pub fn strict_route(self, pattern: &str, providers: &[&str]) -> Setup {
+        self.route_saying(pattern, "on_loss: refuse", providers)
+    }
+
+    /// Adds a route that says something besides: `hedge_after: 0`.
+    pub fn route_saying(mut self, pattern: &str, line: &str, providers: &[&str]) -> Setup {
+        let mut text = format!("  \"{pattern}\":\n    {line}\n    candidates:\n");
         for (index, name) in providers.iter().enumerate() {
             let priority = index + 1;
             text.push_str(&format!(
