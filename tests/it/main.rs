@@ -14,6 +14,8 @@ mod compatibility;
 mod corpus;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod chaos;
 mod journeys;
 #[cfg(test)]
 mod naive;

@@ -99,7 +99,7 @@ pub struct H2Seen {
     pub body: Vec<u8>,
 }
 
-/// A provider that speaks nothing but HTTP/2 and says the same to everyone, as a stream of events.
+/// A provider that speaks nothing but HTTP/2 and says the same to everyone, as a stream of events unless told otherwise.
 pub struct H2Upstream {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<H2Seen>>>,
@@ -117,6 +117,11 @@ impl H2Upstream {
     /// Answers every request with these events.
     pub async fn always(events: String) -> H2Upstream {
         H2Upstream::launch(events, Fate::Ends).await
+    }
+
+    /// Answers every request with this JSON.
+    pub async fn always_json(body: String) -> H2Upstream {
+        H2Upstream::launch(body, Fate::EndsJson).await
     }
 
     /// Resets every stream after these events; without events, instead of an answer.
@@ -169,6 +174,7 @@ impl H2Upstream {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Ends,
+    EndsJson,
     Resets,
     Leaves,
 }
@@ -198,8 +204,12 @@ async fn serve(stream: TcpStream, events: String, fate: Fate, all: Arc<Mutex<Vec
                 respond.send_reset(h2::Reason::REFUSED_STREAM);
                 return;
             }
+            let kind = match fate {
+                Fate::EndsJson => "application/json",
+                Fate::Ends | Fate::Resets | Fate::Leaves => "text/event-stream",
+            };
             let answer = http::Response::builder()
-                .header("content-type", "text/event-stream")
+                .header("content-type", kind)
                 .body(())
                 .unwrap();
             let mut download = respond.send_response(answer, false).unwrap();

@@ -5,6 +5,7 @@ pub mod assembly;
 pub mod client;
 #[cfg(test)]
 mod direct;
+pub mod frames;
 pub mod h2c;
 pub mod proxy;
 pub mod script;

@@ -7,6 +7,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::frames;
+use super::frames::Reason;
 use super::wire::Buffer;
 use super::wire::LAST_CHUNK;
 use super::wire::chunk;
@@ -54,12 +56,43 @@ pub(super) enum Reading {
     Nothing,
     /// Head and body.
     Whole,
+    /// The frames of a request over HTTP/2, which are not looked into.
+    Frames,
+}
+
+/// A frame of an answer over HTTP/2; on which stream is known when it is sent.
+#[derive(Clone, Debug)]
+enum Frame {
+    Head(u16, Vec<(String, String)>),
+    Data(Arc<[u8]>),
+    End,
+    Reset(Reason),
+    /// The connection's last words, and whether the stream is among those still served.
+    Leave(Reason, bool),
+}
+
+impl Frame {
+    fn bytes(&self, stream: u32) -> Vec<u8> {
+        match self {
+            Frame::Head(status, headers) => {
+                let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+                frames::head(stream, *status, &headers.collect::<Vec<_>>())
+            }
+            Frame::Data(data) => frames::data(stream, data),
+            Frame::End => frames::end(stream),
+            Frame::Reset(reason) => frames::reset(stream, *reason),
+            Frame::Leave(reason, served) => {
+                frames::goaway(if *served { stream } else { 0 }, *reason)
+            }
+        }
+    }
 }
 
 /// One thing to do with a connection.
 #[derive(Clone, Debug)]
 enum Step {
     Send(Arc<[u8]>),
+    Frame(Frame),
     Trickle(Arc<[u8]>, Duration),
     Wait(Gate),
     Hang,
@@ -91,6 +124,14 @@ impl Act {
             reading: Reading::Nothing,
             on_reuse: false,
             steps: Vec::new(),
+        }
+    }
+
+    /// Reads a request over HTTP/2; what it answers is said with the steps that are called after frames.
+    pub fn frames() -> Act {
+        Act {
+            reading: Reading::Frames,
+            ..Act::new()
         }
     }
 
@@ -135,6 +176,33 @@ impl Act {
     /// Sends bytes as they are.
     pub fn send(self, bytes: impl AsRef<[u8]>) -> Act {
         self.then(Step::Send(bytes.as_ref().into()))
+    }
+
+    /// Over HTTP/2: the head of an answer.
+    pub fn head_frame(self, status: u16, headers: &[(&str, &str)]) -> Act {
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.then(Step::Frame(Frame::Head(status, headers.collect())))
+    }
+
+    /// Over HTTP/2: a piece of the body.
+    pub fn data_frame(self, data: impl AsRef<[u8]>) -> Act {
+        self.then(Step::Frame(Frame::Data(data.as_ref().into())))
+    }
+
+    /// Over HTTP/2: the end of the body.
+    pub fn end_frame(self) -> Act {
+        self.then(Step::Frame(Frame::End))
+    }
+
+    /// Over HTTP/2: the end of the stream before its time.
+    pub fn reset_frame(self, reason: Reason) -> Act {
+        self.then(Step::Frame(Frame::Reset(reason)))
+    }
+
+    /// Over HTTP/2: says that the connection will end, and whether this stream is still served on it.
+    pub fn leave_frame(self, reason: Reason, served: bool) -> Act {
+        self.then(Step::Frame(Frame::Leave(reason, served)))
     }
 
     /// Sends bytes one by one with a pause after each.
@@ -203,11 +271,12 @@ pub(super) enum End {
     Gone,
 }
 
-/// Does what an act says.
-pub(super) async fn perform(act: Act, stream: &mut TcpStream, buffer: &mut Buffer) -> End {
+/// Does what an act says; frames are sent on the stream `id`.
+pub(super) async fn perform(act: Act, stream: &mut TcpStream, buffer: &mut Buffer, id: u32) -> End {
     for step in act.steps {
         let alive = match step {
             Step::Send(bytes) => stream.write_all(&bytes).await.is_ok(),
+            Step::Frame(frame) => stream.write_all(&frame.bytes(id)).await.is_ok(),
             Step::Trickle(bytes, pause) => trickle(&bytes, pause, stream).await,
             Step::Wait(gate) => tokio::select! {
                 () = gate.pass() => true,

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::frames;
 use super::script::Act;
 use super::script::End;
 use super::script::Reading;
@@ -41,6 +42,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    fn fill(&mut self, head: Head, body: Vec<u8>) {
+        self.framing = head.framing();
+        self.head = head;
+        self.body = body;
+    }
+
     /// A header of the request.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)
@@ -68,6 +75,23 @@ struct State {
     always: Option<Act>,
     seen: Vec<Seen>,
     connections: usize,
+}
+
+impl State {
+    /// Notes a request, and says what is to be done with it.
+    fn take(&mut self, connection: usize, reused: usize) -> (usize, Act) {
+        self.seen.push(Seen {
+            connection,
+            reused,
+            ..Seen::default()
+        });
+        let next = self.script.front();
+        let due = next.is_some_and(|act| !act.on_reuse || 0 < reused);
+        let scripted = if due { self.script.pop_front() } else { None };
+        let act = scripted.or_else(|| self.always.clone());
+        let unscripted = || Act::answer(500, &[], r#"{"unscripted":"call"}"#);
+        (self.seen.len() - 1, act.unwrap_or_else(unscripted))
+    }
 }
 
 struct Shared {
@@ -209,42 +233,31 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Shared>) {
     stream.set_nodelay(true).unwrap();
     let mut buffer = Buffer::default();
+    // Of HTTP/2: the stream of a request that was read already; what comes in between is no request.
+    let mut next = None;
     for reused in 0.. {
-        if buffer.0.is_empty() && stream.readable().await.is_err() {
+        if next.is_none() && !has_more(&mut stream, &buffer).await {
             return;
         }
-        // The end of the connection is readable, too, and is no request.
-        let mut first = [0];
-        if buffer.0.is_empty() && !matches!(stream.peek(&mut first).await, Ok(1)) {
+        let (index, act) = shared.change(|state| state.take(connection, reused));
+        let framed = act.reading == Reading::Frames;
+        let id = match (act.reading, next) {
+            (Reading::Nothing, _) => Some(1),
+            (Reading::Frames, None) => frames::next_request(&mut stream, &mut buffer, true).await,
+            (Reading::Frames, read) => read,
+            (Reading::Whole, _) => {
+                let request = read_request(&mut stream, &mut buffer).await;
+                request.map(|(head, body)| {
+                    shared.change(|state| state.seen[index].fill(head, body));
+                    1
+                })
+            }
+        };
+        let Some(id) = id else {
+            shared.change(|state| state.seen[index].gone = true);
             return;
-        }
-        let (index, act) = shared.change(|state| {
-            let seen = Seen {
-                connection,
-                reused,
-                ..Seen::default()
-            };
-            state.seen.push(seen);
-            let next = state.script.front();
-            let due = next.is_some_and(|act| !act.on_reuse || 0 < reused);
-            let scripted = if due { state.script.pop_front() } else { None };
-            let act = scripted.or_else(|| state.always.clone());
-            let unscripted = || Act::answer(500, &[], r#"{"unscripted":"call"}"#);
-            (state.seen.len() - 1, act.unwrap_or_else(unscripted))
-        });
-        if act.reading == Reading::Whole {
-            let Some((head, body)) = read_request(&mut stream, &mut buffer).await else {
-                shared.change(|state| state.seen[index].gone = true);
-                return;
-            };
-            shared.change(|state| {
-                let seen = &mut state.seen[index];
-                seen.framing = head.framing();
-                seen.head = head;
-                seen.body = body;
-            });
-        }
-        let end = perform(act, &mut stream, &mut buffer).await;
+        };
+        let end = perform(act, &mut stream, &mut buffer, id).await;
         shared.change(|state| match end {
             End::Next | End::Closed => state.seen[index].answered = true,
             End::Gone => state.seen[index].gone = true,
@@ -252,7 +265,22 @@ async fn serve(mut stream: TcpStream, connection: usize, shared: Arc<Shared>) {
         if end != End::Next {
             return;
         }
+        if framed {
+            next = frames::next_request(&mut stream, &mut buffer, false).await;
+            if next.is_none() {
+                return;
+            }
+        }
     }
+}
+
+/// Waits for the first byte of a request; the end of the connection is readable, too, and is none.
+async fn has_more(stream: &mut TcpStream, buffer: &Buffer) -> bool {
+    if !buffer.0.is_empty() {
+        return true;
+    }
+    let mut first = [0];
+    stream.readable().await.is_ok() && matches!(stream.peek(&mut first).await, Ok(1))
 }
 
 /// Reads a whole request; `None` when the connection ended first.
