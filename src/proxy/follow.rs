@@ -222,7 +222,6 @@ impl Follower<'_, '_> {
     /// The answer broke off.
     async fn cut(&mut self, fault: Fault, told: bool) -> Result<End, Gone> {
         if told {
-            self.client.session().set_keepalive(None);
             self.client.stream(None, Vec::new(), true).await?;
         } else {
             let request = &self.request;

@@ -341,10 +341,8 @@ impl Exchange<'_, '_> {
         }
         let written = match ending {
             Ending::ErrorEvent(event) => self.client.stream_error(event).await,
-            Ending::Silence => {
-                self.client.session().set_keepalive(None);
-                self.client.stream(None, Vec::new(), true).await
-            }
+            // The connection stays here as well.
+            Ending::Silence => self.client.stream(None, Vec::new(), true).await,
         };
         match written {
             Ok(()) => End::Cut(fault),
