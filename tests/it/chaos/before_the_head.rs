@@ -2,7 +2,7 @@
 //! protocol.
 
 use super::fault::{Fault, Health, UNREACHABLE};
-use super::suite::play;
+use super::suite::{ANTHROPIC, play};
 use crate::support::frames;
 use crate::support::frames::Reason;
 use crate::support::script::Act;
@@ -24,10 +24,14 @@ const FAULTS: &[Fault] = &[
     Fault::new("B9 never even reads", |_| Act::unread().hang())
         .timeouts(HEAD_SOON)
         .health(NO_HEAD),
-    Fault::new("B10 garbage", |_| Act::unread().send("SSH-2.0-poison\r\n").close())
-        .health(NO_CONNECTION),
-    Fault::new("B10 HTTP/0.9", |_| Act::unread().send("<html>poison</html>").close())
-        .health(NO_CONNECTION),
+    Fault::new("B10 garbage", |_| {
+        Act::unread().send("SSH-2.0-poison\r\n").close()
+    })
+    .health(NO_CONNECTION),
+    Fault::new("B10 HTTP/0.9", |_| {
+        Act::unread().send("<html>poison</html>").close()
+    })
+    .health(NO_CONNECTION),
     Fault::new("B10 a head of 2 MiB", |scene| {
         let wide = "w".repeat(2 << 20);
         let head = [("content-type", "application/json"), ("x-wide", &wide)];
@@ -43,7 +47,9 @@ const FAULTS: &[Fault] = &[
     })
     .http1(),
     Fault::new("B11 only informational heads", |scene| {
-        (0..40).fold(scene.play(), |play, _| play.informational()).close()
+        (0..40)
+            .fold(scene.play(), |play, _| play.informational())
+            .close()
     }),
     Fault::new("B11 an informational head, then silence", |scene| {
         scene.play().informational().hang()
@@ -51,11 +57,17 @@ const FAULTS: &[Fault] = &[
     .timeouts(HEAD_SOON)
     .health(NO_HEAD),
     Fault::new("B12 two lengths", |scene| {
-        let head = [("content-type", "application/json"), ("content-length", "7")];
+        let head = [
+            ("content-type", "application/json"),
+            ("content-length", "7"),
+        ];
         scene.play().head(200, &head, Some(90)).data("{}").close()
     }),
     Fault::new("B12 a length that is none", |scene| {
-        let head = [("content-type", "application/json"), ("content-length", "-1")];
+        let head = [
+            ("content-type", "application/json"),
+            ("content-length", "-1"),
+        ];
         scene.play().head(200, &head, None).data("{}").close()
     }),
     Fault::new("half a status line, then the end", |scene| {
@@ -85,7 +97,10 @@ const FAULTS: &[Fault] = &[
     })
     .http1(),
     Fault::new("D12 an unknown transfer coding", |scene| {
-        let head = [("content-type", "application/json"), ("transfer-encoding", "poison")];
+        let head = [
+            ("content-type", "application/json"),
+            ("transfer-encoding", "poison"),
+        ];
         scene.play().head(200, &head, Some(2)).data("{}").close()
     })
     .http1(),
@@ -129,16 +144,31 @@ const FAULTS: &[Fault] = &[
     })
     .http2(),
     Fault::new("D13 goodbye, this stream not served", |scene| {
-        scene.play().act().leave_frame(Reason::NoError, false).close()
+        scene
+            .play()
+            .act()
+            .leave_frame(Reason::NoError, false)
+            .close()
     })
     .http2(),
     Fault::new("D13 goodbye because of an error", |scene| {
-        scene.play().act().leave_frame(Reason::Internal, false).close()
+        scene
+            .play()
+            .act()
+            .leave_frame(Reason::Internal, false)
+            .close()
     })
     .http2(),
-    Fault::new("D13 goodbye, this stream to be served, and the end", |scene| {
-        scene.play().act().leave_frame(Reason::NoError, true).close()
-    })
+    Fault::new(
+        "D13 goodbye, this stream to be served, and the end",
+        |scene| {
+            scene
+                .play()
+                .act()
+                .leave_frame(Reason::NoError, true)
+                .close()
+        },
+    )
     .http2(),
     Fault::new("D13 a thousand pings, then the end", |scene| {
         let pings = frames::ping().repeat(1000);
@@ -149,5 +179,5 @@ const FAULTS: &[Fault] = &[
 
 #[tokio::test]
 async fn faults_before_the_head_are_never_seen() {
-    play(FAULTS).await;
+    play(ANTHROPIC, FAULTS).await;
 }

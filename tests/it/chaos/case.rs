@@ -31,6 +31,13 @@ pub struct Way {
     pub upstream: Dialect,
 }
 
+impl Way {
+    /// Whether answers change their dialect on it.
+    pub fn is_translated(self) -> bool {
+        self.client != self.upstream
+    }
+}
+
 /// Which case it is.
 #[derive(Clone, Copy)]
 pub struct Case {
@@ -206,16 +213,16 @@ impl Stage {
             Protocol::Http1 => provider,
             Protocol::Http2 => provider.with("http2: on"),
         };
-        let mut names: Vec<String> = (0..self.faulty.len()).map(|it| self.faulty_name(it)).collect();
+        let mut names: Vec<String> = (0..self.faulty.len())
+            .map(|it| self.faulty_name(it))
+            .collect();
         let faulty = self.faulty.iter().zip(&names).map(|(faulty, name)| {
             let provider = protocol(words::provider(case.way.upstream, name, &faulty.url()));
-            match case.fault.timeouts {
-                "" => provider,
-                timeouts => provider.with(&format!("timeouts: {{{timeouts}}}")),
-            }
+            timed(provider, case.fault.timeouts)
         });
         let (name, url) = (self.healthy_name(), self.healthy.url());
         let healthy = protocol(words::provider(case.healthy_dialect(), &name, &url));
+        let healthy = timed(healthy, "");
         let setup = setup.providers(faulty.chain([healthy]));
         names.insert(case.ahead().min(names.len()), name);
         let candidates: Vec<String> = names
@@ -293,7 +300,9 @@ impl Stage {
     fn calls_are(&self, faulty: usize, healthy: usize) {
         let called = |(at, it): (usize, &Faulty)| it.calls(usize::from(at < faulty));
         let calls: Vec<usize> = self.faulty.iter().enumerate().map(called).collect();
-        let expected: Vec<usize> = (0..calls.len()).map(|it| usize::from(it < faulty)).collect();
+        let expected: Vec<usize> = (0..calls.len())
+            .map(|it| usize::from(it < faulty))
+            .collect();
         assert_eq!(calls, expected, "calls of the faulty ones");
         assert_eq!(self.healthy.calls(), healthy, "calls of the healthy one");
     }
@@ -304,10 +313,18 @@ impl Stage {
 
     /// All of the healthy provider's answer, and nothing of anyone else's.
     fn is_the_healthy_answer(&self, reply: &Reply, attempts: usize) {
-        assert_eq!((reply.status, reply.ending), (200, Ending::Complete), "{}", shown(reply));
+        assert_eq!(
+            (reply.status, reply.ending),
+            (200, Ending::Complete),
+            "{}",
+            shown(reply)
+        );
         assert!(!shown(reply).contains("poison"), "{}", shown(reply));
         let attempts = attempts.to_string();
-        assert_eq!(reply.header("x-pointsman-attempts"), Some(attempts.as_str()));
+        assert_eq!(
+            reply.header("x-pointsman-attempts"),
+            Some(attempts.as_str())
+        );
         let name = self.healthy_name();
         assert_eq!(reply.header("x-pointsman-provider"), Some(name.as_str()));
         let (dialect, text) = (self.case.healthy_dialect(), text_of(&self.id));
@@ -319,7 +336,12 @@ impl Stage {
 
     /// All of the first provider's answer.
     fn is_the_first_answer(&self, reply: &Reply) {
-        assert_eq!((reply.status, reply.ending), (200, Ending::Complete), "{}", shown(reply));
+        assert_eq!(
+            (reply.status, reply.ending),
+            (200, Ending::Complete),
+            "{}",
+            shown(reply)
+        );
         self.is_whole(reply, POISON);
     }
 
@@ -330,7 +352,11 @@ impl Stage {
             Shape::Sse => heard(client, &reply.text()),
         };
         assert_eq!((heard.texts.concat().as_str(), heard.ends), (text, 1));
-        let end = if client == Dialect::Anthropic { "end_turn" } else { "stop" };
+        let end = if client == Dialect::Anthropic {
+            "end_turn"
+        } else {
+            "stop"
+        };
         assert_eq!(heard.end, end);
         // Chat Completions counts in a stream for those who ask.
         if client == Dialect::Anthropic || shape == Shape::Json {
@@ -356,15 +382,24 @@ impl Stage {
         let last = text.trim_end().rfind("\n\n").map_or(0, |at| at + 2);
         let (before, error) = text.split_at(last);
         let heard = heard(self.case.way.client, before);
-        assert_eq!((heard.texts.concat().as_str(), heard.ends), (POISON, 0), "{text}");
+        assert_eq!(
+            (heard.texts.concat().as_str(), heard.ends),
+            (POISON, 0),
+            "{text}"
+        );
         is_error(self.case.way.client, error);
-        head.headers.get("x-pointsman-request-id").unwrap().to_owned()
+        head.headers
+            .get("x-pointsman-request-id")
+            .unwrap()
+            .to_owned()
     }
 
     /// Checks what the case has left behind.
     pub fn has_left(&self, requests: &[String], providers: &Value, log: &[Value]) {
         for id in requests {
-            let lines = log.iter().filter(|it| it["target"] == "access" && it["request.id"] == **id);
+            let lines = log
+                .iter()
+                .filter(|it| it["target"] == "access" && it["request.id"] == **id);
             assert_eq!(lines.count(), 1, "access lines of {id}");
         }
         let struck = match self.case.fault.outcome {
@@ -396,6 +431,13 @@ fn part_of(case: &Case, index: usize) -> Part {
     }
 }
 
+/// Connecting may take as long as a busy machine makes it.
+fn timed(provider: Provider, timeouts: &str) -> Provider {
+    let patient = "connect: 20s, connect_total: 20s";
+    let separator = if timeouts.is_empty() { "" } else { ", " };
+    provider.with(&format!("timeouts: {{{patient}{separator}{timeouts}}}"))
+}
+
 /// What the healthy provider says.
 fn text_of(id: &str) -> String {
     format!("healthy words for {id}")
@@ -412,7 +454,9 @@ fn id_of(reply: &Reply) -> String {
 /// What a client hears of a stream, which may be spelt oddly.
 fn heard(client: Dialect, text: &str) -> Heard {
     let text = text.replace("\r\n", "\n");
-    let text = text.replace("data:{", "data: {").replace("data:[", "data: [");
+    let text = text
+        .replace("data:{", "data: {")
+        .replace("data:[", "data: [");
     let signs = |it: &&str| !it.starts_with(':') && !it.starts_with("event: ping");
     let text: String = text.split_inclusive("\n\n").filter(signs).collect();
     clients::stream(client, "stream", text.as_bytes())
@@ -448,12 +492,21 @@ impl<'a> Standing<'a> {
     fn of(name: &str, providers: &'a Value, log: &'a [Value]) -> Standing<'a> {
         let all = providers["providers"].as_array().unwrap();
         let state = all.iter().find(|it| it["name"] == name).unwrap();
-        let about = |text: &str| log.iter().filter(|it| it["message"].as_str().unwrap().contains(text)).collect::<Vec<_>>();
+        let about = |text: &str| {
+            log.iter()
+                .filter(|it| it["message"].as_str().unwrap().contains(text))
+                .collect::<Vec<_>>()
+        };
         let counted = about(&format!("recorded error for provider {name}:"));
-        let alarms = about(&format!("provider {name} ")).into_iter().filter(|it| it["level"] == "ERROR");
+        let alarms = about(&format!("provider {name} "))
+            .into_iter()
+            .filter(|it| it["level"] == "ERROR");
         Standing {
             state,
-            counted: counted.iter().map(|it| it["message"].as_str().unwrap()).collect(),
+            counted: counted
+                .iter()
+                .map(|it| it["message"].as_str().unwrap())
+                .collect(),
             alarms: alarms.count(),
         }
     }
@@ -469,7 +522,9 @@ impl<'a> Standing<'a> {
         let key = match health {
             Health::KeyRests => "resting",
             Health::KeyBenched => "benched",
-            Health::Unharmed | Health::Counted(_) | Health::Quiet | Health::ModelUnknown => "usable",
+            Health::Unharmed | Health::Counted(_) | Health::Quiet | Health::ModelUnknown => {
+                "usable"
+            }
         };
         assert_eq!(state["keys"][0]["state"], key, "{state}");
         // The moment of quiet may be over by now.
@@ -481,7 +536,11 @@ impl<'a> Standing<'a> {
         }
         assert_eq!(self.alarms, usize::from(health == Health::KeyBenched));
         let unknown = state["unsupported_models"].as_array().unwrap();
-        assert_eq!(unknown.contains(&model.into()), health == Health::ModelUnknown, "{state}");
+        assert_eq!(
+            unknown.contains(&model.into()),
+            health == Health::ModelUnknown,
+            "{state}"
+        );
         if let Health::Counted(reasons) = health {
             let known = |it: &&str| counted[0].contains(&format!("count=1/2, reason={it}"));
             assert!(reasons.iter().any(|it| known(&it)), "{counted:?}");

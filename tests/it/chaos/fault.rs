@@ -51,6 +51,8 @@ pub struct Fault {
     pub part: Part,
     pub shapes: &'static [Shape],
     pub protocols: &'static [Protocol],
+    /// Only where answers are translated.
+    pub only_translated: bool,
     /// Times of the faulty provider.
     pub timeouts: &'static str,
     pub outcome: Outcome,
@@ -75,6 +77,7 @@ impl Fault {
             part: Part::Plays(play),
             shapes: BOTH_SHAPES,
             protocols: BOTH_PROTOCOLS,
+            only_translated: false,
             timeouts: "",
             outcome: Outcome::Rescued,
             health: BROKEN,
@@ -109,6 +112,12 @@ impl Fault {
     /// Only over HTTP/2.
     pub const fn http2(mut self) -> Fault {
         self.protocols = &[Protocol::Http2];
+        self
+    }
+
+    /// Only where answers are translated.
+    pub const fn translated(mut self) -> Fault {
+        self.only_translated = true;
         self
     }
 

@@ -37,7 +37,11 @@ impl Trouble {
         match self {
             Trouble::Broken => ("api_error", "server_error", "poison: internal error"),
             Trouble::Overloaded => ("overloaded_error", "overloaded_error", "poison: Overloaded"),
-            Trouble::Limited => ("rate_limit_error", "rate_limit_exceeded", "poison: too fast"),
+            Trouble::Limited => (
+                "rate_limit_error",
+                "rate_limit_exceeded",
+                "poison: too fast",
+            ),
             Trouble::Refused => ("authentication_error", "invalid_api_key", "poison: bad key"),
             Trouble::Credit => (
                 "billing_error",
