@@ -73,6 +73,8 @@ pub fn run() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Health => health::run(&options),
     };
+    // What was logged on the way to an early end is told as well.
+    log::logger().flush();
     match output::print(&outcome.text) {
         Ok(()) => ExitCode::from(outcome.code),
         Err(_) => ExitCode::FAILURE,

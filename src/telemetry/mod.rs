@@ -2,7 +2,7 @@
 //!
 //! The facade is `log`: a static sentence and key-value pairs named in [`fields`]. This module sets it up, caps the
 //! libraries that print credentials at their debug levels, and keeps secrets and control characters out of every line.
-//! Call [`init`] after any fork: a thread writes the file.
+//! Call [`init`] after any fork: threads write the console and the file.
 
 pub mod fields;
 pub mod metrics;
@@ -13,6 +13,7 @@ mod json;
 mod line;
 mod redact;
 mod sink;
+mod terminal;
 mod timestamp;
 
 use std::io::IsTerminal;
@@ -22,6 +23,8 @@ use std::time::SystemTime;
 
 use env_logger::Builder;
 use env_logger::Logger;
+use env_logger::Target;
+use env_logger::WriteStyle;
 use log::Level;
 use log::LevelFilter;
 use log::Log;
@@ -33,6 +36,7 @@ use crate::config::LogLevel;
 use crate::config::LogSettings;
 use crate::telemetry::line::Line;
 use crate::telemetry::sink::FileSink;
+use crate::telemetry::terminal::Terminal;
 
 pub use access_line::{ACCESS_TARGET, AccessLine, End, TokenCounts};
 
@@ -40,18 +44,20 @@ pub use access_line::{ACCESS_TARGET, AccessLine, End, TokenCounts};
 const OWN_TARGETS: [&str; 2] = [env!("CARGO_PKG_NAME"), ACCESS_TARGET];
 /// Libraries whose debug lines print requests with their credentials: never below INFO, whatever is asked for.
 const LOOSE_TONGUES: [&str; 5] = ["pingora", "h2", "hyper", "rustls", "tokio"];
-/// Longest wait for the file at the end.
+/// Longest wait for the console, and for the file, at the end.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
 
 /// The logs, for whoever ends the process or rotates the file.
 #[derive(Clone)]
 pub struct Logs {
+    terminal: Terminal,
     file: Option<Arc<FileSink>>,
 }
 
 impl Logs {
-    /// Waits until every line so far is in the file, at most a second.
+    /// Waits until every line so far is on the console and in the file, at most a second for each.
     pub fn flush(&self) {
+        self.terminal.flush(FLUSH_WAIT);
         if let Some(file) = &self.file {
             file.flush(FLUSH_WAIT);
         }
@@ -77,7 +83,8 @@ pub fn init(settings: &LogSettings) -> Result<Logs, SetLoggerError> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let color = wants_color(settings.color, no_color, std::io::stderr().is_terminal());
     let directives = std::env::var("RUST_LOG").ok();
-    let console = console(settings.level, directives.as_deref(), color);
+    let terminal = Terminal::new(std::io::stderr());
+    let console = console(settings.level, directives.as_deref(), color, &terminal);
     let file = settings
         .file
         .clone()
@@ -85,11 +92,12 @@ pub fn init(settings: &LogSettings) -> Result<Logs, SetLoggerError> {
     let most = console.filter();
     let outputs = Outputs {
         console,
+        terminal: terminal.clone(),
         file: file.clone(),
     };
     log::set_boxed_logger(Box::new(outputs))?;
     log::set_max_level(most);
-    Ok(Logs { file })
+    Ok(Logs { terminal, file })
 }
 
 /// The setting decides, then `NO_COLOR`, then whether somebody is looking.
@@ -101,7 +109,7 @@ fn wants_color(setting: Option<bool>, no_color: bool, terminal: bool) -> bool {
     }
 }
 
-fn console(level: LogLevel, directives: Option<&str>, color: bool) -> Logger {
+fn console(level: LogLevel, directives: Option<&str>, color: bool, terminal: &Terminal) -> Logger {
     let level = match level {
         LogLevel::Debug => LevelFilter::Debug,
         LogLevel::Info => LevelFilter::Info,
@@ -116,6 +124,9 @@ fn console(level: LogLevel, directives: Option<&str>, color: bool) -> Logger {
     if let Some(directives) = directives {
         builder.parse_filters(directives);
     }
+    builder.target(Target::Pipe(Box::new(terminal.clone())));
+    // Whether there is colour was decided already.
+    builder.write_style(WriteStyle::Always);
     builder.format(move |out, record| {
         let line = Line::of(record, SystemTime::now());
         std::io::Write::write_all(out, console::render(&line, color).as_bytes())
@@ -126,6 +137,7 @@ fn console(level: LogLevel, directives: Option<&str>, color: bool) -> Logger {
 /// Both outputs behind the facade.
 struct Outputs {
     console: Logger,
+    terminal: Terminal,
     file: Option<Arc<FileSink>>,
 }
 
@@ -146,6 +158,7 @@ impl Log for Outputs {
 
     fn flush(&self) {
         self.console.flush();
+        self.terminal.flush(FLUSH_WAIT);
         if let Some(file) = &self.file {
             file.flush(FLUSH_WAIT);
         }

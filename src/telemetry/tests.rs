@@ -156,9 +156,10 @@ fn the_terminal_the_setting_and_no_color_decide_together() {
 #[test]
 fn levels_follow_the_setting_but_libraries_stay_quiet() {
     let shown = |setting: LogLevel, directives: Option<&str>, target: &str, level: Level| {
-        let console = super::console(setting, directives, false);
+        let terminal = super::Terminal::new(std::io::sink());
         let outputs = Outputs {
-            console,
+            console: super::console(setting, directives, false, &terminal),
+            terminal,
             file: None,
         };
         outputs.enabled(&log::Metadata::builder().target(target).level(level).build())

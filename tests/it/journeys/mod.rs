@@ -13,6 +13,7 @@ mod conversations;
 mod counting;
 mod dialects;
 mod egress;
+mod exhaustion;
 mod headers;
 mod hedging;
 mod hedging_limits;

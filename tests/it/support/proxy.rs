@@ -11,8 +11,11 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -24,6 +27,10 @@ use super::client::Request;
 use super::setup::Setup;
 use super::soon;
 
+/// Time between two looks whether output is to be read again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
 const READY: &str = "listening on http://";
 
 /// A running Pointsman; it is ended with this value, and must not have panicked or printed a secret by then.
@@ -40,6 +47,8 @@ pub struct Proxy {
 
 /// What the program has printed.
 struct Console {
+    /// Nobody reads what is printed.
+    paused: AtomicBool,
     lines: Mutex<Vec<String>>,
     changed: watch::Sender<()>,
 }
@@ -47,15 +56,27 @@ struct Console {
 impl Proxy {
     /// Starts it and waits until it listens.
     pub async fn start(setup: Setup) -> Proxy {
-        Proxy::start_program(Path::new(env!("CARGO_BIN_EXE_pointsman")), setup).await
+        Proxy::launch(setup, Command::new(PROGRAM)).await
     }
 
     /// The same for another build of it.
     pub async fn start_program(program: &Path, setup: Setup) -> Proxy {
+        Proxy::launch(setup, Command::new(program)).await
+    }
+
+    /// The same with so many files and connections at most.
+    pub async fn start_with_files(setup: Setup, files: usize) -> Proxy {
+        let mut command = Command::new("/bin/sh");
+        let script = format!("ulimit -n {files}; exec {PROGRAM} \"$@\"");
+        command.args(["-c", &script, "sh"]);
+        Proxy::launch(setup, command).await
+    }
+
+    async fn launch(setup: Setup, mut command: Command) -> Proxy {
         let directory = TempDir::new().unwrap();
         let config = directory.path().join("config.yaml");
         fs::write(&config, setup.yaml()).unwrap();
-        let mut child = Command::new(program)
+        let mut child = command
             .arg("--config")
             .arg(&config)
             .current_dir(directory.path())
@@ -67,6 +88,7 @@ impl Proxy {
             .spawn()
             .unwrap();
         let console = Arc::new(Console {
+            paused: AtomicBool::new(false),
             lines: Mutex::new(Vec::new()),
             changed: watch::Sender::new(()),
         });
@@ -183,6 +205,11 @@ impl Proxy {
             .unwrap()
     }
 
+    /// Reads nothing more of what it prints, as a pager does that waits for its user, or goes on reading.
+    pub fn reads_output(&self, reads: bool) {
+        self.console.paused.store(!reads, Ordering::Relaxed);
+    }
+
     /// Everything printed so far.
     pub fn console(&self) -> String {
         self.console.text()
@@ -229,6 +256,9 @@ fn collect(pipe: impl Read + Send + 'static, console: Arc<Console>) -> JoinHandl
             console.lines.lock().push(text);
             console.changed.send_replace(());
             line.clear();
+            while console.paused.load(Ordering::Relaxed) {
+                thread::sleep(PAUSE);
+            }
         }
     })
 }
@@ -239,6 +269,7 @@ impl Drop for Proxy {
         // Fails only when there is nothing left to end.
         let _ = self.child.kill();
         self.child.wait().unwrap();
+        self.reads_output(true);
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
