@@ -318,7 +318,7 @@ impl<'e, 's> Exchange<'e, 's> {
         self.trail
             .note(candidate.endpoint.id().as_str(), what.to_owned(), None);
         // Before the answer: the client's next request comes with its last byte.
-        if let Some(session) = &self.request.session {
+        if let Some(session) = self.request.told_conversation() {
             let turns = self.request.head.turns(&self.request.body.bytes);
             let (id, now) = (candidate.endpoint.id(), Instant::now());
             let refused = &self.edge.shared.refused_thinking;
@@ -337,7 +337,7 @@ impl<'e, 's> Exchange<'e, 's> {
     pub(super) fn thinking_for(&self, candidate: &Candidate) -> Thinking {
         let (endpoint, now) = (candidate.endpoint.id(), Instant::now());
         let refused = &self.edge.shared.refused_thinking;
-        let session = self.request.session.as_deref();
+        let session = self.request.told_conversation();
         let known = session.and_then(|session| refused.at(session, endpoint, now));
         known.map_or(Thinking::Kept, Thinking::CutBefore)
     }

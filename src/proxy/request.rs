@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
+use super::choose::is_passthrough;
 use super::receive::{self, Body};
 use super::send;
 use super::service::Shared;
-use crate::access::Access;
+use crate::access::{Access, Verdict};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{HeadError, RequestHead};
 use crate::protocol::turns;
@@ -84,8 +85,8 @@ pub struct Request {
     pub session: Option<String>,
     /// The same, unless the name may belong to many conversations: OpenAI's clients say where to cache a prompt.
     pub own_session: Option<String>,
-    /// A name for the conversation of a client that tells no session, made of how it began.
-    pub opening: Option<String>,
+    /// What its conversation is called: by the client, or by how it began. One tenant's names say nothing of another's.
+    conversation: Option<String>,
     /// The sub-agent that asks, where the client tells.
     pub agent: Option<String>,
     /// Headers that rules look at, whether or not they go on.
@@ -96,6 +97,23 @@ pub struct Request {
     pub started: Instant,
     /// Its fingerprint, taken before the body was let go of.
     pub shed: Option<Shed>,
+}
+
+/// Tells apart whose conversations these are: by the gateway key, and where credentials are forwarded by those.
+fn tenant(arrival: &Arrival, access: &Access) -> u64 {
+    let snapshot = &arrival.snapshot;
+    let holder = match access.verdict {
+        Verdict::Granted { key } => snapshot.gateway.id(key),
+        Verdict::Open | Verdict::Missing | Verdict::Wrong => None,
+    };
+    let mut hasher = DefaultHasher::new();
+    holder.hash(&mut hasher);
+    if snapshot.active().any(|endpoint| is_passthrough(endpoint)) {
+        for (_, value) in &access.rest {
+            value.as_bytes().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 /// What remains of a body that was let go of.
@@ -130,9 +148,11 @@ impl Request {
         let opening = (settings.affinity.enabled && session_named.is_none())
             .then(|| turns::opening(dialect, &body.bytes))
             .flatten();
+        let name = session_named.as_ref().or(opening.as_ref());
+        let conversation = name.map(|name| format!("{:016x} {name}", tenant(arrival, &access)));
         let watched = arrival.snapshot.table.watched_headers();
         Ok(Request {
-            opening,
+            conversation,
             agent: text(headers, AGENT_HEADER).map(str::to_owned),
             watched: watched
                 .filter_map(|name| Some((name.to_owned(), text(headers, name)?.to_owned())))
@@ -170,9 +190,14 @@ impl Request {
         }
     }
 
-    /// What the conversation is called: by the client, or by how it began.
+    /// What the conversation is called: by the client, or by how it began. No other tenant has the same name for one.
     pub fn conversation(&self) -> Option<&str> {
-        self.session.as_deref().or(self.opening.as_deref())
+        self.conversation.as_deref()
+    }
+
+    /// The same, where the client told a session.
+    pub fn told_conversation(&self) -> Option<&str> {
+        self.conversation().filter(|_| self.session.is_some())
     }
 
     /// Tells repeats of this request apart from others; `None` for a client without a session.

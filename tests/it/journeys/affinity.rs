@@ -403,3 +403,36 @@ async fn the_share_of_cached_tokens_is_shown() {
     answer(&proxy, of_session("one")).await;
     assert_eq!(proxy.provider("a").await["cache_hit_ratio"], json!(0.89));
 }
+
+/// Names of sessions may be guessed, and some clients use the same for everyone.
+#[tokio::test]
+async fn one_tenants_broken_stream_moves_nobody_elses_session() {
+    let gate = Gate::new();
+    let broken = begins(&[start(), open_text(), delta("Hel")])
+        .wait(&gate)
+        .close();
+    let first = Upstream::first([broken], says("a")).await;
+    let second = Upstream::always(says("b")).await;
+    let setup = Setup::of([
+        Provider::anthropic("a", &first.url()),
+        Provider::anthropic("b", &second.url()),
+    ])
+    .section("auth: {api_keys: [gw-key-of-team-one, gw-key-of-team-two]}");
+    let proxy = Proxy::start(setup).await;
+    let of_team = |team: &str, body: String| {
+        Request::messages(body)
+            .header("x-claude-code-session-id", "the-same")
+            .header("x-api-key", &format!("gw-key-of-team-{team}"))
+    };
+    let mut client = proxy.connect().await;
+    client.send(of_team("one", ask_stream("hi")).bytes()).await;
+    client.head().await;
+    while !client.event().await.unwrap().raw.contains("Hel") {}
+    gate.open();
+    client.rest().await;
+
+    let other = proxy.ask(of_team("two", ask("hi"))).await;
+    assert_eq!(other.text(), message("a"), "another tenant's session");
+    let repeat = proxy.ask(of_team("one", ask("hi"))).await;
+    assert_eq!(repeat.text(), message("b"), "its own");
+}
