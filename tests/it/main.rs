@@ -9,13 +9,13 @@
 )]
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod compatibility;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod golden;
-#[cfg(test)]
-mod chaos;
 mod journeys;
 #[cfg(test)]
 mod naive;

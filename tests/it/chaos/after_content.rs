@@ -1,7 +1,7 @@
 //! Streams that fail when the client has seen content, and oddities that take nothing away from an answer.
 
 use super::fault::{Fault, Health, STATUS};
-use super::play::{POISON, Scene};
+use super::play::{POISON, Play, Scene};
 use super::suite::{ALL, play};
 use super::words::{self, Trouble};
 use crate::support::frames::Reason;
@@ -122,7 +122,7 @@ const ODDITIES: &[Fault] = &[
     Fault::new("D7 byte by byte", |scene| {
         let whole = scene.whole();
         let bytes = whole.as_bytes().chunks(1);
-        bytes.fold(scene.head(), |play, byte| play.data(byte)).end()
+        bytes.fold(scene.head(), Play::data).end()
     }),
     Fault::new("D12 trailers", |scene| {
         let head = scene.head().data(scene.whole());

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::fault::{Fault, Health, Outcome, Part};
 use super::play::{POISON, Protocol, Scene};
+use super::providers::{Faulty, Healthy};
+use super::standing::Standing;
 use super::words::{self, Shape};
 use crate::naive::clients::{self, Heard};
 use crate::support::client::{Client, Ending, Reply, Request};
-use crate::support::h2c::H2Upstream;
 use crate::support::proxy::Proxy;
-use crate::support::script::{Act, Gate};
+use crate::support::script::Gate;
 use crate::support::setup::{Provider, Setup, key_of};
-use crate::support::upstream::{Refusing, Upstream};
 
 /// Which of the candidates is healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,86 +74,6 @@ impl Case {
             (Position::Third, Dialect::Anthropic) => Dialect::OpenAiChat,
             (Position::Third, _) => Dialect::Anthropic,
             (Position::First | Position::Second, dialect) => dialect,
-        }
-    }
-}
-
-/// A provider that fails.
-enum Faulty {
-    Playing(Upstream),
-    Absent(Refusing),
-}
-
-impl Faulty {
-    async fn open(part: Part, scene: &Scene) -> Faulty {
-        match part {
-            Part::Plays(play) => Faulty::Playing(Upstream::always(play(scene)).await),
-            Part::Absent => Faulty::Absent(Refusing::new()),
-        }
-    }
-
-    fn url(&self) -> String {
-        match self {
-            Faulty::Playing(upstream) => upstream.url(),
-            Faulty::Absent(refusing) => refusing.url(),
-        }
-    }
-
-    /// How often it was called, or how often it should have been where nobody can tell.
-    fn calls(&self, should: usize) -> usize {
-        match self {
-            Faulty::Playing(upstream) => upstream.calls(),
-            Faulty::Absent(_) => should,
-        }
-    }
-}
-
-/// The provider that is in order.
-enum Healthy {
-    Http1(Upstream),
-    Http2(H2Upstream),
-}
-
-impl Healthy {
-    async fn open(protocol: Protocol, shape: Shape, answer: String) -> Healthy {
-        match (protocol, shape) {
-            (Protocol::Http1, Shape::Json) => {
-                Healthy::Http1(Upstream::always(Act::answer(200, &[], answer)).await)
-            }
-            (Protocol::Http1, Shape::Sse) => {
-                Healthy::Http1(Upstream::always(Act::events(answer)).await)
-            }
-            (Protocol::Http2, Shape::Json) => Healthy::Http2(H2Upstream::always_json(answer).await),
-            (Protocol::Http2, Shape::Sse) => Healthy::Http2(H2Upstream::always(answer).await),
-        }
-    }
-
-    fn url(&self) -> String {
-        match self {
-            Healthy::Http1(upstream) => upstream.url(),
-            Healthy::Http2(upstream) => upstream.url(),
-        }
-    }
-
-    fn calls(&self) -> usize {
-        match self {
-            Healthy::Http1(upstream) => upstream.calls(),
-            Healthy::Http2(upstream) => upstream.seen().len(),
-        }
-    }
-
-    /// Head and body of a request, as text.
-    fn seen(&self, index: usize) -> String {
-        match self {
-            Healthy::Http1(upstream) => {
-                let seen = upstream.seen(index);
-                format!("{:?} {}", seen.headers(), seen.text())
-            }
-            Healthy::Http2(upstream) => {
-                let seen = &upstream.seen()[index];
-                let body = String::from_utf8_lossy(&seen.body);
-                format!("{:?} {body}", seen.headers)
-            }
         }
     }
 }
@@ -381,9 +301,9 @@ impl Stage {
         assert!(text.ends_with("\n\n"), "ends inside an event: {text}");
         let last = text.trim_end().rfind("\n\n").map_or(0, |at| at + 2);
         let (before, error) = text.split_at(last);
-        let heard = heard(self.case.way.client, before);
+        let told = heard(self.case.way.client, before);
         assert_eq!(
-            (heard.texts.concat().as_str(), heard.ends),
+            (told.texts.concat().as_str(), told.ends),
             (POISON, 0),
             "{text}"
         );
@@ -477,73 +397,4 @@ fn is_error(client: Dialect, event: &str) {
     };
     assert!(known.contains(&kind), "{event}");
     assert!(data["error"]["message"].is_string(), "{event}");
-}
-
-/// How a provider stands afterwards.
-struct Standing<'a> {
-    state: &'a Value,
-    /// Log lines of counted errors.
-    counted: Vec<&'a str>,
-    /// Log lines at ERROR.
-    alarms: usize,
-}
-
-impl<'a> Standing<'a> {
-    fn of(name: &str, providers: &'a Value, log: &'a [Value]) -> Standing<'a> {
-        let all = providers["providers"].as_array().unwrap();
-        let state = all.iter().find(|it| it["name"] == name).unwrap();
-        let about = |text: &str| {
-            log.iter()
-                .filter(|it| it["message"].as_str().unwrap().contains(text))
-                .collect::<Vec<_>>()
-        };
-        let counted = about(&format!("recorded error for provider {name}:"));
-        let alarms = about(&format!("provider {name} "))
-            .into_iter()
-            .filter(|it| it["level"] == "ERROR");
-        Standing {
-            state,
-            counted: counted
-                .iter()
-                .map(|it| it["message"].as_str().unwrap())
-                .collect(),
-            alarms: alarms.count(),
-        }
-    }
-
-    fn is(&self, health: Health, model: &str) {
-        let (state, counted) = (self.state, &self.counted);
-        let errors = match health {
-            Health::Counted(_) | Health::Quiet | Health::KeyBenched => 1,
-            Health::Unharmed | Health::KeyRests | Health::ModelUnknown => 0,
-        };
-        assert_eq!(state["failure_count"], errors, "{state}");
-        assert_eq!(counted.len(), errors, "{counted:?}");
-        let key = match health {
-            Health::KeyRests => "resting",
-            Health::KeyBenched => "benched",
-            Health::Unharmed | Health::Counted(_) | Health::Quiet | Health::ModelUnknown => {
-                "usable"
-            }
-        };
-        assert_eq!(state["keys"][0]["state"], key, "{state}");
-        // The moment of quiet may be over by now.
-        let quiet = state["reason"] == "overloaded";
-        let last_error = state["last_error"].as_str().unwrap_or_default();
-        match health {
-            Health::Quiet => assert!(last_error.starts_with("upstream_overloaded"), "{state}"),
-            _ => assert!(!quiet, "{state}"),
-        }
-        assert_eq!(self.alarms, usize::from(health == Health::KeyBenched));
-        let unknown = state["unsupported_models"].as_array().unwrap();
-        assert_eq!(
-            unknown.contains(&model.into()),
-            health == Health::ModelUnknown,
-            "{state}"
-        );
-        if let Health::Counted(reasons) = health {
-            let known = |it: &&str| counted[0].contains(&format!("count=1/2, reason={it}"));
-            assert!(reasons.iter().any(|it| known(&it)), "{counted:?}");
-        }
-    }
 }

@@ -122,12 +122,11 @@ impl Play {
             self.body = Body::Chunked;
             all.push(("transfer-encoding", "chunked"));
         }
-        let head: String = all
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
-            .collect();
-        let head = format!("HTTP/1.1 {status} Scripted\r\n{head}\r\n");
-        self.raw(head)
+        let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
+        for (name, value) in all {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        self.raw(head + "\r\n")
     }
 
     /// Bytes past all framing.

@@ -136,7 +136,7 @@ async fn play_row(ways: &[Way], fault: Fault, turns: Arc<Semaphore>) -> (usize, 
     let checks = traces.into_iter().map(|Trace { stage, requests }| {
         let (providers, log) = (Arc::clone(&providers), Arc::clone(&log));
         (stage.name(), async move {
-            stage.has_left(&requests, &providers, &log)
+            stage.has_left(&requests, &providers, &log);
         })
     });
     complaints.extend(each(checks).await.1);

@@ -114,14 +114,12 @@ pub fn says(dialect: Dialect, text: &str) -> String {
 
 /// What follows the content up to why the model stopped.
 pub fn closing(dialect: Dialect) -> String {
-    match dialect {
-        Dialect::OpenAiChat => answers::completion_chunk(&json!({}), Some("stop")),
-        _ => {
-            let all = answers::finish();
-            let stop = all.find("event: message_stop").unwrap();
-            all[..stop].to_owned()
-        }
+    if dialect == Dialect::OpenAiChat {
+        return answers::completion_chunk(&json!({}), Some("stop"));
     }
+    let all = answers::finish();
+    let stop = all.find("event: message_stop").unwrap();
+    all[..stop].to_owned()
 }
 
 /// The end of the answer.
@@ -162,11 +160,9 @@ pub fn error_body(dialect: Dialect, trouble: Trouble) -> String {
 
 /// An error as an event of a stream.
 pub fn error_event(dialect: Dialect, trouble: Trouble) -> String {
-    match dialect {
-        Dialect::OpenAiChat => format!("data: {}\n\n", error_body(dialect, trouble)),
-        _ => {
-            let (anthropic, _, text) = trouble.words();
-            answers::error_event(anthropic, text)
-        }
+    if dialect == Dialect::OpenAiChat {
+        return format!("data: {}\n\n", error_body(dialect, trouble));
     }
+    let (anthropic, _, text) = trouble.words();
+    answers::error_event(anthropic, text)
 }

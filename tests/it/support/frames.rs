@@ -62,7 +62,12 @@ pub fn head(stream: u32, status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut sent = first.len();
     for piece in pieces {
         sent += piece.len();
-        out.extend(frame(CONTINUATION, flags(sent == block.len()), stream, piece));
+        out.extend(frame(
+            CONTINUATION,
+            flags(sent == block.len()),
+            stream,
+            piece,
+        ));
     }
     out
 }
