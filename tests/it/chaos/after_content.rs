@@ -93,19 +93,22 @@ const BREAKS: &[Fault] = &[
 
 /// The rest of an answer that has begun.
 fn rest(scene: &Scene) -> String {
-    words::closing(scene.dialect) + &words::end(scene.dialect)
+    words::rest(scene.dialect, POISON)
 }
 
 const ODDITIES: &[Fault] = &[
     Fault::new("the answer's end, then the connection's", |scene| {
         scene.said().data(rest(scene)).close()
-    }),
+    })
+    .behind_the_end(),
     Fault::new("the answer's end, then a reset", |scene| {
         scene.said().data(rest(scene)).reset()
-    }),
+    })
+    .behind_the_end(),
     Fault::new("the answer's end, then silence", |scene| {
         scene.said().data(rest(scene)).hang()
     })
+    .behind_the_end()
     .timeouts(SOON),
     Fault::new("D13 goodbye, and the rest", |scene| {
         let act = scene.said().act().leave_frame(Reason::NoError, true);

@@ -9,7 +9,7 @@ use crate::support::script::Act;
 const SILENT: Health = Health::Counted(&["idle_timeout"]);
 const NO_CONTENT: Health = Health::Counted(&["first_content_timeout"]);
 const SOON: &str = "idle: 300ms";
-const CONTENT_SOON: &str = "first_content: 300ms";
+const CONTENT_SOON: &str = "first_content: 1s";
 
 /// A stream that has begun and reports trouble.
 fn reports(scene: &Scene, trouble: Trouble) -> Act {

@@ -10,7 +10,7 @@ use crate::support::script::Act;
 /// In HTTP/2 the connection itself fails where the first frames do.
 const NO_CONNECTION: Health = Health::Counted(&["upstream_unreachable", "upstream_bad_answer"]);
 const NO_HEAD: Health = Health::Counted(&["first_byte_timeout"]);
-const HEAD_SOON: &str = "first_byte: 300ms, first_byte_whole: 300ms";
+const HEAD_SOON: &str = "first_byte: 1s, first_byte_whole: 1s";
 
 const FAULTS: &[Fault] = &[
     Fault::absent("B1 connection refused").health(UNREACHABLE),

@@ -36,6 +36,11 @@ impl Way {
     pub fn is_translated(self) -> bool {
         self.client != self.upstream
     }
+
+    /// One position is enough for it: the way from one provider to the next is the same for all dialects.
+    pub fn is_rare(self) -> bool {
+        matches!(self.upstream, Dialect::OpenAiResponses | Dialect::Gemini)
+    }
 }
 
 /// Which case it is.

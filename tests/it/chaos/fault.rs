@@ -1,5 +1,8 @@
 //! A row of the tables: what a provider does wrong, and what is to come of it.
 
+use pointsman::types::Dialect;
+
+use super::case::Way;
 use super::play::{Protocol, Scene};
 use super::words::Shape;
 use crate::support::script::Act;
@@ -53,6 +56,8 @@ pub struct Fault {
     pub protocols: &'static [Protocol],
     /// Only where answers are translated.
     pub only_translated: bool,
+    /// Only of dialects whose streams say that they end. Of Gemini's more may follow the reason for stopping.
+    pub needs_an_end: bool,
     /// Times of the faulty provider.
     pub timeouts: &'static str,
     pub outcome: Outcome,
@@ -78,6 +83,7 @@ impl Fault {
             shapes: BOTH_SHAPES,
             protocols: BOTH_PROTOCOLS,
             only_translated: false,
+            needs_an_end: false,
             timeouts: "",
             outcome: Outcome::Rescued,
             health: BROKEN,
@@ -121,6 +127,12 @@ impl Fault {
         self
     }
 
+    /// Only where a stream says that it ends.
+    pub const fn behind_the_end(mut self) -> Fault {
+        self.needs_an_end = true;
+        self
+    }
+
     /// With these times at the faulty provider: `idle: 300ms`.
     pub const fn timeouts(mut self, timeouts: &'static str) -> Fault {
         self.timeouts = timeouts;
@@ -151,5 +163,11 @@ impl Fault {
         self.outcome = Outcome::AsSent(statuses);
         self.health = Health::Unharmed;
         self
+    }
+
+    /// Whether it is played on that way.
+    pub fn is_played(&self, way: Way) -> bool {
+        let translated = way.is_translated() || !self.only_translated;
+        translated && (way.upstream != Dialect::Gemini || !self.needs_an_end)
     }
 }

@@ -31,7 +31,7 @@ pub const ANTHROPIC: &[Way] = &[
     },
 ];
 
-/// Clients of two dialects, relayed and translated.
+/// Clients of two dialects, relayed and translated, and providers of all four.
 pub const ALL: &[Way] = &[
     Way {
         client: Dialect::Anthropic,
@@ -48,6 +48,14 @@ pub const ALL: &[Way] = &[
     Way {
         client: Dialect::OpenAiChat,
         upstream: Dialect::Anthropic,
+    },
+    Way {
+        client: Dialect::Anthropic,
+        upstream: Dialect::OpenAiResponses,
+    },
+    Way {
+        client: Dialect::Anthropic,
+        upstream: Dialect::Gemini,
     },
 ];
 
@@ -97,13 +105,11 @@ fn cases(ways: &[Way], fault: Fault) -> Vec<Case> {
                 });
             };
             push(ways[0], Position::First);
-            for way in ways
-                .iter()
-                .copied()
-                .filter(|it| it.is_translated() || !fault.only_translated)
-            {
+            for way in ways.iter().copied().filter(|it| fault.is_played(*it)) {
                 push(way, Position::Second);
-                push(way, Position::Third);
+                if !way.is_rare() {
+                    push(way, Position::Third);
+                }
             }
         }
     }

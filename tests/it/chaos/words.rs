@@ -1,7 +1,7 @@
 //! What is said in each dialect: by clients, by good providers, and by faulty ones up to where they fail.
 
 use pointsman::types::Dialect;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::answers;
 use crate::support::client::Request;
@@ -52,6 +52,19 @@ impl Trouble {
     }
 }
 
+impl Trouble {
+    /// Code and status, as Google says it.
+    fn of_google(self) -> (u16, &'static str) {
+        match self {
+            Trouble::Broken => (500, "INTERNAL"),
+            Trouble::Overloaded => (503, "UNAVAILABLE"),
+            Trouble::Limited => (429, "RESOURCE_EXHAUSTED"),
+            Trouble::Refused => (401, "UNAUTHENTICATED"),
+            Trouble::Credit => (402, "FAILED_PRECONDITION"),
+        }
+    }
+}
+
 /// What is asked, in a client's dialect.
 pub fn ask(client: Dialect, shape: Shape, model: &str, session: &str) -> Request {
     let stream = shape == Shape::Sse;
@@ -67,8 +80,10 @@ pub fn ask(client: Dialect, shape: Shape, model: &str, session: &str) -> Request
 /// A provider of a dialect.
 pub fn provider(dialect: Dialect, name: &str, url: &str) -> Provider {
     match dialect {
+        Dialect::Anthropic => Provider::anthropic(name, url),
         Dialect::OpenAiChat => Provider::openai(name, url),
-        _ => Provider::anthropic(name, url),
+        Dialect::OpenAiResponses => Provider::responses(name, url),
+        Dialect::Gemini => Provider::gemini(name, url),
     }
 }
 
@@ -79,8 +94,8 @@ pub fn good(dialect: Dialect, shape: Shape, text: &str) -> String {
         Shape::Sse => [
             begin(dialect),
             says(dialect, text),
-            closing(dialect),
-            end(dialect),
+            closing(dialect, text),
+            end(dialect, text),
         ]
         .concat(),
     }
@@ -89,60 +104,144 @@ pub fn good(dialect: Dialect, shape: Shape, text: &str) -> String {
 /// A whole answer in one piece.
 pub fn body(dialect: Dialect, text: &str) -> String {
     match dialect {
+        Dialect::Anthropic => answers::message(text),
         Dialect::OpenAiChat => answers::completion(text),
-        _ => answers::message(text),
+        Dialect::OpenAiResponses => response("completed", &json!([item(text)])).to_string(),
+        Dialect::Gemini => gemini(text, Some("STOP")).to_string(),
     }
 }
 
 /// What a stream says before there is content.
 pub fn begin(dialect: Dialect) -> String {
     match dialect {
+        Dialect::Anthropic => [answers::start(), answers::ping(), answers::open_text()].concat(),
         Dialect::OpenAiChat => {
             answers::completion_chunk(&json!({"role": "assistant", "content": ""}), None)
         }
-        _ => [answers::start(), answers::ping(), answers::open_text()].concat(),
+        Dialect::OpenAiResponses => {
+            let created = json!({"response": response("in_progress", &json!([]))});
+            let mut empty = item("");
+            empty["content"] = json!([]);
+            let added = json!({"output_index": 0, "item": empty});
+            let part = json!({"part": {"type": "output_text", "annotations": [], "text": ""}});
+            [
+                responses("response.created", created),
+                responses("response.output_item.added", added),
+                responses("response.content_part.added", part),
+            ]
+            .concat()
+        }
+        Dialect::Gemini => format!("data: {}\n\n", gemini("", None)),
     }
 }
 
 /// A piece of content.
 pub fn says(dialect: Dialect, text: &str) -> String {
     match dialect {
+        Dialect::Anthropic => answers::delta(text),
         Dialect::OpenAiChat => answers::completion_chunk(&json!({"content": text}), None),
-        _ => answers::delta(text),
+        Dialect::OpenAiResponses => responses("response.output_text.delta", json!({"delta": text})),
+        Dialect::Gemini => format!("data: {}\n\n", gemini(text, None)),
     }
 }
 
 /// What follows the content up to why the model stopped.
-pub fn closing(dialect: Dialect) -> String {
-    if dialect == Dialect::OpenAiChat {
-        return answers::completion_chunk(&json!({}), Some("stop"));
+fn closing(dialect: Dialect, text: &str) -> String {
+    match dialect {
+        Dialect::Anthropic => {
+            let all = answers::finish();
+            let stop = all.find("event: message_stop").unwrap();
+            all[..stop].to_owned()
+        }
+        Dialect::OpenAiChat => answers::completion_chunk(&json!({}), Some("stop")),
+        Dialect::OpenAiResponses => {
+            let item = item(text);
+            let part = json!({"part": item["content"][0]});
+            [
+                responses("response.output_text.done", json!({"text": text})),
+                responses("response.content_part.done", part),
+                responses(
+                    "response.output_item.done",
+                    json!({"output_index": 0, "item": item}),
+                ),
+            ]
+            .concat()
+        }
+        Dialect::Gemini => String::new(),
     }
-    let all = answers::finish();
-    let stop = all.find("event: message_stop").unwrap();
-    all[..stop].to_owned()
 }
 
 /// The end of the answer.
-pub fn end(dialect: Dialect) -> String {
+fn end(dialect: Dialect, text: &str) -> String {
     match dialect {
+        Dialect::Anthropic => answers::event("message_stop", r#"{"type":"message_stop"}"#),
         Dialect::OpenAiChat => answers::completion_end(),
-        _ => answers::event("message_stop", r#"{"type":"message_stop"}"#),
+        Dialect::OpenAiResponses => {
+            let whole = response("completed", &json!([item(text)]));
+            responses("response.completed", json!({"response": whole}))
+        }
+        Dialect::Gemini => format!("data: {}\n\n", gemini("", Some("STOP"))),
     }
+}
+
+/// What follows the content of an answer that says `text`.
+pub fn rest(dialect: Dialect, text: &str) -> String {
+    closing(dialect, text) + &end(dialect, text)
+}
+
+/// An event of OpenAI Responses.
+fn responses(kind: &str, fields: Value) -> String {
+    let mut data = json!({"type": kind, "sequence_number": 0, "item_id": "msg_1", "output_index": 0,
+        "content_index": 0});
+    let Value::Object(fields) = fields else {
+        panic!("fields of an event");
+    };
+    data.as_object_mut().unwrap().extend(fields);
+    answers::event(kind, &data.to_string())
+}
+
+/// An item of OpenAI Responses that says `text`.
+fn item(text: &str) -> Value {
+    json!({"type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
+        "content": [{"type": "output_text", "annotations": [], "text": text}]})
+}
+
+fn response(status: &str, output: &Value) -> Value {
+    let usage = json!({"input_tokens": 11, "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 3, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 14});
+    json!({"id": "resp_chaos", "object": "response", "created_at": 1_760_000_000, "status": status,
+        "model": "gpt-chaos", "output": output, "error": null, "incomplete_details": null, "usage": usage})
+}
+
+/// A piece of a Gemini answer.
+fn gemini(text: &str, finish: Option<&str>) -> Value {
+    let parts = if text.is_empty() {
+        json!([])
+    } else {
+        json!([{"text": text}])
+    };
+    let candidate = json!({"content": {"role": "model", "parts": parts}, "index": 0,
+        "finishReason": finish});
+    json!({"candidates": [candidate], "usageMetadata":
+        {"promptTokenCount": 11, "candidatesTokenCount": 3, "totalTokenCount": 14}})
 }
 
 /// Something that keeps a stream open and says nothing.
 pub fn sign_of_life(dialect: Dialect) -> String {
     match dialect {
-        Dialect::OpenAiChat => ": OPENROUTER PROCESSING\n\n".to_owned(),
-        _ => answers::ping(),
+        Dialect::Anthropic => answers::ping(),
+        _ => ": OPENROUTER PROCESSING\n\n".to_owned(),
     }
 }
 
 /// An event that is no JSON.
 pub fn nonsense(dialect: Dialect) -> String {
     match dialect {
-        Dialect::OpenAiChat => "data: {poison\n\n".to_owned(),
-        _ => "event: content_block_delta\ndata: {poison\n\n".to_owned(),
+        Dialect::Anthropic => "event: content_block_delta\ndata: {poison\n\n".to_owned(),
+        Dialect::OpenAiResponses => {
+            "event: response.output_text.delta\ndata: {poison\n\n".to_owned()
+        }
+        Dialect::OpenAiChat | Dialect::Gemini => "data: {poison\n\n".to_owned(),
     }
 }
 
@@ -150,19 +249,30 @@ pub fn nonsense(dialect: Dialect) -> String {
 pub fn error_body(dialect: Dialect, trouble: Trouble) -> String {
     let (anthropic, openai, text) = trouble.words();
     match dialect {
-        Dialect::OpenAiChat => {
+        Dialect::Anthropic => answers::error_body(anthropic, text),
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
             json!({"error": {"message": text, "type": openai, "param": null, "code": openai}})
                 .to_string()
         }
-        _ => answers::error_body(anthropic, text),
+        Dialect::Gemini => {
+            let (code, status) = trouble.of_google();
+            json!({"error": {"code": code, "message": text, "status": status}}).to_string()
+        }
     }
 }
 
 /// An error as an event of a stream.
 pub fn error_event(dialect: Dialect, trouble: Trouble) -> String {
-    if dialect == Dialect::OpenAiChat {
-        return format!("data: {}\n\n", error_body(dialect, trouble));
+    let (anthropic, openai, text) = trouble.words();
+    match dialect {
+        Dialect::Anthropic => answers::error_event(anthropic, text),
+        Dialect::OpenAiResponses => {
+            let mut failed = response("failed", &json!([]));
+            failed["error"] = json!({"code": openai, "message": text});
+            responses("response.failed", json!({"response": failed}))
+        }
+        Dialect::OpenAiChat | Dialect::Gemini => {
+            format!("data: {}\n\n", error_body(dialect, trouble))
+        }
     }
-    let (anthropic, _, text) = trouble.words();
-    answers::error_event(anthropic, text)
 }
