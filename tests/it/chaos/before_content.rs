@@ -74,12 +74,14 @@ const STREAMS: &[Fault] = &[
             play = play.data(vec![b'x'; 1 << 20]);
         }
         play.hang()
-    }),
+    })
+    .http1(),
     Fault::new("signs of life for 5 MiB, and no content", |scene| {
         let signs = words::sign_of_life(scene.dialect);
         let signs = signs.repeat((5 << 20) / signs.len());
         scene.begun().data(signs).hang()
     })
+    .http1()
     .timeouts("first_content: 2s")
     .health(Health::Counted(&[
         "upstream_bad_answer",
