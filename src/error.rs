@@ -71,6 +71,8 @@ pub enum FaultKind {
     RequestTimeout,
     /// Our own caps: connections, bodies in memory, requests in flight.
     Overloaded,
+    /// The process is ending and waits no longer.
+    Stopping,
     /// The client left.
     Cancelled,
     /// The provider answered with an error status that says nothing about its health.
@@ -218,7 +220,7 @@ impl FaultKind {
             | UpstreamTimeout(_)
             | NoEndpoint
             | CredentialsDead => Blame::Upstream,
-            Overloaded | Internal => Blame::Internal,
+            Overloaded | Stopping | Internal => Blame::Internal,
         }
     }
 
@@ -235,6 +237,7 @@ impl FaultKind {
             | TooLarge
             | RequestTimeout
             | Overloaded
+            | Stopping
             | Cancelled
             | UpstreamRejected { .. }
             | NoEndpoint
@@ -267,6 +270,7 @@ impl FaultKind {
             TooLarge => "too_large",
             RequestTimeout => "request_timeout",
             Overloaded => "overloaded",
+            Stopping => "stopping",
             Cancelled => "cancelled",
             UpstreamRejected { .. } => "upstream_rejected",
             UpstreamAuth { .. } => "upstream_auth",

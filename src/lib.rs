@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod runtime;
+pub mod supervise;
 
 pub mod proxy;
 pub mod snapshot;

@@ -54,9 +54,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "runtime",
-        &["config", "demo", "proxy", "snapshot", "telemetry"],
+        &[
+            "config",
+            "demo",
+            "proxy",
+            "snapshot",
+            "supervise",
+            "telemetry",
+        ],
     ),
-    ("cli", &["config", "demo", "runtime"]),
+    ("supervise", &["config", "telemetry"]),
+    ("cli", &["config", "demo", "runtime", "supervise"]),
 ];
 
 /// Crates that are named in these rooms only.

@@ -6,6 +6,7 @@ mod health;
 pub mod output;
 pub mod schema;
 mod serve;
+mod supervise;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,7 +40,18 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve; what happens without a command
-    Serve,
+    #[command(visible_alias = "serve")]
+    Run {
+        /// Own the listening sockets, and let a worker serve them that can be replaced: see `upgrade`
+        #[arg(long)]
+        supervise: bool,
+    },
+    /// Replace the worker of `run --supervise` by one of the binary and the configuration on disk, without losing a
+    /// stream; when that fails, nothing changes
+    Upgrade,
+    /// Serve the sockets of the supervisor at standard input
+    #[command(hide = true)]
+    Worker,
     /// Check the configuration and show what it amounts to
     Check {
         /// As JSON
@@ -65,8 +77,12 @@ pub fn run() -> ExitCode {
     options.host = args.host;
     options.port = args.port;
     options.no_env_file = args.no_env_file;
-    let outcome = match args.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(options, style),
+    let command = args.command.unwrap_or(Command::Run { supervise: false });
+    let outcome = match command {
+        Command::Run { supervise: false } => serve::run(options, style),
+        Command::Run { supervise: true } => supervise::run(&options, style),
+        Command::Upgrade => supervise::upgrade(&options, style),
+        Command::Worker => serve::run_as_worker(options, style),
         Command::Check { json, verbose } => {
             check::run(&options, check::CheckArgs { json, verbose }, style)
         }

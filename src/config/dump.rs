@@ -213,8 +213,13 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "log_file_path": it.log.file,
         "app_name": it.app_name,
     });
+    let supervisor = [
+        ("upgrade_timeout", json!(seconds(it.upgrade_timeout))),
+        ("runtime_dir", json!(it.runtime_dir)),
+    ];
+    let supervisor = supervisor.map(|(key, value)| (key.to_owned(), value));
     match whole {
-        Value::Object(fields) => fields,
+        Value::Object(fields) => fields.into_iter().chain(supervisor).collect(),
         _ => Map::new(),
     }
 }

@@ -839,6 +839,18 @@ pub(super) const SETTINGS: Table = &[
         "how often its files are looked at; what changed is in force after twice that; 0 never",
     ),
     row(
+        "upgrade_timeout",
+        Duration,
+        "60s",
+        "time for a new worker until it serves, under `run --supervise`",
+    ),
+    row(
+        "runtime_dir",
+        Text,
+        "",
+        "control socket and pid file of `run --supervise`; absent: $XDG_RUNTIME_DIR/pointsman, /run/pointsman or a directory below the temporary one",
+    ),
+    row(
         "token_counting",
         One(TOKEN_COUNTING),
         "",

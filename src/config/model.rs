@@ -585,6 +585,10 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// How often the configuration's files are looked at; zero never.
     pub watch_config: Duration,
+    /// Longest time until a new worker serves.
+    pub upgrade_timeout: Duration,
+    /// Where the supervisor has its control socket; `None` is one of the system's places.
+    pub runtime_dir: Option<PathBuf>,
     /// Whether sessions stay where they were served.
     pub affinity: AffinitySettings,
     /// Token counting.

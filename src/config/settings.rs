@@ -81,6 +81,10 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         watch_config: reader
             .duration("watch_config")
             .unwrap_or(Duration::from_secs(1)),
+        upgrade_timeout: reader
+            .duration("upgrade_timeout")
+            .unwrap_or(Duration::from_secs(60)),
+        runtime_dir: reader.text("runtime_dir").map(PathBuf::from),
         affinity: affinity(reader, report),
         token_counting: token_counting(&reader.section("token_counting")),
         deduplication: deduplication(reader),

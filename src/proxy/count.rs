@@ -39,8 +39,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access:
         Ok(counted) => counted,
         Err(fault) => return refuse::early(edge, session, &arrival, fault).await,
     };
-    let write_timeout = snapshot.config.settings.client_write_timeout;
-    let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
+    let mut client = Downstream::new(session, &arrival);
     let Some(mut head) = client.head(StatusCode::OK) else {
         return;
     };

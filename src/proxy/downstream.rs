@@ -3,6 +3,7 @@
 //! Where others share the answer ([`Lead`]), what is written here is said to them first. When the client leaves and
 //! others listen, nothing is written any more, but the exchange goes on for them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,8 @@ use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 
 use super::answer::visible;
+use super::closing::Closing;
+use super::request::Arrival;
 use crate::cache::{Ending, Lead};
 use crate::types::RequestId;
 
@@ -39,6 +42,7 @@ pub struct Downstream<'s> {
     session: &'s mut Session,
     id: RequestId,
     write_timeout: Duration,
+    closing: Arc<Closing>,
     shown: Shown,
     /// Others that get the same answer.
     lead: Option<Lead>,
@@ -66,14 +70,16 @@ pub enum Shown {
 }
 
 impl<'s> Downstream<'s> {
-    /// The client behind `session`.
-    pub fn new(session: &'s mut Session, id: RequestId, write_timeout: Duration) -> Self {
+    /// The client behind `session`, whose request is `arrival`.
+    pub fn new(session: &'s mut Session, arrival: &Arrival) -> Self {
+        let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
         session.as_mut().set_write_timeout(Some(write_timeout));
         let (last_write, shown) = (Instant::now(), Shown::Nothing);
         Downstream {
             session,
-            id,
+            id: arrival.id.clone(),
             write_timeout,
+            closing: Arc::clone(&arrival.closing),
             shown,
             lead: None,
             quiet: false,
@@ -307,6 +313,10 @@ impl<'s> Downstream<'s> {
     async fn write(&mut self, tasks: Vec<HttpTask>) -> Result<(), Gone> {
         if self.quiet {
             return Ok(());
+        }
+        if self.closing.is_draining() && matches!(tasks.first(), Some(HttpTask::Header(..))) {
+            // Said in the head: the client's next request goes where it is served.
+            self.session.set_keepalive(None);
         }
         let write = write_to(self.session, self.write_timeout, tasks);
         let written = match &self.lead {

@@ -136,6 +136,7 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         End::Served => LineEnd::Ok,
         End::Left => LineEnd::ClientGone,
         End::Cut(fault) if is_timeout(fault) => LineEnd::Timeout,
+        End::Cut(fault) if fault.kind == FaultKind::Stopping => LineEnd::Stopped,
         End::Cut(_) => LineEnd::UpstreamBroke,
         End::Refused(fault) => LineEnd::Rejected(fault.kind.label()),
     };

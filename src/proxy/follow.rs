@@ -11,6 +11,7 @@ use http::HeaderMap;
 use pingora::http::ResponseHeader;
 
 use super::answer::visible;
+use super::closing::stopped;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::End;
 use super::refuse;
@@ -111,6 +112,8 @@ impl Follower<'_, '_> {
     /// `None`: the call is lost, and another one can be made.
     async fn run(&mut self, mut seat: Follow) -> Option<End> {
         let mut alarm = Alarm::at(self.next_moment());
+        let closing = Arc::clone(&self.arrival.closing);
+        let mut hurried = std::pin::pin!(closing.hurried());
         loop {
             let batch = seat.read(BATCH);
             let is_news = !batch.pieces.is_empty() || batch.ending.is_some() || batch.lost;
@@ -129,6 +132,9 @@ impl Follower<'_, '_> {
             tokio::select! { biased;
                 () = seat.changed() => {}
                 () = self.client.left() => return Some(End::Left),
+                () = hurried.as_mut() => {
+                    return Some(self.stop().await.unwrap_or(End::Left));
+                }
                 () = alarm.sleep.as_mut() => {
                     alarm.rang = true;
                     match self.time_passed().await {
@@ -231,6 +237,19 @@ impl Follower<'_, '_> {
         Ok(End::Cut(fault))
     }
 
+    /// The process waits no longer.
+    async fn stop(&mut self) -> Result<End, Gone> {
+        if self.client.shown() == Shown::Content {
+            return self.cut(stopped(), false).await;
+        }
+        let why = Refusal {
+            fault: stopped(),
+            retry_after: None,
+            answer: None,
+        };
+        self.refuse(&why, "shared").await
+    }
+
     /// There is no answer.
     async fn refuse(&mut self, why: &Refusal, mark: &str) -> Result<End, Gone> {
         let (id, dialect, fault) = (&self.request.id, self.request.dialect, &why.fault);
@@ -307,6 +326,7 @@ impl Follower<'_, '_> {
             end: match end {
                 End::Served => LineEnd::Ok,
                 End::Left => LineEnd::ClientGone,
+                End::Cut(fault) if fault.kind == FaultKind::Stopping => LineEnd::Stopped,
                 End::Cut(_) => LineEnd::UpstreamBroke,
                 End::Refused(fault) => LineEnd::Rejected(fault.kind.label()),
             },

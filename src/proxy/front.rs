@@ -94,12 +94,14 @@ impl ServerApp for Cap {
             refuse(&mut stream, 503, "Service Unavailable", "api_error", text).await;
             return None;
         }
+        let fresh = self.shared.closing.expect_request();
         let is_http2 = match stream.get_ssl_digest() {
             Some(_) => false, // told by ALPN
             None => tokio::time::timeout(limits.patience, begins_as_http2(&mut stream))
                 .await
                 .ok()??,
         };
+        drop(fresh);
         let front = if is_http2 { &self.http2 } else { &self.http1 };
         front.process_new(stream, shutdown).await
     }
@@ -186,6 +188,7 @@ impl Front {
         let ServerSession::H1(inner) = session else {
             return None;
         };
+        let _fresh = self.shared.closing.expect_request();
         let mut stream = inner.into_inner();
         let mut head = BytesMut::with_capacity(4096);
         let read = tokio::time::timeout(patience, read_head(&mut stream, &mut head)).await;

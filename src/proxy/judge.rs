@@ -153,6 +153,7 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
         | FaultKind::TooLarge
         | FaultKind::RequestTimeout
         | FaultKind::Overloaded
+        | FaultKind::Stopping
         | FaultKind::Cancelled
         | FaultKind::NoEndpoint
         | FaultKind::CredentialsDead

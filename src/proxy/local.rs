@@ -60,7 +60,7 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
         dialect,
     };
     let answered = answer(edge, snapshot, &asked);
-    let mut client = Downstream::new(session, id.clone(), settings.client_write_timeout);
+    let mut client = Downstream::new(session, arrival);
     let (status, content) = match answered {
         Ok(answered) => answered,
         Err(fault) => {
@@ -126,7 +126,7 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         Call::Metrics => scraped(edge, snapshot, now),
         Call::EventLogging => ok(json!({})),
         Call::Live => ok(json!({"status": "alive"})),
-        Call::Ready if edge.shared.draining.load(Ordering::Relaxed) => Ok((
+        Call::Ready if edge.shared.closing.is_draining() => Ok((
             StatusCode::SERVICE_UNAVAILABLE,
             Content::Json(json!({"status": "draining"})),
         )),
@@ -191,7 +191,7 @@ fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
         body_bytes: shared.memory.used(),
         generation: snapshot.generation,
         config_refused: shared.reload.refused().is_some(),
-        draining: shared.draining.load(Ordering::Relaxed),
+        draining: shared.closing.is_draining(),
         retries_granted: retries.granted,
         retries_refused: retries.refused,
         hedges_granted: hedges.granted,

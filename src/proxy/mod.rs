@@ -16,13 +16,14 @@
 //! | error | `trail`, `refuse` | – | – |
 //! | end | `finish`, `estimate` | – | access line, losses, how far estimates were off |
 //!
-//! Calls that need no provider are answered in `local`, token counts in `count`;
+//! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local`, token counts in `count`;
 //! `probe` asks endpoints without a client.
 
 mod answer;
 mod asked;
 mod attempt;
 mod choose;
+mod closing;
 mod count;
 mod ctx;
 mod downstream;
@@ -55,6 +56,7 @@ mod token;
 mod trail;
 mod vertex;
 
+pub use closing::Closing;
 pub use count::warm;
 pub use front::Cap;
 pub use probe::{Finding, probe};

@@ -34,9 +34,8 @@ const TRANSLATED: [&str; 4] = [
 pub async fn early(edge: &Edge, session: &mut Session, arrival: &Arrival, fault: Fault) {
     let method = session.req_header().method.as_str().to_owned();
     let unread = !session.as_mut().is_body_done();
-    let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
     let dialect = local::dialect_of(&arrival.path, &session.req_header().headers);
-    let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
+    let mut client = Downstream::new(session, arrival);
     let gone = fault.kind == FaultKind::Cancelled;
     if gone || unread {
         client.session().set_keepalive(None);
@@ -258,7 +257,7 @@ pub async fn plain(
     match fault.kind {
         FaultKind::MethodNotAllowed(allow) => put("allow", allow)?,
         FaultKind::Unauthenticated | FaultKind::CredentialsDead => put("x-should-retry", "false")?,
-        FaultKind::Overloaded => put("retry-after", "1")?,
+        FaultKind::Overloaded | FaultKind::Stopping => put("retry-after", "1")?,
         _ => {}
     }
     if let Some(wait) = retry_after {

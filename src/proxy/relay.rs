@@ -1,6 +1,7 @@
 //! From a running attempt to the client: held back until the first content, then as it comes. A hedge is listened to
 //! as well, until either shows content.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use pingora::http::ResponseHeader;
 use super::answer::Refused;
 use super::attempt::{Progress, Running};
 use super::choose::Candidate;
+use super::closing::stopped;
 use super::downstream::{Gone, Shown};
 use super::estimate::PromptEstimate;
 use super::exchange::{End, Ending, Exchange, Outcome};
@@ -142,6 +144,8 @@ impl Exchange<'_, '_> {
             return outcome;
         }
         let mut alarm = Alarm::at(self.next_timer(relay).0);
+        let closing = Arc::clone(&self.edge.shared.closing);
+        let mut hurried = std::pin::pin!(closing.hurried());
         loop {
             // Moments mostly move later: an alarm that rings too early costs less than one set anew for every event.
             let at = self.next_timer(relay).0;
@@ -161,6 +165,7 @@ impl Exchange<'_, '_> {
                     }
                 }
                 () = self.client.left() => return Outcome::Left,
+                () = hurried.as_mut() => return self.broke_off(relay, stopped()),
                 () = alarm.sleep.as_mut() => {
                     alarm.rang = true;
                     if let Some(outcome) = self.time_passed(candidate, relay).await {

@@ -8,6 +8,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
 use super::choose::is_passthrough;
+use super::closing::Closing;
 use super::receive::{self, Body};
 use super::send;
 use super::service::Shared;
@@ -49,6 +50,8 @@ pub struct Arrival {
     pub path: String,
     /// The configuration it is served under.
     pub snapshot: Arc<Snapshot>,
+    /// How far the end of the process has come.
+    pub closing: Arc<Closing>,
 }
 
 impl Arrival {
@@ -59,6 +62,7 @@ impl Arrival {
             started: Instant::now(),
             path: session.req_header().uri.path().to_owned(),
             snapshot: shared.live.current(),
+            closing: Arc::clone(&shared.closing),
         }
     }
 }

@@ -123,8 +123,7 @@ async fn inference(
     };
     let headers = &session.req_header().headers;
     let ticket = Ticket::of(edge, &arrival.snapshot, verdict, headers, &request);
-    let write_timeout = arrival.snapshot.config.settings.client_write_timeout;
-    let mut client = Downstream::new(session, arrival.id.clone(), write_timeout);
+    let mut client = Downstream::new(session, &arrival);
     if let Some(ticket) = &ticket {
         match share::serve(edge, &arrival, &mut client, &mut request, ticket).await {
             Shared::Answered => return Afterwards::Usable,

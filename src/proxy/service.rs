@@ -2,7 +2,7 @@
 //! and every later hook belongs to it.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use super::attempt::{self, Attempt};
+use super::closing::Closing;
 use super::count::Rests;
 use super::ctx::{Connection, Ctx};
 use super::estimate::Samples;
@@ -71,8 +72,8 @@ pub struct Shared {
     pub counter: Arc<Counter>,
     /// Requests under way.
     pub in_flight: AtomicUsize,
-    /// The process is about to end and takes no new work.
-    pub draining: AtomicBool,
+    /// How far the end of the process has come.
+    pub closing: Arc<Closing>,
     /// Where conversations are at home.
     pub affinity: Affinity,
     /// What translations have lost.
@@ -114,7 +115,7 @@ impl Shared {
             memory: Arc::new(BodyMemory::default()),
             counter: Arc::new(Counter::new()),
             in_flight: AtomicUsize::new(0),
-            draining: AtomicBool::new(false),
+            closing: Arc::default(),
             affinity: Affinity::new(),
             losses: LossCounts::default(),
             calibration: Arc::new(Calibration::new()),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pingora::prelude::sleep;
@@ -127,11 +128,15 @@ impl Exchange<'_, '_> {
     /// Waits between two tries, with signs of life for the client. False: the client left.
     pub(super) async fn wait(&mut self, wait: Duration) -> bool {
         let until = Instant::now() + wait;
+        let closing = Arc::clone(&self.edge.shared.closing);
+        let mut hurried = std::pin::pin!(closing.hurried());
         loop {
             let ping = self.next_ping().filter(|at| *at < until);
             let at = TimerInstant::from_std(ping.unwrap_or(until));
             tokio::select! { biased;
                 () = self.client.left() => return false,
+                // The next try ends the request.
+                () = hurried.as_mut() => return true,
                 () = tokio::time::sleep_until(at) => {
                     if ping.is_none() {
                         return true;

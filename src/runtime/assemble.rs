@@ -3,19 +3,25 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use parking_lot::Mutex;
+use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
+use tokio::sync::{Notify, watch};
 
-use super::background::{Drain, Hangup, Simulated, Tokens, Warm, Watch, health_checks};
-use super::listener::Bound;
+use super::background::{
+    Announce, Drain, Hangup, Simulated, Supervised, Tokens, Warm, Watch, health_checks,
+};
+use super::listener::{Bound, Door};
 use super::reload::Reloader;
 use super::signals::{Signals, listen_for_hangup};
 use crate::config::{Config, LoadOptions, Source};
 use crate::demo;
 use crate::proxy::{Cap, Edge, Shared, Surface};
 use crate::snapshot::{Live, Snapshot};
+use crate::supervise::Post;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{self, Logs};
 
@@ -26,6 +32,9 @@ const GRACE_SECONDS: u64 = 365 * 24 * 3600;
 pub struct Prepared {
     server: Server,
     logs: Logs,
+    shared: Arc<Shared>,
+    post: Option<Arc<Post>>,
+    open: watch::Sender<bool>,
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
     /// Where it listens.
@@ -34,12 +43,21 @@ pub struct Prepared {
     pub admin: Option<SocketAddr>,
 }
 
-/// Binds addresses and builds everything; nothing is served yet.
-pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared> {
+/// Binds addresses, or gets their sockets from the `supervisor`, and builds everything; nothing is served
+/// yet.
+pub fn prepare(
+    config: Config,
+    options: LoadOptions,
+    supervisor: Option<&Arc<Post>>,
+) -> anyhow::Result<Prepared> {
     let signal = listen_for_hangup().context("cannot watch SIGHUP")?;
     let logs = telemetry::init(&config.settings.log).context("cannot set up logging")?;
-    let main = Bound::bind(&config.settings.host, config.settings.port)?;
-    let admin = config.admin.listen.as_deref().map(bind_admin).transpose()?;
+    let (host, port) = (&config.settings.host, config.settings.port);
+    let main = Bound::bind(supervisor.map(Arc::as_ref), "edge", host, port)?;
+    let admin = config.admin.listen.as_deref();
+    let admin = admin
+        .map(|it| bind_admin(supervisor.map(Arc::as_ref), it))
+        .transpose()?;
     let simulated = match config.source {
         Source::Demo => Some(demo::Providers::bind().context("cannot bind the demo's providers")?),
         Source::File(_) | Source::Environment => None,
@@ -67,6 +85,7 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     } else {
         Surface::All
     };
+    let open = watch::Sender::new(false);
     let doors = [
         ("edge", Some(main), surface),
         ("admin", admin, Surface::Admin),
@@ -74,7 +93,13 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     for (name, bound, surface) in doors {
         let Some(bound) = bound else { continue };
         let proxy = Edge::proxy(&shared, surface, bound.is_loopback(), &server.configuration);
-        server.add_service(bound.serve(name, Cap::new(&proxy, &shared)));
+        let mut door = bound.serve(name, Cap::new(&proxy, &shared), open.subscribe());
+        if let (Some(post), "edge") = (supervisor, name) {
+            let (socket, path) = post.door().map_err(|why| anyhow!(why))?;
+            door = door.with_private(socket, &path);
+            server.add_service(check_door(post, &proxy, &shared)?);
+        }
+        server.add_service(door);
     }
     if let Some(simulated) = simulated {
         let simulated = Simulated::new(simulated);
@@ -97,14 +122,18 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
     server.add_service(background_service(
         "drain",
         Drain {
-            shared,
+            shared: Arc::clone(&shared),
             logs: logs.clone(),
+            post: supervisor.cloned(),
         },
     ));
     let (address, admin) = addresses;
     Ok(Prepared {
         server,
         logs,
+        shared,
+        post: supervisor.cloned(),
+        open,
         snapshot: live.current(),
         address,
         admin,
@@ -112,23 +141,54 @@ pub fn prepare(config: Config, options: LoadOptions) -> anyhow::Result<Prepared>
 }
 
 impl Prepared {
-    /// Serves until a signal ends it.
-    pub fn run(self) {
+    /// Serves until a signal ends it, and calls `announce` when it begins to.
+    pub fn run(mut self, announce: Announce) {
+        let lost = Arc::new(Notify::new());
+        let signals = Signals {
+            closing: Arc::clone(&self.shared.closing),
+            lost: Arc::clone(&lost),
+        };
+        if let Some(post) = self.post {
+            let supervised = Supervised {
+                post,
+                shared: self.shared,
+                open: self.open,
+                lost,
+                announce: Mutex::new(Some(announce)),
+            };
+            let supervised = background_service("supervised", supervised);
+            self.server.add_service(supervised);
+        } else {
+            announce();
+            self.open.send_replace(true);
+        }
         self.server.run(RunArgs {
-            shutdown_signal: Box::new(Signals),
+            shutdown_signal: Box::new(signals),
         });
         self.logs.flush();
     }
 }
 
-fn bind_admin(listen: &str) -> anyhow::Result<Bound> {
+/// Answers the supervisor before the doors are open.
+fn check_door(
+    post: &Post,
+    proxy: &Arc<HttpProxy<Edge>>,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Door> {
+    let (socket, path) = post.check().map_err(|why| anyhow!(why))?;
+    let at_once = watch::Sender::new(true).subscribe();
+    let door = Door::shut("check", Cap::new(proxy, shared), at_once);
+    Ok(door.with_private(socket, &path))
+}
+
+fn bind_admin(supervisor: Option<&Post>, listen: &str) -> anyhow::Result<Bound> {
     let (host, port) = listen
         .rsplit_once(':')
         .context("admin.listen: write host:port")?;
     let port = port
         .parse()
         .context("admin.listen: the port is not a number")?;
-    Bound::bind(host, port)
+    Bound::bind(supervisor, "admin", host, port)
 }
 
 fn server_conf(config: &Config) -> ServerConf {

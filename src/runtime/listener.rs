@@ -1,9 +1,11 @@
 //! Listening sockets, bound before anything else starts: an address that is taken ends the process at once with a
-//! sentence, and port 0 is known before it is announced.
+//! sentence, and port 0 is known before it is announced. A supervised process gets them from its supervisor.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::fd::IntoRawFd;
+use std::fs::Permissions;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -12,8 +14,10 @@ use parking_lot::Mutex;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use pingora::services::listening;
+use tokio::sync::watch;
 
 use crate::proxy::Cap;
+use crate::supervise::{self, Post};
 
 /// A bound address.
 pub struct Bound {
@@ -22,16 +26,21 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Binds `host:port`; port 0 takes a free one.
-    pub fn bind(host: &str, port: u16) -> anyhow::Result<Self> {
-        let name = || format!("cannot listen on {host}:{port}");
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> =
-            (bare, port).to_socket_addrs().with_context(name)?.collect();
-        let socket =
-            TcpListener::bind(addresses.as_slice()).map_err(|error| refused(host, port, &error))?;
-        socket.set_nonblocking(true).with_context(name)?;
-        let address = socket.local_addr().with_context(name)?;
+    /// The socket of the listener `name`, at `host:port`; port 0 takes a free one.
+    pub fn bind(
+        supervisor: Option<&Post>,
+        name: &str,
+        host: &str,
+        port: u16,
+    ) -> anyhow::Result<Self> {
+        let socket = match supervisor {
+            Some(supervisor) => supervisor.listen(name, host, port),
+            None => supervise::bind(host, port),
+        };
+        let socket = socket.map_err(|why| anyhow!(why))?;
+        let address = socket
+            .local_addr()
+            .with_context(|| format!("cannot listen on {host}:{port}"))?;
         Ok(Bound { socket, address })
     }
 
@@ -45,39 +54,41 @@ impl Bound {
         self.address.ip().is_loopback()
     }
 
-    /// Makes it the door of an application.
-    pub fn serve(self, name: &str, cap: Cap) -> Door {
+    /// Makes it the door of an application, which stays shut until `open`.
+    pub fn serve(self, name: &str, cap: Cap, open: watch::Receiver<bool>) -> Door {
         let address = self.address.to_string();
-        let mut inner = listening::Service::new(name.to_owned(), cap);
-        inner.add_tcp(&address);
-        let mut fds = Fds::new();
-        fds.add(address, self.socket.into_raw_fd());
-        Door {
-            inner,
-            fds: Arc::new(Mutex::new(fds)),
-        }
+        let mut door = Door::shut(name, cap, open);
+        door.inner.add_tcp(&address);
+        door.fds.lock().add(address, self.socket.into_raw_fd());
+        door
     }
 }
 
-/// Why an address cannot be bound, and what to do.
-fn refused(host: &str, port: u16, error: &io::Error) -> anyhow::Error {
-    let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another process listens there; end it, or choose another port with --port or settings.port"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; choose another with --host or settings.host"
-        }
-        io::ErrorKind::PermissionDenied => "this user may not; choose a port from 1024 on",
-        _ => return anyhow!("cannot listen on {host}:{port}: {error}"),
-    };
-    anyhow!("cannot listen on {host}:{port}: {remedy}")
-}
-
-/// A Pingora service that serves a socket which is bound already.
+/// A Pingora service that serves sockets which are bound already.
 pub struct Door {
     inner: listening::Service<Cap>,
     fds: ListenFds,
+    open: watch::Receiver<bool>,
+}
+
+impl Door {
+    /// Without a socket yet.
+    pub fn shut(name: &str, cap: Cap, open: watch::Receiver<bool>) -> Door {
+        Door {
+            inner: listening::Service::new(name.to_owned(), cap),
+            fds: Arc::new(Mutex::new(Fds::new())),
+            open,
+        }
+    }
+
+    /// Serves a socket of the supervisor's as well.
+    pub fn with_private(mut self, socket: impl Into<OwnedFd>, path: &Path) -> Door {
+        let path = path.display().to_string();
+        self.inner
+            .add_uds(&path, Some(Permissions::from_mode(0o600)));
+        self.fds.lock().add(path, socket.into().into_raw_fd());
+        self
+    }
 }
 
 #[async_trait]
@@ -85,9 +96,15 @@ impl Service for Door {
     async fn start_service(
         &mut self,
         _: Option<ListenFds>,
-        shutdown: ShutdownWatch,
+        mut shutdown: ShutdownWatch,
         listeners_per_fd: usize,
     ) {
+        tokio::select! {
+            opened = self.open.wait_for(|open| *open) => if opened.is_err() {
+                return;
+            },
+            () = begun(&mut shutdown) => return,
+        }
         let fds = Some(Arc::clone(&self.fds));
         Service::start_service(&mut self.inner, fds, shutdown, listeners_per_fd).await;
     }
@@ -97,24 +114,7 @@ impl Service for Door {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_that_is_taken_names_the_remedy() {
-        let first = Bound::bind("127.0.0.1", 0).unwrap();
-        let port = first.address().port();
-        let error = Bound::bind("127.0.0.1", port).err().unwrap().to_string();
-        assert!(error.starts_with(&format!(
-            "cannot listen on 127.0.0.1:{port}: another process"
-        )));
-        assert!(error.contains("--port"), "{error}");
-    }
-
-    #[test]
-    fn an_address_of_another_machine_names_the_remedy() {
-        let error = Bound::bind("192.0.2.1", 0).err().unwrap().to_string();
-        assert!(error.contains("--host"), "{error}");
-    }
+/// Resolves when the end has begun.
+async fn begun(shutdown: &mut ShutdownWatch) {
+    let _ = shutdown.wait_for(|begun| *begun).await;
 }

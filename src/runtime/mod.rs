@@ -8,3 +8,4 @@ mod signals;
 pub mod background;
 
 pub use assemble::{Prepared, prepare};
+pub use background::Announce;

@@ -84,6 +84,8 @@ pub enum End<'r> {
     UpstreamBroke,
     /// A limit of time was passed.
     Timeout,
+    /// The process ended before the answer did.
+    Stopped,
     /// The client got an error; the label of its fault.
     Rejected(&'r str),
 }
@@ -96,6 +98,7 @@ impl End<'_> {
             End::ClientGone => "client_gone",
             End::UpstreamBroke => "upstream_broke",
             End::Timeout => "timeout",
+            End::Stopped => "stopped",
             End::Rejected(_) => "rejected",
         }
     }
@@ -170,7 +173,7 @@ impl AccessLine<'_> {
         match self.end {
             End::Ok => {}
             End::Rejected(why) => parts.push(format!("rejected:{}", short(why))),
-            End::ClientGone | End::UpstreamBroke | End::Timeout => {
+            End::ClientGone | End::UpstreamBroke | End::Timeout | End::Stopped => {
                 parts.push(self.end.label().to_owned());
             }
         }
@@ -218,7 +221,7 @@ impl AccessLine<'_> {
         let dialect = self.dialect.map(|dialect| Value::from(dialect.name()));
         let why = match &self.end {
             End::Rejected(why) => Some(Value::from(*why)),
-            End::Ok | End::ClientGone | End::UpstreamBroke | End::Timeout => None,
+            End::Ok | End::ClientGone | End::UpstreamBroke | End::Timeout | End::Stopped => None,
         };
         let all = [
             (

@@ -21,7 +21,7 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str) {
         MethodNotAllowed(_) => (405, "invalid_request_error"),
         TooLarge => (413, "request_too_large"),
         RequestTimeout => (408, "timeout_error"),
-        Overloaded | NoEndpoint => (503, "api_error"),
+        Overloaded | Stopping | NoEndpoint => (503, "api_error"),
         Cancelled => (499, "api_error"),
         UpstreamRejected { status } => (*status, type_for_status(*status)),
         // The provider's key is not the client's: 401 would send the user to a login that cannot help.

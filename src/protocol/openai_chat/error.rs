@@ -154,7 +154,7 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
         ModelNotFound | UpstreamModelNotFound => (404, bad, Some("model_not_found")),
         TooLarge => (413, "request_too_large", None),
         RequestTimeout => (408, bad, None),
-        Overloaded | NoEndpoint => (503, "server_error", None),
+        Overloaded | Stopping | NoEndpoint => (503, "server_error", None),
         Cancelled => (499, bad, None),
         UpstreamRejected { status } => (*status, bad, None),
         UpstreamAuth { .. } | CredentialsDead => (502, "server_error", None),
