@@ -271,22 +271,6 @@ async fn when_asked_to_stop_it_finishes_its_streams_first() {
     assert_eq!(proxy.ended().await, Some(0));
 }
 
-/// One signal asks, the second one insists: what is cut is not made to look whole.
-#[tokio::test]
-async fn a_second_signal_ends_it_at_once() {
-    let gate = Gate::new();
-    let upstream = Upstream::script([open_stream(&gate)]).await;
-    let mut proxy = Proxy::start(Setup::of([Provider::anthropic("a", &upstream.url())])).await;
-    let mut client = stream(&proxy).await;
-    proxy.signal("TERM");
-    proxy.line("1 requests are under way").await;
-    proxy.signal("TERM");
-    let rest = client.closed().await;
-    assert!(!String::from_utf8_lossy(&rest).contains("message_stop"));
-    assert!(!rest.ends_with(b"0\r\n\r\n"), "{rest:?}");
-    assert_eq!(proxy.ended().await, Some(0));
-}
-
 #[tokio::test]
 async fn while_it_drains_a_connection_in_use_is_told_to_close() {
     let gate = Gate::new();

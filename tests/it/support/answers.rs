@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::script::Act;
+use super::script::Gate;
 use super::wire::chunk;
 
 /// The model most journeys ask for.
@@ -135,6 +136,14 @@ pub fn error_event(kind: &str, text: &str) -> String {
 /// The act that streams `events` without ending, for steps to follow.
 pub fn begins(events: &[String]) -> Act {
     Act::stream().send(chunk(events.concat().as_bytes()))
+}
+
+/// An act that streams a first word, and the rest when the test says so.
+pub fn streams_until(gate: &Gate) -> Act {
+    begins(&[start(), open_text(), delta("on")])
+        .wait(gate)
+        .data(finish())
+        .end()
 }
 
 /// An OpenAI answer in one piece.

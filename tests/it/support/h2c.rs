@@ -15,7 +15,7 @@ use super::soon;
 /// One HTTP/2 connection.
 pub struct H2Client {
     sender: SendRequest<Bytes>,
-    driver: JoinHandle<()>,
+    driver: JoinHandle<Result<(), h2::Error>>,
 }
 
 /// A whole answer over HTTP/2.
@@ -39,10 +39,16 @@ impl H2Client {
     pub async fn connect(address: SocketAddr) -> H2Client {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = soon("HTTP/2", h2::client::handshake(stream)).await.unwrap();
-        let driver = tokio::spawn(async move {
-            let _ = connection.await;
-        });
+        let driver = tokio::spawn(connection);
         H2Client { sender, driver }
+    }
+
+    /// Waits until the other side has said that it goes away, and has gone.
+    pub async fn goes_away(mut self) {
+        let ended = soon("the end of the connection", &mut self.driver).await;
+        ended.unwrap().unwrap();
+        let refused = self.sender.clone().ready().await.err().unwrap();
+        assert!(refused.is_go_away(), "{refused}");
     }
 
     /// `POST` with a JSON body.

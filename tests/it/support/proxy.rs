@@ -5,6 +5,8 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -21,6 +23,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use super::answers::ask_stream;
 use super::client::Client;
 use super::client::Reply;
 use super::client::Request;
@@ -53,35 +56,78 @@ struct Console {
     changed: watch::Sender<()>,
 }
 
+/// How the program is started.
+#[derive(Clone, Copy, Default)]
+pub struct Launch<'l> {
+    /// Its first arguments.
+    pub arguments: &'l [&'l str],
+    /// What it runs under: `unshare --pid`.
+    pub under: &'l [&'l str],
+    /// Further environment.
+    pub env: &'l [(&'l str, &'l str)],
+}
+
 impl Proxy {
     /// Starts it and waits until it listens.
     pub async fn start(setup: Setup) -> Proxy {
-        Proxy::launch(setup, Command::new(PROGRAM)).await
+        Proxy::launch(setup, Launch::default()).await
     }
 
     /// The same for another build of it.
     pub async fn start_program(program: &Path, setup: Setup) -> Proxy {
-        Proxy::launch(setup, Command::new(program)).await
+        Proxy::launch_program(program, setup, Launch::default()).await
     }
 
-    /// The same with so many files and connections at most.
+    /// Starts it with so many files and connections at most.
     pub async fn start_with_files(setup: Setup, files: usize) -> Proxy {
-        let mut command = Command::new("/bin/sh");
-        let script = format!("ulimit -n {files}; exec {PROGRAM} \"$@\"");
-        command.args(["-c", &script, "sh"]);
-        Proxy::launch(setup, command).await
+        let limited = format!("ulimit -n {files}; exec \"$@\"");
+        let launch = Launch {
+            under: &["/bin/sh", "-c", &limited, "sh"],
+            ..Launch::default()
+        };
+        Proxy::launch(setup, launch).await
     }
 
-    async fn launch(setup: Setup, mut command: Command) -> Proxy {
+    /// Starts it under a supervisor.
+    pub async fn supervised(setup: Setup) -> Proxy {
+        let launch = Launch {
+            arguments: &["run", "--supervise"],
+            ..Launch::default()
+        };
+        Proxy::launch(setup, launch).await
+    }
+
+    /// Starts it in that way.
+    pub async fn launch(setup: Setup, launch: Launch<'_>) -> Proxy {
+        let program = Path::new(PROGRAM);
+        Proxy::launch_program(program, setup, launch).await
+    }
+
+    /// The program is a link in the journey's directory, so that it can be replaced.
+    async fn launch_program(built: &Path, setup: Setup, launch: Launch<'_>) -> Proxy {
         let directory = TempDir::new().unwrap();
         let config = directory.path().join("config.yaml");
         fs::write(&config, setup.yaml()).unwrap();
-        let mut child = command
+        let program = program_in(directory.path());
+        fs::create_dir(program.parent().unwrap()).unwrap();
+        symlink(built, &program).unwrap();
+        let words = launch
+            .under
+            .iter()
+            .map(Path::new)
+            .chain([program.as_path()]);
+        let words: Vec<&Path> = words.collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
+            .args(launch.arguments)
             .arg("--config")
             .arg(&config)
             .current_dir(directory.path())
             .env_clear()
             .env("HOME", directory.path())
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("XDG_RUNTIME_DIR", directory.path())
+            .envs(launch.env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -109,7 +155,66 @@ impl Proxy {
         let address = line.split(READY).nth(1).unwrap();
         let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
         proxy.address = address[..end.unwrap_or(address.len())].parse().unwrap();
+        if launch.arguments.contains(&"--supervise") {
+            // The worker announces itself a moment before its supervisor knows.
+            proxy.line(") serves").await;
+        }
         proxy
+    }
+
+    /// Another program takes its place on disk, as an installation does it.
+    pub fn install(&self, program: impl AsRef<[u8]>) {
+        let new = self.directory.path().join("new");
+        fs::write(&new, program).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::rename(&new, program_in(self.directory.path())).unwrap();
+    }
+
+    /// The right program is on disk again.
+    pub fn install_right(&self) {
+        let new = self.directory.path().join("new");
+        symlink(env!("CARGO_BIN_EXE_pointsman"), &new).unwrap();
+        fs::rename(&new, program_in(self.directory.path())).unwrap();
+    }
+
+    /// `pointsman upgrade`: its exit code, and what it said.
+    pub async fn upgrade(&self) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        command
+            .args(["upgrade", "--config"])
+            .arg(self.config_path())
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("XDG_RUNTIME_DIR", self.directory.path());
+        let asked = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = soon("the upgrade", asked).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), said)
+    }
+
+    /// The process that was started: under a supervisor, the supervisor.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The directory of the control socket.
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.directory.path().join("pointsman")
+    }
+
+    /// The process that serves under a supervisor, as it says.
+    pub fn worker(&self) -> u32 {
+        let lines = self.console.lines.lock();
+        let serves = lines.iter().rev().find(|it| it.contains(") serves"));
+        let number = serves.and_then(|it| it.split("(process ").nth(1));
+        let digits = number.and_then(|it| it.split(',').next());
+        digits.unwrap().parse().unwrap()
+    }
+
+    /// How often it has printed a line with that.
+    pub fn count(&self, text: &str) -> usize {
+        let lines = self.console.lines.lock();
+        lines.iter().filter(|it| it.contains(text)).count()
     }
 
     /// Where it listens.
@@ -125,6 +230,21 @@ impl Proxy {
     /// One request on a connection of its own.
     pub async fn ask(&self, request: Request) -> Reply {
         self.connect().await.ask(request).await
+    }
+
+    /// A stream that has begun, up to its first word.
+    pub async fn begin_stream(&self) -> Client {
+        let mut client = self.connect().await;
+        let request = Request::messages(ask_stream("hi"));
+        client.send(request.bytes()).await;
+        assert!(client.head().await.line.contains("200"));
+        while client.event().await.unwrap().name != "content_block_delta" {}
+        client
+    }
+
+    /// Waits until that has been printed, by whomever: the program itself may have ended.
+    pub async fn printed(&self, text: &str) {
+        super::eventually(text, || async { self.console.find(text).map(|_| ()) }).await;
     }
 
     /// The JSON of `GET /providers`.
@@ -242,6 +362,11 @@ impl Console {
     fn text(&self) -> String {
         self.lines.lock().join("\n")
     }
+}
+
+/// Where the program is found.
+fn program_in(directory: &Path) -> PathBuf {
+    directory.join("bin/pointsman")
 }
 
 fn collect(pipe: impl Read + Send + 'static, console: Arc<Console>) -> JoinHandle<()> {
