@@ -49,7 +49,7 @@ impl Requests {
         Ok(Requests {
             ended: counter(
                 "pointsman_requests_total",
-                "Requests for a model that have ended: ok, client_gone, upstream_broke, timeout or rejected.",
+                "Requests for a model that have ended: ok, client_gone, upstream_broke, timeout, stopped or rejected.",
                 &["dialect", "provider", "stream", "outcome"],
             )?,
             rejections: counter(

@@ -192,11 +192,6 @@ impl Proxy {
         (output.status.code(), said)
     }
 
-    /// The process that was started: under a supervisor, the supervisor.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The directory of the control socket.
     pub fn runtime_dir(&self) -> PathBuf {
         self.directory.path().join("pointsman")
@@ -309,7 +304,7 @@ impl Proxy {
         .await;
     }
 
-    /// Its process id.
+    /// Its process id: under a supervisor, the supervisor's.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
