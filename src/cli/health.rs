@@ -31,14 +31,11 @@ pub fn run(options: &LoadOptions) -> Outcome {
 /// Where the process listens. A configuration that was broken while the old one is in force says nothing about the
 /// process: then it is asked where it listens unless told otherwise.
 fn address(options: &LoadOptions) -> (String, u16) {
-    match load(options) {
-        Ok(config) => (config.settings.host, config.settings.port),
-        Err(_) => {
-            let host = options.host.clone();
-            let port = options.port.unwrap_or(8080);
-            (host.unwrap_or_else(|| "127.0.0.1".to_owned()), port)
-        }
+    if let Ok(config) = load(options) {
+        return (config.settings.host, config.settings.port);
     }
+    let host = options.host.as_deref().unwrap_or("127.0.0.1");
+    (host.to_owned(), options.port.unwrap_or(8080))
 }
 
 fn ask(host: &str, port: u16) -> Result<(), String> {
