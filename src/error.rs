@@ -73,6 +73,13 @@ pub enum FaultKind {
     Overloaded,
     /// The process is ending and waits no longer.
     Stopping,
+    /// A limit of the client's key or address.
+    RateLimited {
+        /// When to come back.
+        after: Duration,
+    },
+    /// The budget of the client's key is used up.
+    BudgetExceeded,
     /// The client left.
     Cancelled,
     /// The provider answered with an error status that says nothing about its health.
@@ -205,6 +212,8 @@ impl FaultKind {
             | ModelNotFound
             | TooLarge
             | RequestTimeout
+            | RateLimited { .. }
+            | BudgetExceeded
             | Cancelled
             | UpstreamRejected { .. }
             | UpstreamContextTooLong => Blame::Downstream,
@@ -238,6 +247,8 @@ impl FaultKind {
             | RequestTimeout
             | Overloaded
             | Stopping
+            | RateLimited { .. }
+            | BudgetExceeded
             | Cancelled
             | UpstreamRejected { .. }
             | NoEndpoint
@@ -271,6 +282,8 @@ impl FaultKind {
             RequestTimeout => "request_timeout",
             Overloaded => "overloaded",
             Stopping => "stopping",
+            RateLimited { .. } => "rate_limited",
+            BudgetExceeded => "budget_exceeded",
             Cancelled => "cancelled",
             UpstreamRejected { .. } => "upstream_rejected",
             UpstreamAuth { .. } => "upstream_auth",

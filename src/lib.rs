@@ -4,10 +4,11 @@
 //! |---|---|
 //! | start | [`cli`], [`config`], [`demo`], [`runtime`] |
 //! | the trip | [`proxy`], over [`snapshot`] |
-//! | who may call | [`access`] |
+//! | who may call, and how much | [`access`] |
 //! | where it goes | [`routing`], [`health`], [`credential`] |
 //! | how it is said | [`protocol`], [`tokens`], [`net`] |
 //! | what is shown | [`telemetry`], [`admin`] |
+//! | what was used | [`ledger`] |
 //! | shared words | [`types`], [`error`] |
 
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod snapshot;
 
 pub mod access;
 pub mod cache;
+pub mod ledger;
 
 pub mod credential;
 pub mod health;

@@ -11,7 +11,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("config", &[]),
     ("protocol", &[]),
-    ("access", &[]),
+    ("access", &["config", "routing"]),
+    ("ledger", &[]),
     ("cache", &[]),
     ("tokens", &["protocol"]),
     ("telemetry", &["config"]),
@@ -45,6 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "credential",
             "health",
+            "ledger",
             "protocol",
             "routing",
             "snapshot",
@@ -55,8 +57,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "runtime",
         &[
+            "access",
             "config",
             "demo",
+            "ledger",
             "proxy",
             "snapshot",
             "supervise",
@@ -64,7 +68,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("supervise", &["config", "telemetry"]),
-    ("cli", &["config", "demo", "runtime", "supervise"]),
+    (
+        "cli",
+        &[
+            "access",
+            "config",
+            "demo",
+            "ledger",
+            "routing",
+            "runtime",
+            "supervise",
+        ],
+    ),
 ];
 
 /// Crates that are named in these rooms only.
@@ -73,7 +88,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("tiktoken_rs", &["tokens"]),
     ("serde_yaml", &["config"]),
-    ("ring", &["config"]),
+    ("ring", &["access", "config"]),
+    ("rusqlite", &["ledger"]),
 ];
 
 /// Crates that are not named in these rooms.

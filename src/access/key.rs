@@ -1,4 +1,6 @@
-//! The gateway's own keys: any one of them, in any of the headers clients use, lets a request in.
+//! The gateway's own keys, plain and named: any one of them, in any of the headers clients use, lets a request in.
+
+use std::sync::Arc;
 
 use http::HeaderMap;
 use http::HeaderName;
@@ -10,6 +12,8 @@ use subtle::ConditionallySelectable;
 use subtle::ConstantTimeEq;
 
 use crate::access::extract;
+use crate::access::holder::Holder;
+use crate::config::KeyEntry;
 use crate::error::Fault;
 use crate::error::FaultKind;
 use crate::types::Secret;
@@ -17,7 +21,12 @@ use crate::types::Secret;
 /// The configured gateway keys, as digests.
 #[derive(Clone)]
 pub struct GatewayKeys {
+    /// Of the plain keys, then of the named ones.
     digests: Vec<[u8; 32]>,
+    /// Who holds the last of them.
+    holders: Vec<Arc<Holder>>,
+    /// Nobody may call without a key, even if no key is left.
+    is_closed: bool,
 }
 
 /// What the credentials of a request are worth.
@@ -25,6 +34,8 @@ pub struct GatewayKeys {
 pub struct Access {
     /// Whether it may call.
     pub verdict: Verdict,
+    /// Who holds the key, if it is a named one.
+    pub holder: Option<Arc<Holder>>,
     /// Headers that carried a gateway key, one entry a line. They never go to a provider.
     pub spent: Vec<HeaderName>,
     /// Credentials that are not ours, as they came: what a provider with `auth_type: passthrough` gets, all others
@@ -56,12 +67,37 @@ impl GatewayKeys {
                 .iter()
                 .map(|key| digest(key.expose().as_bytes()))
                 .collect(),
+            holders: Vec::new(),
+            is_closed: false,
         }
+    }
+
+    /// With named keys besides; a list of them that is there closes the gateway, be it empty.
+    pub fn with_named(mut self, entries: Option<&[KeyEntry]>) -> Self {
+        let Some(entries) = entries else { return self };
+        for entry in entries {
+            self.digests.push(entry.sha256);
+            self.holders.push(Arc::new(Holder::new(entry)));
+        }
+        self.is_closed = true;
+        self
+    }
+
+    /// Who holds a key, if it is a named one.
+    fn holder(&self, key: u32) -> Option<&Arc<Holder>> {
+        let plain = self.digests.len().saturating_sub(self.holders.len());
+        let index = usize::try_from(key).ok()?.checked_sub(plain)?;
+        self.holders.get(index)
+    }
+
+    /// Everyone who holds a named key.
+    pub fn holders(&self) -> impl Iterator<Item = &Arc<Holder>> {
+        self.holders.iter()
     }
 
     /// Whether everyone may call.
     pub fn is_open(&self) -> bool {
-        self.digests.is_empty()
+        self.digests.is_empty() && !self.is_closed
     }
 
     /// Judges a request by its headers. Takes equally long for every wrong key of a length.
@@ -85,8 +121,10 @@ impl GatewayKeys {
             None if rest.is_empty() => Verdict::Missing,
             None => Verdict::Wrong,
         };
+        let holder = granted.and_then(|key| self.holder(key)).cloned();
         Access {
             verdict,
+            holder,
             spent,
             rest,
         }
@@ -257,6 +295,28 @@ mod tests {
             ("authorization", b"bearer  theirs".as_slice())
         );
         assert!(!format!("{access:?}").contains("theirs"));
+    }
+
+    #[test]
+    fn a_named_key_is_known_by_its_digest_and_tells_its_holder() {
+        let entry = KeyEntry::new("alice", digest(b"alices-key"));
+        let keys = keys(&["plain"]).with_named(Some(&[entry]));
+        let named = judge(&keys, &[("x-api-key", b"alices-key")]);
+        assert_eq!(named.verdict, Verdict::Granted { key: 1 });
+        assert_eq!(&*named.holder.unwrap().name, "alice");
+        let plain = judge(&keys, &[("x-api-key", b"plain")]);
+        assert!(plain.verdict == Verdict::Granted { key: 0 } && plain.holder.is_none());
+        let text = format!("{:x}", Sha256::digest(b"alices-key"));
+        let digest_shown = judge(&keys, &[("x-api-key", text.as_bytes())]);
+        assert_eq!(digest_shown.verdict, Verdict::Wrong);
+        assert_ne!(keys.id(0), keys.id(1), "each is a tenant of its own");
+    }
+
+    #[test]
+    fn a_list_of_named_keys_without_any_closes_the_gateway() {
+        let keys = keys(&[]).with_named(Some(&[]));
+        assert!(!keys.is_open());
+        assert_eq!(judge(&keys, &[]).verdict, Verdict::Missing);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn client_command(config: &Config, mut address: SocketAddr) -> String {
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
-    let key = if config.auth.keys.is_empty() {
+    let key = if config.auth.is_open() {
         ""
     } else {
         "ANTHROPIC_AUTH_TOKEN=<gateway key> "

@@ -186,8 +186,8 @@ fn listens(config: &Config) -> String {
     } else {
         host.clone()
     };
-    let key = match config.auth.keys.len() {
-        0 => "no key needed".to_owned(),
+    let key = match config.auth.keys.len() + config.auth.named().len() {
+        0 if config.auth.is_open() => "no key needed".to_owned(),
         keys => format!("{} accepted", counted(keys, "key")),
     };
     format!("listens on http://{host}:{}, {key}", config.settings.port)

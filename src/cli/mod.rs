@@ -3,10 +3,12 @@
 mod banner;
 pub mod check;
 mod health;
+pub mod keys;
 pub mod output;
 pub mod schema;
 mod serve;
 mod supervise;
+pub mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +63,13 @@ enum Command {
         #[arg(long, short)]
         verbose: bool,
     },
+    /// Make, show and revoke named gateway keys
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
+    },
+    /// Show what was used, by key, team, model, provider, day or session
+    Usage(usage::Usage),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Ask the process that serves this configuration whether it takes new work; the exit code tells
@@ -86,6 +95,8 @@ pub fn run() -> ExitCode {
         Command::Check { json, verbose } => {
             check::run(&options, check::CheckArgs { json, verbose }, style)
         }
+        Command::Keys { command } => keys::run(command, &options, style),
+        Command::Usage(usage) => usage::run(&usage, &options, style),
         Command::Schema => schema::run(),
         Command::Health => health::run(&options),
     };

@@ -9,6 +9,7 @@ use crate::config::overrides::Overrides;
 use crate::config::read::Reader;
 use crate::config::secrets;
 use crate::config::settings::listen_host;
+use crate::config::teams;
 use crate::config::url::split_port;
 use crate::types::Secret;
 
@@ -36,7 +37,7 @@ pub(super) fn auth(
             .iter()
             .flat_map(|it| gateway_keys(it, report))
             .collect();
-        if keys.is_empty() && enabled == Some(true) && !written {
+        if keys.is_empty() && enabled == Some(true) && !written && !top.has("keys") {
             let place = sections.iter().find(|it| it.has("enabled"));
             report.fault(
                 place.map_or_else(|| "auth".to_owned(), |it| it.at("api_key")),
@@ -54,11 +55,13 @@ pub(super) fn auth(
             }
         }
     }
-    let auth = Auth {
+    let mut auth = Auth {
         keys,
+        named: None,
         exempt_paths,
         open_on_purpose: enabled == Some(false) && flag("i_know") == Some(true),
     };
+    auth.named = teams::keys(top, &auth, enabled == Some(false), report);
     (auth, written)
 }
 
@@ -138,7 +141,7 @@ fn listener(text: &str) -> Result<String, String> {
 
 /// Refuses to listen beyond loopback without a key, unless somebody has said that this is meant.
 pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, report: &mut Report) {
-    if settings.host.is_empty() || is_loopback(&settings.host) || !auth.keys.is_empty() {
+    if settings.host.is_empty() || is_loopback(&settings.host) || !auth.is_open() {
         return;
     }
     if auth.open_on_purpose {
@@ -151,7 +154,7 @@ pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, repor
     report.fault_at(
         path,
         &settings.host,
-        "can be reached from other machines; set `auth: {api_key: …}` (or PROXY_ACCESS_KEY), listen on 127.0.0.1, or \
+        "can be reached from other machines; set `auth: {api_key: …}` (or PROXY_ACCESS_KEY, or `keys`), listen on 127.0.0.1, or \
          confirm with `auth: {enabled: false, i_know: true}`",
     );
 }

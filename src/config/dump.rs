@@ -5,13 +5,15 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::model::{
-    AffinitySettings, CacheMode, CacheSettings, Config, Deduplication, EgressProxy, EgressScheme,
-    Http2, KeyStrategy, LogLevel, ModelFacts, Probe, ProbeAsk, Provider, ProviderAuth, Route,
-    RouteCandidate, RouteRule, Settings, Sharing, Stalls, Timeouts, TokenCounting,
+    AffinitySettings, CacheMode, CacheSettings, Config, DeclaredPrice, Deduplication, EgressProxy,
+    EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts, PerAddress, Probe, ProbeAsk,
+    Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Stalls, Timeouts,
+    TokenCounting,
 };
 use crate::config::service_account::ServiceAccount;
+use crate::types::calendar::rfc3339;
 use crate::types::quirks::{Said, ThinkingStyle};
-use crate::types::{Quirks, Secret};
+use crate::types::{MicroUsd, Quirks, Secret};
 
 /// The whole configuration in the shape of the file, defaults filled in, secrets masked.
 pub fn dump(config: &Config) -> String {
@@ -35,16 +37,39 @@ pub(super) fn masked_tree(config: &Config) -> Value {
         "route_rules": config.rules.iter().map(|it| rule(it, &config.providers)).collect::<Vec<_>>(),
         "settings": settings,
         "auth": {
-            "enabled": !config.auth.keys.is_empty(),
+            "enabled": !config.auth.is_open(),
             "api_keys": masked(&config.auth.keys),
             "exempt_paths": config.auth.exempt_paths,
             "i_know": config.auth.open_on_purpose,
         },
+        "keys": config.auth.named.as_ref().map(|it| it.iter().map(key).collect::<Vec<_>>()),
+        "ledger": config.ledger.as_ref().map(|it| json!({
+            "path": it.path,
+            "retention_days": it.retention_days,
+        })),
         "admin": {
             "key": config.admin.key.as_ref().map(Secret::masked),
             "listen": config.admin.listen,
             "requests": config.admin.requests,
         },
+    })
+}
+
+fn key(it: &KeyEntry) -> Value {
+    let dollars = |it: Option<MicroUsd>| it.map(MicroUsd::dollars);
+    json!({
+        "name": it.name,
+        "team": it.team,
+        "models": it.models,
+        "routes": it.routes,
+        "providers": it.providers,
+        "rpm": it.rpm,
+        "tpm": it.tpm,
+        "max_concurrent": it.max_concurrent,
+        "daily_usd": dollars(it.daily),
+        "monthly_usd": dollars(it.monthly),
+        "expires": it.expires.map(rfc3339),
+        "revoked": it.revoked,
     })
 }
 
@@ -105,11 +130,20 @@ fn model(it: &ModelFacts) -> Value {
         "images": it.images,
         "documents": it.documents,
         "thinking": it.thinking,
-        "price": it.price.map(|(input, output)| json!({"input": input, "output": output})),
+        "price": it.price.map(price),
         "thinking_style": it.thinking_style.map(ThinkingStyle::word),
         "structured_output": it.structured_output,
         "prefill": it.prefill,
         "quirks": quirks(&it.quirks),
+    })
+}
+
+fn price(it: DeclaredPrice) -> Value {
+    json!({
+        "input": it.input,
+        "output": it.output,
+        "cache_read": it.cache_read,
+        "cache_write": it.cache_write,
     })
 }
 
@@ -203,6 +237,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "max_buffered_bytes": it.max_buffered_bytes,
         "max_connections": it.max_connections,
         "max_in_flight": it.max_in_flight,
+        "per_address": per_address(it.per_address),
         "affinity": affinity(it.affinity),
         "token_counting": token_counting(&it.token_counting),
         "deduplication": deduplication(it.deduplication),
@@ -222,6 +257,16 @@ fn settings(it: &Settings) -> Map<String, Value> {
         Value::Object(fields) => fields.into_iter().chain(supervisor).collect(),
         _ => Map::new(),
     }
+}
+
+fn per_address(it: PerAddress) -> Value {
+    json!({
+        "requests": it.requests,
+        "window": seconds(it.window),
+        "max_concurrent": it.max_concurrent,
+        "failed_sign_ins": it.failed_sign_ins.unwrap_or(0),
+        "failed_window": seconds(it.failed_window),
+    })
 }
 
 fn affinity(it: AffinitySettings) -> Value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::model::ModelFacts;
+use crate::config::model::{DeclaredPrice, ModelFacts};
 use crate::config::read::Reader;
 use crate::types::Quirks;
 use crate::types::quirks::{COLUMNS, Said, Shape, ThinkingStyle};
@@ -38,7 +38,12 @@ fn facts(reader: &Reader<'_>) -> ModelFacts {
         prefill: reader.boolean("prefill"),
         price: reader.has("price").then(|| {
             let dollars = |key| price.number(key).unwrap_or(0.0);
-            (dollars("input"), dollars("output"))
+            DeclaredPrice {
+                input: dollars("input"),
+                output: dollars("output"),
+                cache_read: price.number("cache_read"),
+                cache_write: price.number("cache_write"),
+            }
         }),
         quirks: quirks(reader),
     }

@@ -98,6 +98,18 @@ pub(super) const TOP: Table = &[
     row("settings", One(SETTINGS), "", "how it behaves"),
     row("auth", One(AUTH), "", "who may call"),
     row(
+        "keys",
+        Many(KEY),
+        "",
+        "named gateway keys: whose they are and what they may use; `pointsman keys create` makes them",
+    ),
+    row(
+        "ledger",
+        One(LEDGER),
+        "",
+        "where usage is written down, one row a request; absent: only where a key has a budget",
+    ),
+    row(
         "admin",
         One(ADMIN),
         "",
@@ -547,7 +559,7 @@ const MODEL: Table = &[
         "price",
         One(PRICE),
         "",
-        "dollars per million tokens, for the strategy cheapest; absent: the list price where it is known",
+        "dollars per million tokens, for budgets, reports and the strategy cheapest; absent: the list price where known",
     ),
     row(
         "quirks",
@@ -560,6 +572,18 @@ const MODEL: Table = &[
 const PRICE: Table = &[
     row("input", Number, "0", "dollars per million input tokens"),
     row("output", Number, "0", "dollars per million output tokens"),
+    row(
+        "cache_read",
+        Number,
+        "",
+        "dollars per million tokens read from the provider's cache; absent: the usual part of `input`",
+    ),
+    row(
+        "cache_write",
+        Number,
+        "",
+        "dollars per million tokens written to it; absent: the usual multiple of `input`",
+    ),
 ];
 
 /// One row for each column of what may be said about an OpenAI-compatible service.
@@ -599,6 +623,76 @@ const AUTH: Table = &[
         Bool,
         "false",
         "with `enabled: false`: listen beyond loopback without a key",
+    ),
+];
+
+/// A named key.
+const KEY: Table = &[
+    row(
+        "name",
+        Text,
+        "",
+        "what it is called; its budget and its rows in the ledger hang on it",
+    )
+    .required(),
+    row(
+        "sha256",
+        Secret,
+        "",
+        "SHA-256 of the key, 64 hexadecimal digits; the key itself is kept nowhere",
+    )
+    .required(),
+    row("team", Text, "", "whose it is, for reports"),
+    row(
+        "models",
+        Texts,
+        "",
+        "patterns of the models it may ask for; absent: all",
+    ),
+    row(
+        "routes",
+        Texts,
+        "",
+        "patterns of model_routes, as written there, or route_rules[0], that it may take; absent: all",
+    ),
+    row(
+        "providers",
+        Texts,
+        "",
+        "names of the providers that may be asked for it; absent: all",
+    ),
+    row("rpm", Count(1, BIG), "", "requests a minute"),
+    row(
+        "tpm",
+        Tokens,
+        "",
+        "tokens a minute, without those that the provider's cache had",
+    ),
+    row("max_concurrent", Count(1, BIG), "", "requests at once"),
+    row("daily_usd", Number, "", "dollars a day, in UTC"),
+    row("monthly_usd", Number, "", "dollars a month, in UTC"),
+    row(
+        "expires",
+        Text,
+        "",
+        "the last day it is good, as 2027-01-31, or a moment, as 2027-01-31T12:00:00Z",
+    ),
+    row(
+        "revoked",
+        Bool,
+        "false",
+        "true: it is no good any more, and its holder is told so",
+    ),
+];
+
+const LEDGER: Table = &[
+    row("enabled", Bool, "true", "false: nothing is written down"),
+    row("path", Text, "data/ledger.sqlite", "the file"),
+    row(
+        "retention_days",
+        Count(1, 36_500),
+        "100",
+        "how long rows are kept",
     ),
 ];
 
@@ -827,6 +921,12 @@ pub(super) const SETTINGS: Table = &[
     ),
     row("max_in_flight", Count(1, BIG), "", "requests at once"),
     row(
+        "per_address",
+        One(PER_ADDRESS),
+        "",
+        "limits of each client address",
+    ),
+    row(
         "drain_timeout",
         DurationOrZero,
         "30m",
@@ -944,6 +1044,24 @@ pub(super) const SETTINGS: Table = &[
     row("testing", Any, "", "old switch")
         .unused("started without a configuration, the demo simulates failing providers"),
     row("caching", One(CACHING), "", "old group").unused(UNKNOWN_THERE),
+];
+
+const PER_ADDRESS: Table = &[
+    row("requests", Count(1, BIG), "", "requests within `window`"),
+    row("window", Duration, "60s", "the time of `requests`"),
+    row("max_concurrent", Count(1, BIG), "", "requests at once"),
+    row(
+        "failed_sign_ins",
+        Count(0, BIG),
+        "",
+        "wrong keys within `failed_window`, then 429; 0 never; absent: 30, but not for this machine",
+    ),
+    row(
+        "failed_window",
+        Duration,
+        "60s",
+        "the time of `failed_sign_ins`",
+    ),
 ];
 
 const TOKEN_COUNTING: Table = &[

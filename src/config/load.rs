@@ -15,6 +15,7 @@ use crate::config::read::Reader;
 use crate::config::routes;
 use crate::config::rules;
 use crate::config::settings;
+use crate::config::teams;
 use crate::config::tree::{self, Node};
 use crate::config::vendors;
 use crate::config::walk::walk;
@@ -131,6 +132,11 @@ fn checked(
     resolve(Some(&root), source, &env, options, report)
 }
 
+/// The file that [`load`] would read.
+pub fn locate(options: &LoadOptions) -> Option<PathBuf> {
+    find_file(options)
+}
+
 fn find_file(options: &LoadOptions) -> Option<PathBuf> {
     let asked = options
         .config
@@ -212,6 +218,8 @@ fn resolve(
     };
     let default_route = routes::default_route(&section, &routes, report);
     let (auth, key_written) = access::auth(&top, &section, &overrides, report);
+    teams::check_scopes(auth.named(), (&providers, &routes, &rules), report);
+    let ledger = teams::ledger(&top, auth.named(), report);
     let admin = access::admin(&top, &overrides, report);
     let host_path = if options.host.is_some() {
         "--host".to_owned()
@@ -239,6 +247,7 @@ fn resolve(
         settings,
         auth,
         admin,
+        ledger,
         notes: std::mem::take(&mut report.notes),
     })
 }
@@ -263,6 +272,10 @@ fn override_settings(
     }
     if overrides.max_in_flight.is_some() {
         settings.max_in_flight = overrides.max_in_flight;
+    }
+    if let Some(limit) = overrides.rate_limit {
+        settings.per_address.requests = limit.requests;
+        settings.per_address.window = limit.window;
     }
 }
 

@@ -8,6 +8,7 @@
 mod access;
 mod diff;
 mod dump;
+mod edit;
 mod env;
 mod expand;
 mod facts;
@@ -26,6 +27,7 @@ mod secrets;
 mod service_account;
 mod settings;
 mod table;
+mod teams;
 mod tree;
 mod units;
 mod url;
@@ -35,17 +37,20 @@ mod walk;
 
 pub use diff::changes;
 pub use dump::dump;
+pub use edit::{EditError, add_key, remove_key, revoke_key};
 pub use env::Env;
 pub use fault::ConfigFault;
-pub use load::{LoadOptions, Loaded, from_text, load, load_with_files};
+pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{
-    Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, Deduplication,
-    EgressProxy, EgressScheme, Http2, KeyStrategy, LogLevel, LogSettings, ModelFacts, Note, OnLoss,
-    Platform, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings,
-    Sharing, Source, Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, When,
+    Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, DeclaredPrice,
+    Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LedgerSettings,
+    LogLevel, LogSettings, ModelFacts, Note, OnLoss, PerAddress, Platform, Probe, ProbeAsk,
+    Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Source, Stalls,
+    Strategy, Target, Terms, Timeouts, TokenCounting, When,
 };
 pub use schema::schema;
 pub use service_account::ServiceAccount;
+pub use teams::expiry;
 
 #[cfg(test)]
 mod tests;

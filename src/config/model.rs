@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::config::service_account::ServiceAccount;
 use crate::types::quirks::ThinkingStyle;
-use crate::types::{Dialect, EndpointId, Quirks, Secret, Vendor};
+use crate::types::{Dialect, EndpointId, MicroUsd, Quirks, Secret, Vendor};
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub auth: Auth,
     /// Who may administer.
     pub admin: Admin,
+    /// Where usage is written down, if it is.
+    pub ledger: Option<LedgerSettings>,
     /// What people should be told once at start: deprecated keys, keys not active yet, doubtful values.
     pub notes: Vec<Note>,
 }
@@ -345,10 +347,23 @@ pub struct ModelFacts {
     pub structured_output: Option<bool>,
     /// Continues an answer that the client has begun.
     pub prefill: Option<bool>,
-    /// Dollars per million tokens: input, output.
-    pub price: Option<(f64, f64)>,
+    /// Dollars per million tokens.
+    pub price: Option<DeclaredPrice>,
     /// Where an OpenAI-compatible service differs, for this model.
     pub quirks: Quirks,
+}
+
+/// A price as the operator declares it, in dollars per million tokens.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeclaredPrice {
+    /// Input.
+    pub input: f64,
+    /// Output.
+    pub output: f64,
+    /// Input read from the provider's cache; absent: the usual part of the input's price.
+    pub cache_read: Option<f64>,
+    /// Input written to the provider's cache; absent: likewise.
+    pub cache_write: Option<f64>,
 }
 
 /// One pattern and who serves it.
@@ -581,6 +596,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// Requests at once over all; `None` is no limit.
     pub max_in_flight: Option<usize>,
+    /// Limits of each client address.
+    pub per_address: PerAddress,
     /// Drain on shutdown.
     pub drain_timeout: Duration,
     /// How often the configuration's files are looked at; zero never.
@@ -699,12 +716,109 @@ pub enum LogLevel {
 /// Who may call.
 #[derive(Clone, Debug, Default)]
 pub struct Auth {
-    /// Gateway keys, any one of which suffices; empty lets everyone in.
+    /// Plain gateway keys, any one of which suffices.
     pub keys: Vec<Secret>,
+    /// Named keys; a list that is there, be it empty, means that nobody calls without a key.
+    pub named: Option<Vec<KeyEntry>>,
     /// Paths that need no key, exact.
     pub exempt_paths: Vec<String>,
     /// The operator has confirmed (`i_know: true`) that a listener beyond loopback has no key.
     pub open_on_purpose: bool,
+}
+
+impl Auth {
+    /// Whether everyone may call.
+    pub fn is_open(&self) -> bool {
+        self.keys.is_empty() && self.named.is_none()
+    }
+
+    /// The named keys.
+    pub fn named(&self) -> &[KeyEntry] {
+        self.named.as_deref().unwrap_or_default()
+    }
+}
+
+/// A named key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// What it is called.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub sha256: [u8; 32],
+    /// Whose it is, for reports.
+    pub team: Option<String>,
+    /// Patterns of the models it may ask for; none is all.
+    pub models: Vec<String>,
+    /// Patterns of the routes, or labels of the rules, it may take; none is all.
+    pub routes: Vec<String>,
+    /// Names of the providers that may be asked for it; none is all.
+    pub providers: Vec<String>,
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute.
+    pub tpm: Option<u64>,
+    /// Requests at once.
+    pub max_concurrent: Option<u32>,
+    /// What it may spend a day, in UTC.
+    pub daily: Option<MicroUsd>,
+    /// What it may spend a month, in UTC.
+    pub monthly: Option<MicroUsd>,
+    /// From when on it is no good any more.
+    pub expires: Option<SystemTime>,
+    /// It is no good any more.
+    pub revoked: bool,
+}
+
+impl KeyEntry {
+    /// A key without limits.
+    pub fn new(name: &str, sha256: [u8; 32]) -> Self {
+        KeyEntry {
+            name: name.to_owned(),
+            sha256,
+            team: None,
+            models: Vec::new(),
+            routes: Vec::new(),
+            providers: Vec::new(),
+            rpm: None,
+            tpm: None,
+            max_concurrent: None,
+            daily: None,
+            monthly: None,
+            expires: None,
+            revoked: false,
+        }
+    }
+
+    /// Whether what it spends is limited.
+    pub fn has_caps(&self) -> bool {
+        self.daily.is_some() || self.monthly.is_some()
+    }
+}
+
+/// Where usage is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerSettings {
+    /// The file.
+    pub path: PathBuf,
+    /// How long rows are kept, in days.
+    pub retention_days: u32,
+}
+
+/// Limits of each client address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerAddress {
+    /// Requests within `window`; `None` is no limit.
+    pub requests: Option<u64>,
+    /// See `requests`.
+    pub window: Duration,
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
+    /// Failed sign-ins within `window_failed`; `None` is no limit.
+    pub failed_sign_ins: Option<u64>,
+    /// See `failed_sign_ins`.
+    pub failed_window: Duration,
+    /// Whether failures of this machine count: only where the limit was written.
+    pub counts_loopback: bool,
 }
 
 /// Who may administer.

@@ -17,9 +17,6 @@ use crate::types::Secret;
 const NOT_YET: &[&str] = &[
     "ENABLE_CORS",
     "CORS_ORIGIN",
-    "ENABLE_RATE_LIMIT",
-    "RATE_LIMIT_WINDOW",
-    "RATE_LIMIT_MAX_REQUESTS",
     "ENABLE_REQUEST_LOGS",
     "ENABLE_RESPONSE_LOGS",
     "HEALTH_CHECK_ENABLED",
@@ -46,8 +43,19 @@ pub(super) struct Overrides {
     pub request_timeout: Option<Duration>,
     /// `MAX_CONCURRENT_REQUESTS`.
     pub max_in_flight: Option<usize>,
+    /// `ENABLE_RATE_LIMIT`, `RATE_LIMIT_WINDOW`, `RATE_LIMIT_MAX_REQUESTS`.
+    pub rate_limit: Option<RateLimit>,
     /// `LOAD_BALANCE_STRATEGY`: in the old system it chose among the keys of one provider.
     pub key_strategy: Option<KeyStrategy>,
+}
+
+/// Requests of each client address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RateLimit {
+    /// So many; `None` is no limit.
+    pub requests: Option<u64>,
+    /// Within this time.
+    pub window: Duration,
 }
 
 impl Overrides {
@@ -80,24 +88,50 @@ impl Overrides {
             log_level: read(env, "LOG_LEVEL", report, |text| {
                 one_of(text, LEVELS).map(log_level)
             }),
-            request_timeout: read(env, "REQUEST_TIMEOUT", report, |text| {
-                let milliseconds: Option<u64> = text.parse().ok();
-                milliseconds
-                    .filter(|it| 0 < *it && *it < 1 << 32)
-                    .map(Duration::from_millis)
-                    .ok_or_else(|| "must be milliseconds above 0".to_owned())
-            }),
+            request_timeout: read(env, "REQUEST_TIMEOUT", report, milliseconds),
             max_in_flight: read(env, "MAX_CONCURRENT_REQUESTS", report, |text| {
                 let number: Option<usize> = text.parse().ok();
                 number
                     .filter(|it| 0 < *it)
                     .ok_or_else(|| "must be a whole number above 0".to_owned())
             }),
+            rate_limit: rate_limit(env, report),
             key_strategy: read(env, "LOAD_BALANCE_STRATEGY", report, |text| {
                 one_of(text, KEY_STRATEGIES).map(|it| key_strategy(Some(it)))
             }),
         }
     }
+}
+
+/// The limits that are usual where this switch comes from: 100 requests a minute.
+fn rate_limit(env: &Env, report: &mut Report) -> Option<RateLimit> {
+    let window = read(env, "RATE_LIMIT_WINDOW", report, milliseconds);
+    let most = read(env, "RATE_LIMIT_MAX_REQUESTS", report, |text| {
+        let number: Option<u64> = text.parse().ok();
+        number
+            .filter(|it| 0 < *it)
+            .ok_or_else(|| "must be a whole number above 0".to_owned())
+    });
+    let enabled = read(env, "ENABLE_RATE_LIMIT", report, |text| {
+        one_of(text, &["true", "false", "1", "0", "yes", "no"])
+            .map(|it| matches!(it, "true" | "1" | "yes"))
+    });
+    if enabled.is_none() && (window.is_some() || most.is_some()) {
+        let text = "has no effect without ENABLE_RATE_LIMIT=true";
+        report.remark("RATE_LIMIT_MAX_REQUESTS", text);
+    }
+    Some(RateLimit {
+        requests: enabled?.then(|| most.unwrap_or(100)),
+        window: window.unwrap_or(Duration::from_secs(60)),
+    })
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let milliseconds: Option<u64> = text.parse().ok();
+    milliseconds
+        .filter(|it| 0 < *it && *it < 1 << 32)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "must be milliseconds above 0".to_owned())
 }
 
 fn read<T>(

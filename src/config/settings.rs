@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::fault::Report;
 use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings, OnLoss,
-    Settings, Sharing, Stalls, Strategy, Terms, Timeouts, TokenCounting,
+    PerAddress, Settings, Sharing, Stalls, Strategy, Terms, Timeouts, TokenCounting,
 };
 use crate::config::read::Reader;
 use crate::config::tree::Node;
@@ -18,6 +18,10 @@ const SHORT_WHOLE_ANSWER: Duration = Duration::from_secs(120);
 const DEFAULT_TTL: Duration = Duration::from_secs(3600);
 /// Long enough to tell a recovery from a lull.
 const DEFAULT_RETURN: Duration = Duration::from_secs(60);
+/// The time of limits where none is said.
+const A_MINUTE: Duration = Duration::from_secs(60);
+/// Enough for a client that was given a wrong key and repeats itself a few times.
+const FAILED_SIGN_INS: u64 = 30;
 /// Where JSON lines go when the key stands there without a value.
 const DEFAULT_LOG_FILE: &str = "logs/logs.jsonl";
 
@@ -75,6 +79,7 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         max_buffered_bytes: reader.size("max_buffered_bytes").unwrap_or(512 << 20),
         max_connections: reader.count("max_connections").unwrap_or(10_000),
         max_in_flight: reader.count("max_in_flight"),
+        per_address: per_address(&reader.section("per_address")),
         drain_timeout: reader
             .duration("drain_timeout")
             .unwrap_or(Duration::from_secs(1800)),
@@ -193,6 +198,18 @@ fn error_texts(reader: &Reader<'_>) -> Vec<String> {
         }
     }
     texts
+}
+
+fn per_address(reader: &Reader<'_>) -> PerAddress {
+    let failed: Option<u64> = reader.count("failed_sign_ins");
+    PerAddress {
+        requests: reader.count("requests"),
+        window: reader.duration("window").unwrap_or(A_MINUTE),
+        max_concurrent: reader.count("max_concurrent"),
+        failed_sign_ins: Some(failed.unwrap_or(FAILED_SIGN_INS)).filter(|it| 0 < *it),
+        failed_window: reader.duration("failed_window").unwrap_or(A_MINUTE),
+        counts_loopback: failed.is_some(),
+    }
 }
 
 fn affinity(reader: &Reader<'_>, report: &mut Report) -> AffinitySettings {

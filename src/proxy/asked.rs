@@ -54,7 +54,7 @@ pub fn has_images(dialect: Dialect, body: &[u8]) -> bool {
 }
 
 /// About how many tokens a prompt has: by its length, encoded pictures and files aside.
-fn prompt_tokens(body: &[u8]) -> u64 {
+pub fn prompt_tokens(body: &[u8]) -> u64 {
     let (mut encoded, mut images) = (0, 0);
     for start in ENCODED {
         for at in memchr::memmem::find_iter(body, start) {

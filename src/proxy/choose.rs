@@ -62,6 +62,10 @@ pub fn choose(
         }
         None => routed(snapshot, request, is_bound)?,
     };
+    let holder = request.bill.holder();
+    if let Some(holder) = holder.filter(|it| !it.may_take(&listed.route)) {
+        return Err(holder.not_allowed(&head.model));
+    }
     let needs = Needs {
         body: &request.body.bytes,
         dialect: head.dialect,
@@ -73,7 +77,7 @@ pub fn choose(
         route: listed.route,
         terms: listed.terms,
     };
-    let mut incapable = Vec::new();
+    let (mut incapable, mut forbidden) = (Vec::new(), false);
     for listed in listed.candidates {
         let name = || {
             snapshot
@@ -90,6 +94,12 @@ pub fn choose(
             ));
             continue;
         };
+        if holder.is_some_and(|it| !it.may_use(&endpoint.provider.name)) {
+            let why = "this gateway key may not use it".to_owned();
+            choice.skipped.push(Skip::new(name(), why));
+            forbidden = true;
+            continue;
+        }
         let model = listed
             .model
             .as_deref()
@@ -110,6 +120,9 @@ pub fn choose(
     // Better an endpoint that says no itself than an answer that nobody can serve this.
     if choice.candidates.is_empty() {
         choice.candidates = incapable;
+    }
+    if let (true, true, Some(holder)) = (choice.candidates.is_empty(), forbidden, holder) {
+        return Err(holder.not_allowed(&head.model));
     }
     Ok(choice)
 }

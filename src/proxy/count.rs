@@ -76,6 +76,7 @@ async fn count(
     session: &mut Session,
     request: Request,
 ) -> Result<Counted, Fault> {
+    request.bill.may_ask_for(&request.head.model)?;
     let candidates = choose(snapshot, &request, |_| true)?.candidates;
     let now = Instant::now();
     let server = candidates.iter().find(|it| is_usable(it, now));

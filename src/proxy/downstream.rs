@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use http::header::{HeaderName, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
@@ -46,6 +47,8 @@ pub struct Downstream<'s> {
     shown: Shown,
     /// Others that get the same answer.
     lead: Option<Lead>,
+    /// Headers for this client alone, whoever's answer it gets.
+    marks: Vec<(HeaderName, HeaderValue)>,
     /// The client has gone; the exchange goes on for others.
     quiet: bool,
     /// When something was last written to it.
@@ -82,10 +85,22 @@ impl<'s> Downstream<'s> {
             closing: Arc::clone(&arrival.closing),
             shown,
             lead: None,
+            marks: Vec::new(),
             quiet: false,
             last_write,
             written: 0,
             status: None,
+        }
+    }
+
+    /// Puts headers into whatever head it gets.
+    pub fn mark(&mut self, marks: Vec<(HeaderName, HeaderValue)>) {
+        self.marks = marks;
+    }
+
+    fn put_marks(&self, head: &mut ResponseHeader) {
+        for (name, value) in &self.marks {
+            let _ = head.insert_header(name.clone(), value.clone());
         }
     }
 
@@ -161,6 +176,7 @@ impl<'s> Downstream<'s> {
             }
             lead.end(Ending::Whole);
         }
+        self.put_marks(&mut head);
         self.status = Some(head.status.as_u16());
         self.written = if is_head { 0 } else { body.len() };
         let tasks = if is_head || body.is_empty() {
@@ -183,6 +199,7 @@ impl<'s> Downstream<'s> {
         head.insert_header("cache-control", "no-cache")
             .map_err(|_| Gone)?;
         self.frame(&mut head)?;
+        self.put_marks(&mut head);
         self.status = Some(200);
         self.shown = Shown::Waiting;
         self.send(vec![HttpTask::Header(Box::new(head), false)])
@@ -204,6 +221,7 @@ impl<'s> Downstream<'s> {
                 return Err(Gone);
             };
             self.frame(&mut head)?;
+            self.put_marks(&mut head);
             self.status = Some(head.status.as_u16());
             tasks.push(HttpTask::Header(head, false));
         }

@@ -85,6 +85,8 @@ pub struct Exchange<'e, 's> {
     pub(super) trail: Trail,
     /// The endpoint whose answer the client gets.
     pub(super) served_by: Option<Candidate>,
+    /// What was tried last, and with which key.
+    pub(super) tried: Option<(Candidate, Option<KeyIndex>)>,
     /// Time from the request's arrival to its first content.
     pub(super) ttft: Option<Duration>,
     pub(super) told: Told,
@@ -122,6 +124,7 @@ impl<'e, 's> Exchange<'e, 's> {
             request,
             trail: Trail::default(),
             served_by: None,
+            tried: None,
             ttft: None,
             told: Told::default(),
             losses: Losses::default(),

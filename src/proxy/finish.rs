@@ -105,7 +105,7 @@ fn shown(c: char) -> char {
 }
 
 /// Writes the request's line, and what was lost in translation.
-pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
+pub fn log(exchange: &mut Exchange<'_, '_>, path: &str, end: &End) {
     if exchange.served_by.is_some() && !exchange.losses.is_empty() {
         exchange.edge.shared.losses.count(&exchange.losses);
         let (id, losses, total) = (
@@ -167,7 +167,9 @@ pub fn log(exchange: &Exchange<'_, '_>, path: &str, end: &End) {
         end: line_end,
     });
     count_attempts(exchange, end);
-    remember(exchange, end, line_end.label());
+    let label = line_end.label();
+    remember(exchange, end, label);
+    exchange.close(end, label);
     if let End::Cut(fault) | End::Refused(fault) = end {
         log_fault(exchange, fault);
     }

@@ -11,6 +11,7 @@ use http::HeaderMap;
 use pingora::http::ResponseHeader;
 
 use super::answer::visible;
+use super::bill::Ended;
 use super::closing::stopped;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::End;
@@ -20,6 +21,7 @@ use super::service::Shared;
 use super::timers::Alarm;
 use crate::cache::{Answer, Batch, Ending, Follow, Head, Refusal};
 use crate::error::{Fault, FaultKind, Timer};
+use crate::ledger::Source;
 use crate::protocol::errors;
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
 
@@ -65,7 +67,7 @@ pub async fn follow(
     };
     match follower.run(seat).await {
         Some(end) => {
-            follower.log(&end, "shared");
+            follower.log(&end, "shared", Source::Shared);
             Followed::Answered
         }
         None => Followed::Orphaned,
@@ -98,7 +100,7 @@ pub async fn replay(
         Ok(Step::Over(end)) => end,
         Ok(Step::More | Step::Orphaned) | Err(Gone) => End::Left,
     };
-    follower.log(&end, "hit");
+    follower.log(&end, "hit", Source::Cache);
 }
 
 /// What is next.
@@ -307,7 +309,7 @@ impl Follower<'_, '_> {
     }
 
     /// The line of this request; the tokens stand in that of the request that made the call.
-    fn log(&self, end: &End, mark: &'static str) {
+    fn log(&mut self, end: &End, mark: &'static str, source: Source) {
         let header = |headers: &HeaderMap| {
             let provider = headers.get("x-pointsman-provider")?;
             provider.to_str().ok().map(str::to_owned)
@@ -315,6 +317,23 @@ impl Follower<'_, '_> {
         let provider = self.head.as_ref().and_then(|head| header(&head.headers));
         let duration = self.request.started.elapsed();
         let (id, path) = (&self.request.id, &self.arrival.path);
+        let (line_end, fault) = match end {
+            End::Served => (LineEnd::Ok, None),
+            End::Left => (LineEnd::ClientGone, None),
+            End::Cut(fault) => {
+                let stopped = fault.kind == FaultKind::Stopping;
+                let end = if stopped {
+                    LineEnd::Stopped
+                } else {
+                    LineEnd::UpstreamBroke
+                };
+                (end, Some(fault.kind.label()))
+            }
+            End::Refused(fault) => {
+                let label = fault.kind.label();
+                (LineEnd::Rejected(label), Some(label))
+            }
+        };
         self.shared.finished(&AccessLine {
             dialect: Some(self.request.dialect),
             model_asked: Some(&self.request.head.model),
@@ -323,14 +342,19 @@ impl Follower<'_, '_> {
             ttft: self.ttft,
             cache: Some(mark),
             tokens: TokenCounts::default(),
-            end: match end {
-                End::Served => LineEnd::Ok,
-                End::Left => LineEnd::ClientGone,
-                End::Cut(fault) if fault.kind == FaultKind::Stopping => LineEnd::Stopped,
-                End::Cut(_) => LineEnd::UpstreamBroke,
-                End::Refused(fault) => LineEnd::Rejected(fault.kind.label()),
-            },
+            end: line_end,
             ..AccessLine::of(id, "POST", path, self.client.status, duration)
+        });
+        self.request.close(Ended {
+            outcome: line_end.label(),
+            fault,
+            status: self.client.status,
+            ttft: self.ttft,
+            attempts: 0,
+            provider: provider.as_deref(),
+            model_sent: None,
+            endpoint_key: None,
+            source,
         });
     }
 }

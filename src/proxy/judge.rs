@@ -147,6 +147,8 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
         | FaultKind::Untranslatable
         | FaultKind::Unauthenticated
         | FaultKind::Forbidden
+        | FaultKind::RateLimited { .. }
+        | FaultKind::BudgetExceeded
         | FaultKind::UnknownPath
         | FaultKind::MethodNotAllowed(_)
         | FaultKind::ModelNotFound

@@ -10,21 +10,29 @@ use serde_json::{Value, json};
 
 use super::downstream::Downstream;
 use super::receive::{self, Call};
-use super::refuse;
 use super::request::Arrival;
 use super::service::Edge;
+use super::{refuse, usage};
+use crate::access::Holder;
 use crate::admin::{self, Filter};
 use crate::error::{Fault, FaultKind};
 use crate::health::Extra;
+use crate::routing::Resolution;
 use crate::routing::catalogue::Listed;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{AccessLine, metrics};
 use crate::types::Dialect;
 
 /// Answers a call that needs no provider.
-pub async fn serve(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call) {
+pub async fn serve(
+    edge: &Edge,
+    session: &mut Session,
+    arrival: &Arrival,
+    call: Call,
+    holder: Option<&Holder>,
+) {
     let method = session.req_header().method.clone();
-    let status = reply(edge, session, arrival, call).await;
+    let status = reply(edge, session, arrival, call, holder).await;
     if !call.is_heartbeat() {
         let duration = arrival.started.elapsed();
         AccessLine::of(
@@ -39,7 +47,13 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: &Arrival, call: 
 }
 
 /// Writes the answer; the status that the client got.
-async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call) -> Option<u16> {
+async fn reply(
+    edge: &Edge,
+    session: &mut Session,
+    arrival: &Arrival,
+    call: Call,
+    holder: Option<&Holder>,
+) -> Option<u16> {
     let (id, snapshot) = (&arrival.id, &arrival.snapshot);
     let settings = &snapshot.config.settings;
     if !session.as_mut().is_body_done() {
@@ -58,8 +72,15 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
         path: &arrival.path,
         query: &query,
         dialect,
+        holder,
     };
-    let answered = answer(edge, snapshot, &asked);
+    let answered = match call {
+        Call::Usage => {
+            let answered = usage::answer(snapshot, &query).await;
+            answered.map(|(kind, text)| (StatusCode::OK, Content::Usage(kind, text)))
+        }
+        _ => answer(edge, snapshot, &asked),
+    };
     let mut client = Downstream::new(session, arrival);
     let (status, content) = match answered {
         Ok(answered) => answered,
@@ -78,11 +99,25 @@ async fn reply(edge: &Edge, session: &mut Session, arrival: &Arrival, call: Call
             let _ = head.insert_header("content-type", metrics::CONTENT_TYPE);
             text
         }
+        Content::Usage(content_type, text) => {
+            let _ = head.insert_header("content-type", content_type);
+            text
+        }
         Content::Nothing => Bytes::new(),
     };
     let _ = head.insert_header("cache-control", "no-store");
     let _ = client.whole(head, body).await;
     client.status
+}
+
+/// Adds a warning to those that are there.
+fn warn(health: &mut Value, text: String) {
+    if let Some(health) = health.as_object_mut() {
+        let warnings = health.entry("warnings").or_insert_with(|| json!([]));
+        if let Some(warnings) = warnings.as_array_mut() {
+            warnings.push(text.into());
+        }
+    }
 }
 
 /// The dialect of a path's caller. Models are asked for by clients of all dialects, under one path: Anthropic's name the
@@ -103,6 +138,8 @@ enum Content {
     Json(Value),
     /// For Prometheus.
     Metrics(Bytes),
+    /// A content type and a text of it.
+    Usage(&'static str, Bytes),
 }
 
 /// What an answer of ours depends on.
@@ -112,6 +149,8 @@ struct Asked<'a> {
     query: &'a str,
     /// The client's dialect.
     dialect: Dialect,
+    /// Who asks, if with a named key.
+    holder: Option<&'a Holder>,
 }
 
 fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
@@ -133,7 +172,10 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         Call::Ready => ok(json!({"status": "ready"})),
         Call::Health => {
             let refused = edge.shared.reload.refused().is_some();
-            let (well, value) = admin::health(snapshot, refused, now);
+            let (well, mut value) = admin::health(snapshot, refused, now);
+            if let Some(trouble) = edge.shared.ledger.trouble() {
+                warn(&mut value, trouble.to_string());
+            }
             Ok((
                 if well {
                     StatusCode::OK
@@ -147,13 +189,14 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         Call::PurgeCache => ok(json!({"status": "success", "purged": edge.shared.cache.purge()})),
         Call::Requests => ok(requests(edge, query)),
         Call::Reload => Ok(reload(edge, now)),
-        Call::Models => ok(models(snapshot, query, asked.dialect)),
-        Call::Model => model(snapshot, path, asked.dialect),
+        Call::Models => ok(models(snapshot, query, asked)),
+        Call::Model => model(snapshot, path, asked),
         Call::Messages
         | Call::ChatCompletions
         | Call::Responses
         | Call::CountTokens
-        | Call::CountInput => Err(Fault::internal("a call for a provider was answered here")),
+        | Call::CountInput
+        | Call::Usage => Err(Fault::internal("a call was answered in the wrong place")),
     }
 }
 
@@ -168,11 +211,7 @@ fn root(snapshot: &Snapshot, now: Instant) -> Value {
 
 /// `?limit=20&session=…&outcome=rejected`; what is written otherwise filters nothing.
 fn requests(edge: &Edge, query: &str) -> Value {
-    let value = |name: &str| {
-        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.find(|(key, value)| *key == name && !value.is_empty())?;
-        Some(percent_decoded(value))
-    };
+    let value = |name: &str| query_value(query, name);
     edge.shared.requests.view(&Filter {
         limit: value("limit").and_then(|limit| limit.parse().ok()),
         session: value("session"),
@@ -206,6 +245,13 @@ fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
     let text = shared.metrics.render(&state);
     let text = text.map_err(|error| Fault::internal("metrics").with_source(error.to_string()))?;
     Ok((StatusCode::OK, Content::Metrics(Bytes::from(text))))
+}
+
+/// What a query says of `name`, if anything.
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, value)| *key == name && !value.is_empty())?;
+    Some(percent_decoded(value))
 }
 
 /// How the providers fare, and what spared them calls.
@@ -275,11 +321,13 @@ fn reload(edge: &Edge, now: Instant) -> (StatusCode, Content) {
     }
 }
 
-fn models(snapshot: &Snapshot, query: &str, dialect: Dialect) -> Value {
+fn models(snapshot: &Snapshot, query: &str, asked: &Asked<'_>) -> Value {
+    let dialect = asked.dialect;
     let limit = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("limit=")?.parse::<usize>().ok());
-    let all = admin::models(snapshot);
+    let mut all = admin::models(snapshot);
+    all.retain(|it| may_use(snapshot, asked.holder, &it.id));
     let shown: Vec<Value> = all
         .iter()
         .take(limit.unwrap_or(usize::MAX))
@@ -298,11 +346,34 @@ fn models(snapshot: &Snapshot, query: &str, dialect: Dialect) -> Value {
     list
 }
 
-fn model(snapshot: &Snapshot, path: &str, dialect: Dialect) -> Answer {
+/// Whether a model is there for whoever asks: what a key may not use, it is not shown.
+fn may_use(snapshot: &Snapshot, holder: Option<&Holder>, model: &str) -> bool {
+    let Some(holder) = holder else {
+        return true;
+    };
+    let provider = |index: usize| snapshot.config.providers.get(index);
+    let may = |index: usize| provider(index).is_some_and(|it| holder.may_use(&it.name));
+    match snapshot.table.resolve(model) {
+        Resolution::Route {
+            pattern,
+            candidates,
+            ..
+        } => {
+            holder.may_ask_for(model)
+                && holder.may_take(pattern)
+                && candidates.iter().any(|it| may(it.provider))
+        }
+        Resolution::NoRoute { .. } => false,
+    }
+}
+
+fn model(snapshot: &Snapshot, path: &str, asked: &Asked<'_>) -> Answer {
     let written = path.strip_prefix("/v1/models/").unwrap_or_default();
     let name = percent_decoded(written);
-    if let Some(model) = admin::model(snapshot, &name) {
-        Ok((StatusCode::OK, Content::Json(model_value(&model, dialect))))
+    let model = admin::model(snapshot, &name);
+    if let Some(model) = model.filter(|it| may_use(snapshot, asked.holder, &it.id)) {
+        let value = model_value(&model, asked.dialect);
+        Ok((StatusCode::OK, Content::Json(value)))
     } else {
         let text = format!("model: {}", name.escape_debug());
         Err(Fault::new(FaultKind::ModelNotFound, text))

@@ -3,8 +3,9 @@
 //! | stage | file | what may fail | what is recorded |
 //! |---|---|---|---|
 //! | connection, head | `front`, `request_head` | cap, deadline, malformed head | – |
-//! | call, key | `serve` | 404, 405, 401, 403 | access line |
+//! | call, key, address | `serve` | 404, 405, 401, 403, 429 | access line |
 //! | body, request head | `receive` | 413, 408, 503, 400 | access line |
+//! | limits of the key | `bill` | 403, 429 | access line, row in the ledger |
 //! | an answer that is there | `share`, `follow` | what its leader meets | access line |
 //! | route, order | `choose`, `home` | 404 | skips in the trail |
 //! | whose turn | `queue`, `hedge` | – | skips in the trail |
@@ -14,14 +15,16 @@
 //! | verdict | `judge` | – | circuit, keys, cooldowns |
 //! | nobody left | `patience` | – | – |
 //! | error | `trail`, `refuse` | – | – |
-//! | end | `finish`, `estimate` | – | access line, losses, how far estimates were off |
+//! | end | `finish`, `estimate`, `bill` | – | access line, losses, how far estimates were off, row in the ledger |
 //!
-//! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local`, token counts in `count`;
+//! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local` and
+//! `usage`, token counts in `count`;
 //! `probe` asks endpoints without a client.
 
 mod answer;
 mod asked;
 mod attempt;
+mod bill;
 mod choose;
 mod closing;
 mod count;
@@ -54,6 +57,7 @@ mod share;
 mod timers;
 mod token;
 mod trail;
+mod usage;
 mod vertex;
 
 pub use closing::Closing;

@@ -59,6 +59,8 @@ pub enum Call {
     Metrics,
     /// `GET /admin/requests`.
     Requests,
+    /// `GET /admin/usage`.
+    Usage,
     /// `POST /admin/cache/purge`.
     PurgeCache,
 }
@@ -83,6 +85,7 @@ impl Call {
             "/providers" => (Call::Providers, GET),
             "/metrics" => (Call::Metrics, GET),
             "/admin/requests" => (Call::Requests, GET),
+            "/admin/usage" => (Call::Usage, GET),
             "/providers/reload" | "/admin/config/reload" => (Call::Reload, POST),
             "/admin/cache/purge" => (Call::PurgeCache, POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
@@ -105,7 +108,12 @@ impl Call {
     pub fn is_admin(self) -> bool {
         matches!(
             self,
-            Call::Providers | Call::Metrics | Call::Reload | Call::Requests | Call::PurgeCache
+            Call::Providers
+                | Call::Metrics
+                | Call::Reload
+                | Call::Requests
+                | Call::Usage
+                | Call::PurgeCache
         )
     }
 

@@ -32,16 +32,28 @@ const TRANSLATED: [&str; 4] = [
 
 /// Refuses before there is an exchange.
 pub async fn early(edge: &Edge, session: &mut Session, arrival: &Arrival, fault: Fault) {
+    early_with(edge, session, arrival, &fault, Vec::new()).await;
+}
+
+/// The same with further headers; gives the status that the client got.
+pub async fn early_with(
+    edge: &Edge,
+    session: &mut Session,
+    arrival: &Arrival,
+    fault: &Fault,
+    marks: Vec<(HeaderName, http::HeaderValue)>,
+) -> Option<u16> {
     let method = session.req_header().method.as_str().to_owned();
     let unread = !session.as_mut().is_body_done();
     let dialect = local::dialect_of(&arrival.path, &session.req_header().headers);
     let mut client = Downstream::new(session, arrival);
+    client.mark(marks);
     let gone = fault.kind == FaultKind::Cancelled;
     if gone || unread {
         client.session().set_keepalive(None);
     }
     if !gone {
-        let written = plain(&mut client, &arrival.id, dialect, &fault, None, &[]).await;
+        let written = plain(&mut client, &arrival.id, dialect, fault, None, &[]).await;
         if unread && written.is_ok() {
             client.linger().await;
         }
@@ -56,6 +68,7 @@ pub async fn early(edge: &Edge, session: &mut Session, arrival: &Arrival, fault:
         },
         ..AccessLine::of(&arrival.id, &method, &arrival.path, client.status, duration)
     });
+    client.status
 }
 
 /// Refuses a request with a fault of ours.
@@ -256,11 +269,17 @@ pub async fn plain(
     put("content-type", "application/json")?;
     match fault.kind {
         FaultKind::MethodNotAllowed(allow) => put("allow", allow)?,
-        FaultKind::Unauthenticated | FaultKind::CredentialsDead => put("x-should-retry", "false")?,
+        FaultKind::Unauthenticated | FaultKind::CredentialsDead | FaultKind::BudgetExceeded => {
+            put("x-should-retry", "false")?;
+        }
         FaultKind::Overloaded | FaultKind::Stopping => put("retry-after", "1")?,
         _ => {}
     }
-    if let Some(wait) = retry_after {
+    let own_wait = match fault.kind {
+        FaultKind::RateLimited { after } => Some(after),
+        _ => None,
+    };
+    if let Some(wait) = retry_after.or(own_wait) {
         // Rounded up: who comes back a moment too early is refused once more.
         let seconds = wait.as_secs() + u64::from(0 < wait.subsec_nanos());
         put("retry-after", &seconds.max(1).to_string())?;

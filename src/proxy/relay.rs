@@ -121,6 +121,7 @@ impl Exchange<'_, '_> {
     /// Relays an attempt's answer, or finds out why there is none.
     pub(super) async fn relay(&mut self, candidate: &Candidate, relay: &mut Relay) -> Outcome {
         self.at_home.key = relay.key;
+        self.tried = Some((candidate.clone(), relay.key));
         self.losses = std::mem::take(&mut relay.losses);
         self.estimate = relay.estimate;
         let outcome = self.pump(candidate, relay).await;
@@ -232,6 +233,7 @@ impl Exchange<'_, '_> {
         }
         if end {
             whole(candidate, relay);
+            self.charge_whole(candidate, &relay.running.attempt().told());
             self.keep_whole(relay, &pieces);
             if !streamed {
                 self.bind_home(candidate);
@@ -311,6 +313,7 @@ impl Exchange<'_, '_> {
         if relay.committed && relay.running.attempt().incoming().is_complete() {
             // The answer's own end was seen: nothing is missing.
             whole(candidate, relay);
+            self.charge_whole(candidate, &relay.running.attempt().told());
             self.keep_whole(relay, &[]);
             return match self.client.stream(None, Vec::new(), true).await {
                 Ok(()) => Outcome::Served,
@@ -340,6 +343,7 @@ impl Exchange<'_, '_> {
 
     /// Ends the client's stream, whose answer broke off.
     pub(super) async fn end_cut(&mut self, fault: Fault, ending: Ending) -> End {
+        self.charge_rest(&End::Cut(fault.clone()));
         if let Some(lead) = self.client.lead() {
             let (fault, told) = (fault.clone(), matches!(ending, Ending::Silence));
             lead.end(cache::Ending::Cut { fault, told });

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
+use super::bill::Bill;
 use super::choose::is_passthrough;
 use super::closing::Closing;
 use super::receive::{self, Body};
@@ -95,6 +96,8 @@ pub struct Request {
     pub agent: Option<String>,
     /// Headers that rules look at, whether or not they go on.
     pub watched: Vec<(String, String)>,
+    /// Who pays for it.
+    pub bill: Bill,
     /// Time allowed until the commit, or until the whole answer if it is not streamed.
     pub deadline: Instant,
     /// When it came.
@@ -129,11 +132,12 @@ pub struct Shed {
 impl Request {
     /// Reads a request whole and finds out what decides its way.
     pub async fn receive(
-        shared: &Shared,
+        shared: &Arc<Shared>,
         session: &mut Session,
         arrival: &Arrival,
         access: Access,
     ) -> Result<Self, Fault> {
+        let bill = Bill::of(shared, arrival, &access);
         let settings = &arrival.snapshot.config.settings;
         let body = receive::read_body(session, settings, &shared.memory).await?;
         let headers = &session.req_header().headers;
@@ -157,6 +161,7 @@ impl Request {
         let watched = arrival.snapshot.table.watched_headers();
         Ok(Request {
             conversation,
+            bill,
             agent: text(headers, AGENT_HEADER).map(str::to_owned),
             watched: watched
                 .filter_map(|name| Some((name.to_owned(), text(headers, name)?.to_owned())))

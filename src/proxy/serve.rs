@@ -2,6 +2,9 @@
 
 use pingora::proxy::Session;
 
+use std::net::IpAddr;
+use std::time::Instant;
+
 use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::receive::Call;
@@ -10,7 +13,8 @@ use super::request_head::check_head;
 use super::service::{Edge, InFlight, Surface};
 use super::share::{self, Shared, Ticket};
 use super::{count, finish, local, refuse};
-use crate::access::{Access, AdminGate};
+use crate::access::limits::Place;
+use crate::access::{Access, AdminGate, AdminRefusal, Verdict};
 use crate::error::{Fault, FaultKind};
 
 /// Whether the front has looked over a request's head, as it does with the first of a connection.
@@ -48,7 +52,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards
         return Afterwards::Usable;
     }
     let in_flight = InFlight::enter(&edge.shared, settings.max_in_flight);
-    let admitted = admit(edge, &arrival, session).and_then(|(call, access)| {
+    let admitted = admit(edge, &arrival, session).and_then(|(call, access, place)| {
         let overload = || {
             Fault::new(
                 FaultKind::Overloaded,
@@ -58,10 +62,11 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards
         if call.needs_key() && in_flight.is_none() {
             Err(overload())
         } else {
-            Ok((call, access))
+            Ok((call, access, place))
         }
     });
-    let (call, access) = match admitted {
+    // The place at its address is held to the end.
+    let (call, access, _place) = match admitted {
         Ok(admitted) => admitted,
         Err(fault) => {
             refuse::early(edge, session, &arrival, fault).await;
@@ -73,13 +78,17 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards
             return inference(edge, session, arrival, access).await;
         }
         Call::CountTokens | Call::CountInput => count::serve(edge, session, arrival, access).await,
-        _ => local::serve(edge, session, &arrival, call).await,
+        _ => local::serve(edge, session, &arrival, call, access.holder.as_deref()).await,
     }
     Afterwards::Usable
 }
 
 /// What the request is, and whether it may.
-fn admit(edge: &Edge, arrival: &Arrival, session: &Session) -> Result<(Call, Access), Fault> {
+fn admit(
+    edge: &Edge,
+    arrival: &Arrival,
+    session: &Session,
+) -> Result<(Call, Access, Option<Place>), Fault> {
     let (head, snapshot) = (session.req_header(), &arrival.snapshot);
     let call = Call::of(&head.method, &arrival.path)?;
     let hidden = match edge.surface {
@@ -93,16 +102,81 @@ fn admit(edge: &Edge, arrival: &Arrival, session: &Session) -> Result<(Call, Acc
             "there is nothing at this path",
         ));
     }
+    let door = Door::of(edge, arrival, session);
+    let place = if call.needs_key() {
+        door.enter()?
+    } else {
+        None
+    };
+    if call.needs_key() || call.is_admin() {
+        door.may_sign_in()?;
+    }
     let access = snapshot.gateway.authenticate(&head.headers);
     if call.needs_key() && !snapshot.config.auth.exempt_paths.contains(&arrival.path) {
+        if access.verdict == Verdict::Wrong {
+            door.failed();
+        }
         access.admit()?;
+    }
+    if let Some(holder) = access.holder.as_ref().filter(|_| call.needs_key()) {
+        holder.is_good(edge.shared.clock.wall())?;
     }
     if call.is_admin() {
         let host = head.uri.authority().map(http::uri::Authority::as_str);
         let gate = AdminGate::new(snapshot.config.admin.key.as_ref(), edge.is_loopback);
-        gate.allows(&head.headers, host).map_err(Fault::from)?;
+        gate.allows(&head.headers, host).map_err(|refusal| {
+            if refusal == AdminRefusal::Key {
+                door.failed();
+            }
+            Fault::from(refusal)
+        })?;
     }
-    Ok((call, access))
+    Ok((call, access, place))
+}
+
+/// Where a request comes from, and what comes from there may do.
+struct Door<'a> {
+    edge: &'a Edge,
+    arrival: &'a Arrival,
+    /// `None` for who has no address, as on a Unix socket.
+    address: Option<IpAddr>,
+}
+
+impl<'a> Door<'a> {
+    fn of(edge: &'a Edge, arrival: &'a Arrival, session: &Session) -> Self {
+        let address = session.client_addr().and_then(|it| it.as_inet());
+        Door {
+            edge,
+            arrival,
+            address: address.map(std::net::SocketAddr::ip),
+        }
+    }
+
+    fn enter(&self) -> Result<Option<Place>, Fault> {
+        let limits = &self.arrival.snapshot.addresses;
+        let addresses = &self.edge.shared.addresses;
+        match self.address {
+            Some(address) => addresses.enter(address, limits, Instant::now()),
+            None => Ok(None),
+        }
+    }
+
+    fn may_sign_in(&self) -> Result<(), Fault> {
+        let limits = &self.arrival.snapshot.addresses;
+        let addresses = &self.edge.shared.addresses;
+        match self.address {
+            Some(address) => addresses.may_sign_in(address, limits, Instant::now()),
+            None => Ok(()),
+        }
+    }
+
+    fn failed(&self) {
+        let limits = &self.arrival.snapshot.addresses;
+        if let Some(address) = self.address {
+            let addresses = &self.edge.shared.addresses;
+            addresses.failed(address, limits, Instant::now());
+        }
+    }
 }
 
 /// A call of a model, in whichever dialect.
@@ -121,9 +195,16 @@ async fn inference(
             return Afterwards::Usable;
         }
     };
+    if let Err(fault) = request.admit() {
+        let marks = request.bill.headers(request.dialect);
+        let status = refuse::early_with(edge, session, &arrival, &fault, marks).await;
+        request.close_refused(fault.kind.label(), status);
+        return Afterwards::Usable;
+    }
     let headers = &session.req_header().headers;
     let ticket = Ticket::of(edge, &arrival.snapshot, verdict, headers, &request);
     let mut client = Downstream::new(session, &arrival);
+    client.mark(request.bill.headers(request.dialect));
     if let Some(ticket) = &ticket {
         match share::serve(edge, &arrival, &mut client, &mut request, ticket).await {
             Shared::Answered => return Afterwards::Usable,
@@ -134,7 +215,7 @@ async fn inference(
     let mut exchange = Exchange::new(edge, arrival.snapshot, client, request);
     exchange.ticket = ticket;
     let end = exchange.run().await;
-    finish::log(&exchange, &arrival.path, &end);
+    finish::log(&mut exchange, &arrival.path, &end);
     exchange.learn(&end);
     if exchange.client.is_quiet() {
         Afterwards::Broken

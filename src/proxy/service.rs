@@ -25,14 +25,17 @@ use super::estimate::Samples;
 use super::losses::LossCounts;
 use super::receive::BodyMemory;
 use super::serve::{self, Afterwards, Head};
+use crate::access::limits::{Addresses, Counters, Spent};
 use crate::admin::RecentRequests;
 use crate::cache::{Cache, Flights, Keys};
 use crate::error::Fault;
 use crate::health::{Affinity, Budget, BudgetView, Extra, SessionNotes};
+use crate::ledger::Ledger;
 use crate::snapshot::{Live, Snapshot};
 use crate::telemetry::AccessLine;
 use crate::telemetry::metrics::Metrics;
 use crate::tokens::{Calibration, Counter};
+use crate::types::{Clock, Day};
 
 /// How long a session is kept from where its stream broke.
 const STEERED_FOR: Duration = Duration::from_secs(60);
@@ -100,6 +103,14 @@ pub struct Shared {
     pub flights: Flights,
     /// Answers that are given again.
     pub cache: Cache,
+    /// What keys have used.
+    pub counters: Arc<dyn Counters>,
+    /// What client addresses have done.
+    pub addresses: Arc<Addresses>,
+    /// Where usage is written down.
+    pub ledger: Arc<Ledger>,
+    /// What limits and budgets go by.
+    pub clock: Clock,
     budget: Mutex<Budget>,
     /// The application that attempts run on; known once the first listener's proxy is made.
     app: OnceLock<Weak<HttpProxy<Edge>>>,
@@ -108,7 +119,12 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing under way.
-    pub fn new(live: Arc<Live>, reload: Arc<dyn Reload>, metrics: Metrics) -> Arc<Self> {
+    pub fn new(
+        live: Arc<Live>,
+        reload: Arc<dyn Reload>,
+        metrics: Metrics,
+        counters: Arc<dyn Counters>,
+    ) -> Arc<Self> {
         Arc::new(Shared {
             live,
             reload,
@@ -129,6 +145,10 @@ impl Shared {
             keys: Keys::default(),
             flights: Flights::default(),
             cache: Cache::default(),
+            counters,
+            addresses: Arc::default(),
+            ledger: Arc::default(),
+            clock: Clock::system(),
             budget: Mutex::new(Budget::new(Instant::now())),
             app: OnceLock::new(),
             template: tokio::sync::OnceCell::new(),
@@ -163,6 +183,37 @@ impl Shared {
     /// How much of the budget is used.
     pub fn budget(&self, kind: Extra, now: Instant) -> BudgetView {
         self.budget.lock().view(kind, now)
+    }
+
+    /// Writes down what waits to be, and learns what the ledger has counted. Blocks on the disk.
+    pub fn keep_books(&self, learns: bool) {
+        let snapshot = self.live.current();
+        let Some(ledger) = &snapshot.config.ledger else {
+            return;
+        };
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        self.ledger.write(&ledger.path, now);
+        self.ledger.prune(ledger.retention_days, wall, now);
+        let has_caps = |it: &crate::config::KeyEntry| it.has_caps();
+        if !learns || !snapshot.config.auth.named().iter().any(has_caps) {
+            return;
+        }
+        let day = Day::of(wall);
+        for spent in self.ledger.spending(&ledger.path, day, now) {
+            let so_far = Spent {
+                day,
+                today: spent.today,
+                this_month: spent.this_month,
+            };
+            self.counters.spent_at_least(&spent.key, so_far);
+        }
+    }
+
+    /// Writes down all that waits, because the process is about to end.
+    pub fn close_books(&self) {
+        if let Some(ledger) = &self.live.current().config.ledger {
+            self.ledger.finish(&ledger.path);
+        }
     }
 
     /// A request came in; the budget grows with them.

@@ -181,6 +181,11 @@ impl Trail {
         self.steps.extend(over.map(|it| it.ended(what)));
     }
 
+    /// Whether a try is under way.
+    pub fn is_trying(&self) -> bool {
+        self.trying.iter().any(Option::is_some)
+    }
+
     /// A try has failed.
     pub fn fail(&mut self, failed: Failed) {
         self.over(&failed.endpoint, &failed.reason());

@@ -14,7 +14,7 @@ mod when;
 
 pub use pattern::Pattern;
 pub use prefer::prefer_asked;
-pub use prices::{blended, list_price};
+pub use prices::{PRICES_AS_OF, blended, dearest, price_of};
 pub use rank::{Vitals, rank};
 pub use strategy::{StrategyState, Turn};
 pub use table::{Resolution, Table};

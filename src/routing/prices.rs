@@ -1,5 +1,11 @@
-//! List prices of models, so that `cheapest` knows something before anybody has written `price:`. A table like this is
-//! old the day it is written: what is configured wins, and what is not in it is unknown, never guessed.
+//! List prices of models, so that budgets, reports and `cheapest` know something before anybody has written `price:`. A
+//! table like this is old the day it is written: what is configured wins, and what is not in it is unknown.
+
+use crate::config::DeclaredPrice;
+use crate::types::Price;
+
+/// When the list was written.
+pub const PRICES_AS_OF: &str = "2026-11";
 
 /// Dollars per million tokens: input, output. Standard tier, short prompts, no cache, November 2026. Of a model with tiers
 /// it is the lowest. Newer Claude models: the vendor's own pages (platform.claude.com/docs). Older Claude models and most
@@ -41,6 +47,19 @@ const LIST: &[(&str, f64, f64)] = &[
     ("gemini-2-5-flash-lite", 0.1, 0.4),
     ("gemini-2-5-flash", 0.3, 2.5),
 ];
+/// What the vendor's cache costs for each dollar of plain input: read, written. Anthropic's is written for five minutes,
+/// one for an hour costs 2. Where a vendor has had several parts over time it is the dearest: a budget is better
+/// reached too early. What is not here costs as much as any input.
+const CACHE: &[(&str, f64, f64)] = &[
+    ("claude-", 0.1, 1.25),
+    ("gpt-5", 0.1, 1.0),
+    ("gpt-4-1", 0.25, 1.0),
+    ("gpt-4o", 0.5, 1.0),
+    ("o3-mini", 0.5, 1.0),
+    ("o3", 0.25, 1.0),
+    ("o4-mini", 0.25, 1.0),
+    ("gemini-2-5", 0.25, 1.0),
+];
 /// Tokens read for each one written: agents send a whole conversation to get a few lines.
 const READ_PER_WRITTEN: f64 = 10.0;
 
@@ -58,6 +77,40 @@ pub fn list_price(model: &str) -> Option<(f64, f64)> {
     };
     let known = LIST.iter().find(|(known, ..)| fits(known).is_some());
     known.map(|(_, input, output)| (*input, *output))
+}
+
+/// The whole price of a model: as it was declared, or as it is listed.
+pub fn price_of(model: &str, declared: Option<&DeclaredPrice>) -> Option<Price> {
+    let (input, output) = match declared {
+        Some(declared) => (declared.input, declared.output),
+        None => list_price(model)?,
+    };
+    let name = plain(model);
+    let usual = CACHE.iter().find(|(family, ..)| name.starts_with(family));
+    let (read, write) = usual.map_or((1.0, 1.0), |(_, read, write)| (*read, *write));
+    Some(Price {
+        input,
+        output,
+        cache_read: declared
+            .and_then(|it| it.cache_read)
+            .unwrap_or(input * read),
+        cache_write: declared
+            .and_then(|it| it.cache_write)
+            .unwrap_or(input * write),
+    })
+}
+
+/// What a model of unknown price is charged against a budget: as much as the dearest that is listed, so that no budget
+/// is passed because a model is new.
+pub fn dearest() -> Price {
+    let most = |price: fn(&(&str, f64, f64)) -> f64| LIST.iter().map(price).fold(0.0, f64::max);
+    let (input, output) = (most(|it| it.1), most(|it| it.2));
+    Price {
+        input,
+        output,
+        cache_read: input * 0.1,
+        cache_write: input * 1.25,
+    }
 }
 
 /// One number to compare prices by: dollars per million tokens of an agent's usual mix.
@@ -106,6 +159,31 @@ mod tests {
         ] {
             assert_eq!(list_price(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_declared_wins_and_the_cache_has_its_part() {
+        let declared = DeclaredPrice {
+            input: 6.0,
+            output: 30.0,
+            cache_read: None,
+            cache_write: Some(9.0),
+        };
+        let price = price_of("anthropic/claude-sonnet-4.5", Some(&declared)).unwrap();
+        assert_eq!(
+            (price.input, price.output, price.cache_write),
+            (6.0, 30.0, 9.0)
+        );
+        assert!((price.cache_read - 0.6).abs() < 1e-9);
+        let listed = price_of("claude-sonnet-4-5", None).unwrap();
+        assert_eq!((listed.cache_write, listed.output), (3.75, 15.0));
+        assert_eq!(price_of("qwen3-coder", None), None);
+        let own = price_of("qwen3-coder", Some(&declared)).unwrap();
+        let saved = own.input - own.cache_read;
+        assert!(saved.abs() < 1e-9, "an unknown cache saves nothing");
+        assert!(LIST.iter().all(|(_, input, output)| {
+            *input <= dearest().input && *output <= dearest().output
+        }));
     }
 
     #[test]

@@ -12,11 +12,12 @@ use pingora::services::background::background_service;
 use tokio::sync::{Notify, watch};
 
 use super::background::{
-    Announce, Drain, Hangup, Simulated, Supervised, Tokens, Warm, Watch, health_checks,
+    Announce, Books, Drain, Hangup, Simulated, Supervised, Tokens, Warm, Watch, health_checks,
 };
 use super::listener::{Bound, Door};
 use super::reload::Reloader;
 use super::signals::{Signals, listen_for_hangup};
+use crate::access::limits::LocalCounters;
 use crate::config::{Config, LoadOptions, Source};
 use crate::demo;
 use crate::proxy::{Cap, Edge, Shared, Surface};
@@ -75,7 +76,10 @@ pub fn prepare(
         Arc::clone(&live),
         Arc::clone(&reloader) as _,
         Metrics::new().context("cannot set up metrics")?,
+        Arc::new(LocalCounters::default()),
     );
+    // Before the first request: budgets go on where they were.
+    shared.keep_books(true);
     let addresses = (main.address(), admin.as_ref().map(Bound::address));
 
     let mut server = Server::new_with_opt_and_conf(None, conf);
@@ -106,6 +110,7 @@ pub fn prepare(
         server.add_service(background_service("simulated", simulated));
     }
     server.add_service(background_service("probes", health_checks(&shared)));
+    server.add_service(background_service("books", Books(Arc::clone(&shared))));
     let tokens = Tokens(Arc::clone(&shared));
     server.add_service(background_service("tokens", tokens));
     let warm = Warm {

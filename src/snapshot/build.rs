@@ -9,7 +9,8 @@ use super::endpoint::Endpoint;
 use super::tokens;
 use super::{Snapshot, TextRules};
 use crate::access::GatewayKeys;
-use crate::config::{Config, Provider, Settings};
+use crate::access::limits::{AddressLimits, Rate};
+use crate::config::{Config, PerAddress, Provider, Settings};
 use crate::credential::{KeyPool, Pace};
 use crate::health::{BreakerPolicy, HealthRegistry};
 use crate::net::{Client, PeerFactory, Resolver};
@@ -116,11 +117,22 @@ fn build(
         endpoints,
         table: Table::new(&config),
         strategy: StrategyState::new(),
-        gateway: GatewayKeys::new(&config.auth.keys),
+        gateway: GatewayKeys::new(&config.auth.keys).with_named(config.auth.named.as_deref()),
+        addresses: address_limits(config.settings.per_address),
         texts: TextRules::new(&config.settings),
         generation: old.map_or(0, |old| old.generation + 1),
         config,
     })
+}
+
+fn address_limits(it: PerAddress) -> AddressLimits {
+    let within = |most: Option<u64>, span| most.map(|most| Rate { most, span });
+    AddressLimits {
+        requests: within(it.requests, it.window),
+        max_concurrent: it.max_concurrent,
+        failures: within(it.failed_sign_ins, it.failed_window),
+        spares_loopback: !it.counts_loopback,
+    }
 }
 
 fn breaker_policy(settings: &Settings) -> BreakerPolicy {

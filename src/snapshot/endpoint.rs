@@ -10,8 +10,8 @@ use crate::config::{ModelFacts, Provider, ProviderAuth, Target};
 use crate::credential::{Bearer, KeyIndex, KeyPool, MintError, TokenSource};
 use crate::health::{EndpointHealth, Standing};
 use crate::net::PeerFactory;
-use crate::routing::{Pattern, Vitals, blended, list_price};
-use crate::types::{Dialect, EndpointId, Secret};
+use crate::routing::{Pattern, Vitals, blended, price_of};
+use crate::types::{Dialect, EndpointId, Price, Secret};
 
 /// An endpoint that requests may be sent to.
 pub struct Endpoint {
@@ -106,13 +106,18 @@ impl Endpoint {
     /// What strategies compare of it as a candidate for `model`.
     pub fn vitals(&self, now: Instant, model: &str) -> Vitals {
         let load = self.health.load(now);
-        let declared = self.facts(model).and_then(|it| it.price);
         Vitals {
             is_usable: self.standing(now, model) != Standing::Refused,
             in_flight: load.in_flight,
             ttft_ms: load.ttft_ms,
-            price: declared.or_else(|| list_price(model)).map(blended),
+            price: self.price(model).map(|it| blended((it.input, it.output))),
         }
+    }
+
+    /// What `model` costs there, as far as anybody knows.
+    pub fn price(&self, model: &str) -> Option<Price> {
+        let declared = self.facts(model).and_then(|it| it.price.as_ref());
+        price_of(model, declared)
     }
 
     /// Separates pooled connections of different credentials: of the key itself, whose place in the list may be

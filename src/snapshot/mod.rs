@@ -15,6 +15,7 @@ pub use texts::TextRules;
 use std::sync::Arc;
 
 use crate::access::GatewayKeys;
+use crate::access::limits::AddressLimits;
 use crate::config::Config;
 use crate::routing::{StrategyState, Table};
 
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub strategy: StrategyState,
     /// Who may call.
     pub gateway: GatewayKeys,
+    /// What each client address may do.
+    pub addresses: AddressLimits,
     /// What error texts mean to this operator.
     pub texts: TextRules,
 }

@@ -1,22 +1,26 @@
-//! Words everyone shares: names, identities, secrets, the plain table of vendors, and one way to count what happened
-//! lately. No behaviour beyond parsing, display, looking up and that.
+//! Words everyone shares: names, identities, secrets, the plain table of vendors, money and days, and one way to count
+//! what happened lately. No behaviour beyond parsing, display, looking up and that.
 
+pub mod calendar;
 mod clock;
 mod dialect;
 mod identity;
 mod ids;
 mod model;
+mod money;
 pub mod quirks;
 mod recent;
 mod secret;
 pub mod vendor;
 mod vendors;
 
+pub use calendar::Day;
 pub use clock::Clock;
 pub use dialect::Dialect;
 pub use identity::ModelIdentity;
 pub use ids::{EndpointId, RequestId};
 pub use model::{ModelName, UpstreamModel};
+pub use money::{MicroUsd, Price, TokenKinds};
 pub use quirks::Quirks;
 pub use recent::Recent;
 pub use secret::Secret;

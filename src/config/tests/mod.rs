@@ -5,6 +5,7 @@ mod behaviour;
 mod examples;
 mod rules;
 mod services;
+mod teams;
 mod vertex;
 
 use std::path::Path;

@@ -22,6 +22,8 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str) {
         TooLarge => (413, "request_too_large"),
         RequestTimeout => (408, "timeout_error"),
         Overloaded | Stopping | NoEndpoint => (503, "api_error"),
+        RateLimited { .. } => (429, "rate_limit_error"),
+        BudgetExceeded => (429, "billing_error"),
         Cancelled => (499, "api_error"),
         UpstreamRejected { status } => (*status, type_for_status(*status)),
         // The provider's key is not the client's: 401 would send the user to a login that cannot help.

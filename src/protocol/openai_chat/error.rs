@@ -155,6 +155,8 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
         TooLarge => (413, "request_too_large", None),
         RequestTimeout => (408, bad, None),
         Overloaded | Stopping | NoEndpoint => (503, "server_error", None),
+        RateLimited { .. } => (429, "rate_limit_exceeded", Some("rate_limit_exceeded")),
+        BudgetExceeded => (429, "insufficient_quota", Some("insufficient_quota")),
         Cancelled => (499, bad, None),
         UpstreamRejected { status } => (*status, bad, None),
         UpstreamAuth { .. } | CredentialsDead => (502, "server_error", None),

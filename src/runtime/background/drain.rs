@@ -64,6 +64,7 @@ impl BackgroundService for Drain {
         if let Some(cause) = cause {
             self.hurry(cause).await;
         }
+        self.shared.close_books();
         log::info!("stopped after {:.1} s", begun.elapsed().as_secs_f64());
         self.logs.flush();
         #[expect(

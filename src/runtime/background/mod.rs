@@ -1,5 +1,6 @@
 //! Pingora background services: one loop each.
 
+mod books;
 mod drain;
 mod hangup;
 mod probe;
@@ -9,6 +10,7 @@ mod tokens;
 mod warm;
 mod watch;
 
+pub use books::Books;
 pub use drain::Drain;
 pub use hangup::Hangup;
 pub use probe::health_checks;

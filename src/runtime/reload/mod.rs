@@ -79,7 +79,7 @@ impl Reloader {
             _ => config,
         };
         // The file is checked against the address in it, but the listener stays where it is.
-        if self.exposed && config.auth.keys.is_empty() && !config.auth.open_on_purpose {
+        if self.exposed && config.auth.is_open() && !config.auth.open_on_purpose {
             return Err(
                 "other machines reach this listener, and the new configuration has no gateway key; set \
                  `auth: {api_key: …}`, or restart to listen elsewhere"

@@ -7,6 +7,7 @@ pub mod client;
 mod direct;
 pub mod frames;
 pub mod h2c;
+pub mod keys;
 pub mod proxy;
 pub mod script;
 pub mod setup;

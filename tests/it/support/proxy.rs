@@ -106,8 +106,7 @@ impl Proxy {
     /// The program is a link in the journey's directory, so that it can be replaced.
     async fn launch_program(built: &Path, setup: Setup, launch: Launch<'_>) -> Proxy {
         let directory = TempDir::new().unwrap();
-        let config = directory.path().join("config.yaml");
-        fs::write(&config, setup.yaml()).unwrap();
+        fs::write(directory.path().join("config.yaml"), setup.yaml()).unwrap();
         let program = program_in(directory.path());
         fs::create_dir(program.parent().unwrap()).unwrap();
         symlink(built, &program).unwrap();
@@ -117,31 +116,9 @@ impl Proxy {
             .map(Path::new)
             .chain([program.as_path()]);
         let words: Vec<&Path> = words.collect();
-        let mut child = Command::new(words[0])
-            .args(&words[1..])
-            .args(launch.arguments)
-            .arg("--config")
-            .arg(&config)
-            .current_dir(directory.path())
-            .env_clear()
-            .env("HOME", directory.path())
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("XDG_RUNTIME_DIR", directory.path())
-            .envs(launch.env.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let console = Arc::new(Console {
-            paused: AtomicBool::new(false),
-            lines: Mutex::new(Vec::new()),
-            changed: watch::Sender::new(()),
-        });
-        let readers = vec![
-            collect(child.stdout.take().unwrap(), Arc::clone(&console)),
-            collect(child.stderr.take().unwrap(), Arc::clone(&console)),
-        ];
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(launch.arguments);
+        let (child, console, readers) = spawn(directory.path(), command, launch.env);
         let mut proxy = Proxy {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -151,15 +128,46 @@ impl Proxy {
             secrets: setup.secrets(),
             may_end: false,
         };
-        let line = proxy.line(READY).await;
-        let address = line.split(READY).nth(1).unwrap();
-        let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
-        proxy.address = address[..end.unwrap_or(address.len())].parse().unwrap();
+        proxy.listens().await;
         if launch.arguments.contains(&"--supervise") {
             // The worker announces itself a moment before its supervisor knows.
             proxy.line(") serves").await;
         }
         proxy
+    }
+
+    /// Waits until it listens, and remembers where.
+    async fn listens(&mut self) {
+        let line = self.line(READY).await;
+        let address = line.split(READY).nth(1).unwrap();
+        let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+        self.address = address[..end.unwrap_or(address.len())].parse().unwrap();
+    }
+
+    /// Kills it as nothing but a kill does (`kill -9`).
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.may_end = true;
+    }
+
+    /// Starts it again after [`Proxy::kill`], with the same files.
+    pub async fn start_again(&mut self) {
+        let (child, console, readers) = spawn(self.directory.path(), Command::new(PROGRAM), &[]);
+        (self.child, self.console, self.may_end) = (child, console, false);
+        self.readers.extend(readers);
+        self.listens().await;
+    }
+
+    /// Runs another command on the same configuration: its output and exit code.
+    pub fn command(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        let mut command = Command::new(PROGRAM);
+        let output = settled(&mut command, self.directory.path())
+            .args(arguments)
+            .output();
+        let output = output.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (text, output.status.code())
     }
 
     /// Another program takes its place on disk, as an installation does it.
@@ -285,6 +293,11 @@ impl Proxy {
 
     /// Waits until it ends by itself, and gives its exit code.
     pub async fn ended(mut self) -> Option<i32> {
+        self.ends().await
+    }
+
+    /// The same for who wants to look at what it left.
+    pub async fn ends(&mut self) -> Option<i32> {
         let status = super::eventually("the program to end", || {
             let status = self.child.try_wait().unwrap();
             std::future::ready(status)
@@ -346,6 +359,42 @@ impl Proxy {
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
     }
+}
+
+/// With the configuration of a journey and nothing else.
+fn settled<'c>(command: &'c mut Command, directory: &Path) -> &'c mut Command {
+    command
+        .arg("--config")
+        .arg(directory.join("config.yaml"))
+        .current_dir(directory)
+        .env_clear()
+        .env("HOME", directory)
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("XDG_RUNTIME_DIR", directory)
+}
+
+fn spawn(
+    directory: &Path,
+    mut command: Command,
+    env: &[(&str, &str)],
+) -> (Child, Arc<Console>, Vec<JoinHandle<()>>) {
+    let mut child = settled(&mut command, directory)
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let console = Arc::new(Console {
+        paused: AtomicBool::new(false),
+        lines: Mutex::new(Vec::new()),
+        changed: watch::Sender::new(()),
+    });
+    let readers = vec![
+        collect(child.stdout.take().unwrap(), Arc::clone(&console)),
+        collect(child.stderr.take().unwrap(), Arc::clone(&console)),
+    ];
+    (child, console, readers)
 }
 
 impl Console {
