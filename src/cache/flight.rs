@@ -54,6 +54,8 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// The provider's words, for who has been shown nothing yet.
     pub answer: Option<(Head, Bytes)>,
+    /// They are in the client's own dialect, and relayed as they are.
+    pub own_words: bool,
 }
 
 /// What a follower may show next.

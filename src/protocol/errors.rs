@@ -1,6 +1,6 @@
 //! Errors in whichever dialect: a provider's read, and a provider's or our own written for the client.
 
-use crate::error::Fault;
+use crate::error::{Fault, FaultKind};
 use crate::protocol::upstream_error::UpstreamError;
 use crate::protocol::{anthropic, gemini, openai_chat, openai_responses};
 use crate::types::Dialect;
@@ -85,21 +85,31 @@ pub fn status_body(client: Dialect, status: u16, text: &str, request_id: &str) -
 /// The events with which an open stream ends in an error; `error_type` is Anthropic's word for it.
 pub fn stream_end(client: Dialect, error_type: &str, fault: &Fault, request_id: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    let text = &openai_chat::words_for(fault);
     match client {
         Dialect::Anthropic | Dialect::Gemini => {
             anthropic::error_event(error_type, &fault.public, Some(request_id), &mut out);
         }
         Dialect::OpenAiChat => {
             let (_, error_type, code) = openai_chat::status_and_type(&fault.kind);
-            openai_chat::error_event(error_type, text, code, &mut out);
+            openai_chat::error_event(error_type, &openai_chat::words_for(fault), code, &mut out);
         }
         Dialect::OpenAiResponses => {
             let (error_type, code) = openai_responses::words_for(fault);
-            openai_responses::error_event(error_type, text, Some(code), &mut out);
+            let text = openai_responses::text_for(fault);
+            openai_responses::error_event(error_type, &text, Some(code), &mut out);
         }
     }
     out
+}
+
+/// Whether a client that asked for a stream, and has been told nothing yet, is told of a fault in a stream that is
+/// opened for it. `repeats_streams`: it repeats one that failed, and does not repeat a plain refusal.
+pub fn opens_a_stream(client: Dialect, kind: &FaultKind, repeats_streams: bool) -> bool {
+    match client {
+        Dialect::OpenAiResponses => openai_responses::opens_a_stream(kind, repeats_streams),
+        // The same status and words mean the same to these, wherever they are told.
+        Dialect::Anthropic | Dialect::OpenAiChat | Dialect::Gemini => false,
+    }
 }
 
 /// A sign of life in a stream that says nothing.
@@ -116,7 +126,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::error::FaultKind;
 
     fn told((status, body): (u16, Vec<u8>)) -> (u16, Value) {
         let body: Value = serde_json::from_slice(&body).unwrap();

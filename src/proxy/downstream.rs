@@ -191,9 +191,12 @@ impl<'s> Downstream<'s> {
         self.send(tasks).await
     }
 
-    /// Writes the head of a stream early, so that pings can follow.
-    pub async fn open_early(&mut self) -> Result<(), Gone> {
+    /// Writes the head of a stream early, so that pings can follow, or an error.
+    pub async fn open_early(&mut self, extra: Vec<(HeaderName, HeaderValue)>) -> Result<(), Gone> {
         let mut head = self.head(StatusCode::OK).ok_or(Gone)?;
+        for (name, value) in extra {
+            head.insert_header(name, value).map_err(|_| Gone)?;
+        }
         head.insert_header("content-type", "text/event-stream; charset=utf-8")
             .map_err(|_| Gone)?;
         head.insert_header("cache-control", "no-cache")

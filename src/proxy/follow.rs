@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::HeaderName;
 use pingora::http::ResponseHeader;
 
 use super::answer::visible;
@@ -27,6 +28,8 @@ use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
 
 /// Bytes that are read from the log at once: a late follower catches up in several writes.
 const BATCH: usize = 64 * 1024;
+/// Tells a client where its answer comes from.
+const CACHE_MARK: &str = "x-pointsman-cache";
 
 /// How it went.
 pub enum Followed {
@@ -222,8 +225,7 @@ impl Follower<'_, '_> {
         for (name, value) in &shared.headers {
             head.append_header(name, value.clone()).ok()?;
         }
-        head.insert_header("x-pointsman-cache", visible(mark))
-            .ok()?;
+        head.insert_header(CACHE_MARK, visible(mark)).ok()?;
         Some(head)
     }
 
@@ -255,7 +257,14 @@ impl Follower<'_, '_> {
     /// There is no answer.
     async fn refuse(&mut self, why: &Refusal, mark: &str) -> Result<End, Gone> {
         let (id, dialect, fault) = (&self.request.id, self.request.dialect, &why.fault);
+        let in_stream = !why.own_words && refuse::opens_a_stream(self.request, fault);
         match (self.client.shown(), &why.answer) {
+            (Shown::Nothing, _) if in_stream => {
+                let mark = (HeaderName::from_static(CACHE_MARK), visible(mark));
+                self.client.open_early(vec![mark]).await?;
+                let event = refuse::event(Shown::Waiting, dialect, id, fault);
+                self.client.stream_error(event).await?;
+            }
             (Shown::Nothing, Some((head, body))) => {
                 let head = self.own_head(head, mark).ok_or(Gone)?;
                 self.client.whole(head, body.clone()).await?;
@@ -298,11 +307,12 @@ impl Follower<'_, '_> {
                 fault: Fault::new(kind, "the request took too long"),
                 retry_after: None,
                 answer: None,
+                own_words: false,
             };
             return self.refuse(&late, "shared").await.map(Some);
         }
         if self.client.shown() == Shown::Nothing {
-            self.client.open_early().await?;
+            self.client.open_early(Vec::new()).await?;
         }
         let ping = errors::ping(self.request.dialect);
         self.client.ping(ping).await.map(|()| None)

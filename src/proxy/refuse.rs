@@ -12,7 +12,7 @@ use super::answer::visible;
 use super::downstream::{Downstream, Gone, Shown};
 use super::exchange::{End, Exchange};
 use super::finish::Words;
-use super::request::Arrival;
+use super::request::{Arrival, Request};
 use super::service::Edge;
 use super::trail::{Failed, Verdict};
 use super::{finish, judge, local};
@@ -79,6 +79,9 @@ pub async fn with_fault(
 ) -> End {
     tell_others(exchange, &fault, retry_after, None);
     let written = match exchange.shown() {
+        Shown::Nothing if opens_a_stream(&exchange.request, &fault) => {
+            in_stream(exchange, &fault, Words::Ours).await
+        }
         Shown::Waiting | Shown::Content => {
             let event = stream_event(exchange, &fault);
             exchange.client.stream_error(event).await
@@ -142,7 +145,8 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
         return End::Left;
     };
     let client = exchange.request.dialect;
-    let body = if failed.dialect == client {
+    let own_words = failed.dialect == client;
+    let body = if own_words {
         for (name, value) in refused
             .headers
             .iter()
@@ -171,20 +175,52 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
     for (name, value) in finish::marks(exchange, Words::Refusal(&failed.endpoint)) {
         let _ = head.insert_header(name, value);
     }
-    let shared = || {
-        (
-            Head::shared(head.status, &head.as_ref().headers),
-            body.clone(),
-        )
+    let answer = Plain {
+        make: &|| {
+            let head = Head::shared(head.status, &head.as_ref().headers);
+            (head, body.clone())
+        },
+        own_words,
     };
-    tell_others(exchange, &failed.fault, None, Some(&shared));
+    tell_others(exchange, &failed.fault, None, Some(answer));
     if exchange.shown() != Shown::Nothing {
         return with_fault(exchange, failed.fault, None).await;
     }
-    match exchange.client.whole(head, body).await {
+    let written = if !own_words && opens_a_stream(&exchange.request, &failed.fault) {
+        in_stream(exchange, &failed.fault, Words::Refusal(&failed.endpoint)).await
+    } else {
+        exchange.client.whole(head, body).await
+    };
+    match written {
         Ok(()) => End::Refused(failed.fault),
         Err(Gone) => End::Left,
     }
+}
+
+/// Whether a client that has been shown nothing is told of this in a stream.
+pub fn opens_a_stream(request: &Request, fault: &Fault) -> bool {
+    request.head.stream
+        && errors::opens_a_stream(request.dialect, &fault.kind, request.repeats_streams)
+}
+
+/// Opens a stream to say in it that there will be none.
+async fn in_stream(
+    exchange: &mut Exchange<'_, '_>,
+    fault: &Fault,
+    words: Words<'_>,
+) -> Result<(), Gone> {
+    let marks = finish::marks(exchange, words);
+    exchange.client.open_early(marks).await?;
+    let event = stream_event(exchange, fault);
+    exchange.client.stream_error(event).await
+}
+
+/// A provider's refusal as a plain answer.
+struct Plain<'a> {
+    /// Made only where somebody wants it.
+    make: &'a dyn Fn() -> (Head, Bytes),
+    /// It is relayed as it is.
+    own_words: bool,
 }
 
 /// Tells those who would have shared the answer that there is none. A time that was this request's own says nothing
@@ -193,7 +229,7 @@ fn tell_others(
     exchange: &Exchange<'_, '_>,
     fault: &Fault,
     retry_after: Option<Duration>,
-    answer: Option<&dyn Fn() -> (Head, Bytes)>,
+    answer: Option<Plain<'_>>,
 ) {
     let Some(lead) = exchange.client.lead() else {
         return;
@@ -204,7 +240,8 @@ fn tell_others(
     lead.end(Ending::Refused(Arc::new(Refusal {
         fault: fault.clone(),
         retry_after,
-        answer: answer.map(|make| make()),
+        own_words: answer.as_ref().is_some_and(|answer| answer.own_words),
+        answer: answer.map(|answer| (answer.make)()),
     })));
 }
 

@@ -34,6 +34,8 @@ const SESSION_HEADERS: [&str; 4] = [
 ];
 /// Where Claude Code names the sub-agent that asks.
 const AGENT_HEADER: &str = "x-claude-code-agent-id";
+/// Where Codex, in whatever shape, says that it is Codex.
+const ORIGINATOR: &str = "originator";
 /// Longest piece of a content type that an error quotes, in characters.
 const SHOWN_LABEL: usize = 60;
 /// Pieces of a body that its fingerprint looks at.
@@ -94,6 +96,8 @@ pub struct Request {
     conversation: Option<String>,
     /// The sub-agent that asks, where the client tells.
     pub agent: Option<String>,
+    /// The client is Codex: it repeats a stream that failed, and no plain refusal.
+    pub repeats_streams: bool,
     /// Headers that rules look at, whether or not they go on.
     pub watched: Vec<(String, String)>,
     /// Who pays for it.
@@ -163,6 +167,7 @@ impl Request {
             conversation,
             bill,
             agent: text(headers, AGENT_HEADER).map(str::to_owned),
+            repeats_streams: is_codex(headers),
             watched: watched
                 .filter_map(|name| Some((name.to_owned(), text(headers, name)?.to_owned())))
                 .collect(),
@@ -252,6 +257,12 @@ fn unreadable(error: &HeadError, headers: &HeaderMap) -> Fault {
     Fault::new(FaultKind::InvalidRequest, what)
 }
 
+/// `codex_cli_rs`, `codex_exec`, `codex_vscode`, `Codex Desktop` (its `originator`, 2026).
+fn is_codex(headers: &HeaderMap) -> bool {
+    let name = text(headers, ORIGINATOR).and_then(|name| name.get(.."codex".len()));
+    name.is_some_and(|name| name.eq_ignore_ascii_case("codex"))
+}
+
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
@@ -266,6 +277,21 @@ mod tests {
             headers.insert(*name, HeaderValue::from_static(value));
         }
         Request::deadline(&headers, Duration::from_secs(600)).as_secs()
+    }
+
+    #[test]
+    fn codex_is_known_by_its_own_word() {
+        for (name, value, known) in [
+            ("originator", "codex_cli_rs", true),
+            ("originator", "Codex Desktop", true),
+            ("originator", "opencode", false),
+            ("originator", "code", false),
+            ("user-agent", "codex_cli_rs/0.169.0", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(is_codex(&headers), known, "{value}");
+        }
     }
 
     #[test]

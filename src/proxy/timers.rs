@@ -120,7 +120,7 @@ impl Exchange<'_, '_> {
     /// Gives a streaming client a sign of life, and a head before it if it has none.
     pub(super) async fn ping(&mut self) -> Result<(), Gone> {
         if self.shown() == Shown::Nothing {
-            self.client.open_early().await?;
+            self.client.open_early(Vec::new()).await?;
         }
         self.client.ping(errors::ping(self.request.dialect)).await
     }

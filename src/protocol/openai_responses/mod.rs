@@ -19,7 +19,7 @@ mod wire_request;
 pub use assemble::Assemble;
 pub use decode::{Decode, is_under_way};
 pub use encode::{Encode, PING, error_event};
-pub use failure_words::{plain_code, words_for};
+pub use failure_words::{opens_a_stream, plain_code, text_for, words_for};
 pub use inbound::inbound;
 pub use outbound::outbound;
 pub use profile::{Profile, WebSearch};

@@ -45,7 +45,12 @@ impl StreamWriter {
             StreamWriter::Anthropic(_) | StreamWriter::OpenAiChat(_) => false,
             StreamWriter::OpenAiResponses(it) => {
                 let (error_type, code) = openai_responses::words_for(fault);
-                it.fail(error_type, Some(code), &openai_chat::words_for(fault), out);
+                it.fail(
+                    error_type,
+                    Some(code),
+                    &openai_responses::text_for(fault),
+                    out,
+                );
                 true
             }
         }

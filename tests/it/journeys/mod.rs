@@ -7,6 +7,7 @@ mod bodies;
 mod caching;
 mod caps;
 mod circuit;
+mod codex;
 mod commit;
 mod connections;
 mod conversations;
