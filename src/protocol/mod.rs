@@ -19,6 +19,7 @@ pub mod profile;
 
 pub mod answer;
 pub mod errors;
+pub mod refused_reasoning;
 pub mod translate;
 pub mod turns;
 pub mod upstream_error;

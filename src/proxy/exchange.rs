@@ -25,10 +25,10 @@ use crate::config::Terms;
 use crate::credential::{Bearer, KeyIndex, KeyUse};
 use crate::error::{Fault, FaultKind, Retry};
 use crate::protocol::answer::Told;
-use crate::protocol::anthropic::{self, Thinking};
+use crate::protocol::anthropic::Thinking;
 use crate::protocol::canonical::Losses;
+use crate::protocol::refused_reasoning::is_refused_reasoning;
 use crate::snapshot::Snapshot;
-use crate::types::Dialect;
 
 /// How an exchange ended.
 #[derive(Debug)]
@@ -310,7 +310,8 @@ impl<'e, 's> Exchange<'e, 's> {
         let thinking = self.thinking_for(candidate);
         let first = self.attempt_signed_in(candidate, begun, thinking).await;
         match &first {
-            Outcome::Failed(_, Some(refused)) if self.is_repairable(candidate, refused) => {}
+            Outcome::Failed(fault, refused)
+                if self.is_repairable(candidate, fault, refused.as_ref()) => {}
             _ => return first,
         }
         log::warn!(
@@ -345,29 +346,36 @@ impl<'e, 's> Exchange<'e, 's> {
         known.map_or(Thinking::Kept, Thinking::CutBefore)
     }
 
-    /// Whether an Anthropic-type provider refused thinking that can be cut.
-    fn is_repairable(&self, candidate: &Candidate, refused: &Refused) -> bool {
-        if refused.status != StatusCode::BAD_REQUEST
-            || candidate.endpoint.dialect != Dialect::Anthropic
-        {
-            return false;
-        }
-        let error = anthropic::parse_error(Some(refused.status.as_u16()), &refused.body);
-        anthropic::is_signature_refusal(&error.message) && self.sends_thinking(candidate)
+    /// Whether a provider refused thinking that can be cut: with a 400, or inside a stream before its content.
+    fn is_repairable(
+        &self,
+        candidate: &Candidate,
+        fault: &Fault,
+        refused: Option<&Refused>,
+    ) -> bool {
+        let bad_request = FaultKind::UpstreamRejected {
+            status: StatusCode::BAD_REQUEST.as_u16(),
+        };
+        let said = match refused {
+            Some(refused) if refused.status == StatusCode::BAD_REQUEST => &refused.body,
+            None if fault.kind == bad_request => fault.public.as_bytes(),
+            Some(_) | None => return false,
+        };
+        is_refused_reasoning(candidate.endpoint.dialect, said) && self.sends_thinking(candidate)
     }
 
     /// Whether there is less to send without the thinking of earlier turns.
     fn sends_thinking(&self, candidate: &Candidate) -> bool {
         let (head, body) = (&self.request.head, &self.request.body.bytes);
         let model = candidate.model.as_str();
-        if self.request.dialect == Dialect::Anthropic {
+        if self.request.dialect == candidate.endpoint.dialect {
             return head.without_thinking(body, model).len() < head.rewritten(body, model).len();
         }
-        let length = |thinking| {
-            let translation = self.translation(candidate, thinking);
-            translation.map_or(0, |it| it.body.len())
-        };
-        length(Thinking::Cut) < length(Thinking::Kept)
+        let sent = |thinking| self.translation(candidate, thinking).ok();
+        match (sent(Thinking::Kept), sent(Thinking::Cut)) {
+            (Some(with), Some(without)) => with.body != without.body,
+            _ => false,
+        }
     }
 
     /// One try, or what is left of one that is under way.

@@ -143,20 +143,6 @@ pub fn parse_error(status: Option<u16>, body: &[u8]) -> UpstreamError {
     .into_error()
 }
 
-/// Whether a 400 says that the thinking of earlier turns is not taken back: signed by another vendor or account, or
-/// changed on its way. Wordings observed; back quotes come and go.
-pub fn is_signature_refusal(message: &str) -> bool {
-    const WORDINGS: [&str; 4] = [
-        "invalid signature in thinking block",
-        "thinking.signature: field required",
-        "thinking or redacted_thinking blocks in the latest assistant message cannot be modified",
-        "expected thinking or redacted_thinking, but found",
-    ];
-    let plain = message.replace('`', "").to_lowercase();
-    let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    WORDINGS.iter().any(|wording| plain.contains(wording))
-}
-
 /// The status that goes with an `error.type`, for errors that arrive without one.
 fn status_for_type(error_type: &str) -> Option<u16> {
     Some(match error_type {

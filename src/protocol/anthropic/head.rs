@@ -164,7 +164,7 @@ impl RequestHead {
         pieces
     }
 
-    /// The body for an Anthropic-type provider: `model` in place of the asked one, our own pin and the thinking and
+    /// The body for a provider of the client's dialect: `model` in place of the asked one, our own pin and the thinking and
     /// searches that another dialect left behind cut out, every other byte as it was.
     pub fn rewritten(&self, body: &Bytes, model: &str) -> Bytes {
         let asked_as_is = Rewrite {
@@ -196,7 +196,7 @@ impl RequestHead {
         })
     }
 
-    /// The body for an Anthropic-type provider, with these changes and no others.
+    /// The body for a provider of the client's dialect, with these changes and no others.
     pub fn rewrite(&self, body: &Bytes, rewrite: &Rewrite<'_>) -> Bytes {
         let mut splice = Splice::default();
         if rewrite.model != self.model {
@@ -226,8 +226,12 @@ impl RequestHead {
                 Dialect::Anthropic | Dialect::Gemini => {
                     cut_thinking(body, messages.start, rewrite.thinking, &mut splice);
                 }
-                Dialect::OpenAiChat => sealed::cut_details(body, messages.start, &mut splice),
-                Dialect::OpenAiResponses => sealed::cut_items(body, messages.start, &mut splice),
+                Dialect::OpenAiChat => {
+                    sealed::cut_details(body, messages.start, rewrite.thinking, &mut splice);
+                }
+                Dialect::OpenAiResponses => {
+                    sealed::cut_items(body, messages.start, rewrite.thinking, &mut splice);
+                }
             }
         }
         splice.apply(body)
@@ -243,7 +247,7 @@ pub enum Answers {
     Varied,
 }
 
-/// What changes in a body on its way to an Anthropic-type provider.
+/// What changes in a body on its way to a provider of the client's dialect.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite<'a> {
     /// The model to ask for.
@@ -265,6 +269,17 @@ pub enum Thinking {
     Cut,
     /// That of the first turns goes; the later ones keep theirs.
     CutBefore(usize),
+}
+
+impl Thinking {
+    /// What becomes of that of the turn at this place: it stays, or all of it goes.
+    pub fn of_turn(self, at: usize) -> Thinking {
+        match self {
+            Thinking::CutBefore(turns) if at < turns => Thinking::Cut,
+            Thinking::CutBefore(_) => Thinking::Kept,
+            Thinking::Kept | Thinking::Cut => self,
+        }
+    }
 }
 
 /// Temperature 0, and nothing that looks at the world.
@@ -408,11 +423,7 @@ fn cut_thinking(body: &[u8], messages: usize, thinking: Thinking, splice: &mut S
     };
     let mut emptied = vec![false; turns.len()];
     for (at, (turn, emptied)) in turns.iter().zip(&mut emptied).enumerate() {
-        let thinking = match thinking {
-            Thinking::CutBefore(turns) if at < turns => Thinking::Cut,
-            Thinking::CutBefore(_) => Thinking::Kept,
-            Thinking::Kept | Thinking::Cut => thinking,
-        };
+        let thinking = thinking.of_turn(at);
         let Some(blocks) = content_blocks(body, turn, thinking) else {
             continue;
         };

@@ -38,8 +38,8 @@ pub use decode::Decode;
 pub(crate) use encode::OutputEstimate;
 pub use encode::{Encode, PING};
 pub use error::{
-    coded_error_body, error_body, error_event, is_signature_refusal, parse_error, status_and_type,
-    translate_error, type_for_status,
+    coded_error_body, error_body, error_event, parse_error, status_and_type, translate_error,
+    type_for_status,
 };
 pub(crate) use head::cut_elements;
 pub use head::{Answers, HeadError, RequestHead, Rewrite, Thinking};

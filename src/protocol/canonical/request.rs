@@ -74,9 +74,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Leaves out what was thought in earlier turns, for a provider that does not take it back. A turn of nothing else
-    /// goes as well, and wishes to cache up to what is gone with it.
-    pub fn forget_thinking(&mut self) {
+    /// Leaves out what was thought in the first so many messages, for a provider that does not take it back. A turn of
+    /// nothing else goes as well, and wishes to cache up to what is gone with it.
+    pub fn forget_thinking(&mut self, before: usize) {
         let is_thought = |block: &Block| {
             matches!(
                 block,
@@ -87,14 +87,15 @@ impl Request {
         let mut places = HashMap::new();
         let mut messages = Vec::with_capacity(self.messages.len());
         for (index, mut message) in std::mem::take(&mut self.messages).into_iter().enumerate() {
-            let before = message.blocks.len();
+            let had = message.blocks.len();
+            let goes = |block: &Block| index < before && is_thought(block);
             let blocks = message.blocks.iter().enumerate();
-            let kept = blocks.filter(|(_, block)| !is_thought(block));
+            let kept = blocks.filter(|(_, block)| !goes(block));
             for (now, (block, _)) in kept.enumerate() {
                 places.insert((index, block), (messages.len(), now));
             }
-            message.blocks.retain(|block| !is_thought(block));
-            if before == 0 || !message.blocks.is_empty() {
+            message.blocks.retain(|block| !goes(block));
+            if had == 0 || !message.blocks.is_empty() {
                 messages.push(message);
             }
         }
@@ -411,13 +412,16 @@ mod tests {
             cache_breakpoints: vec![mark(0, 0), mark(1, 0), mark(2, 0), mark(2, 3)],
             ..Request::default()
         };
-        request.forget_thinking();
+        request.messages.push(turn(Role::Assistant, vec![sealed()]));
+        request.forget_thinking(4);
         let left: Vec<String> = request
             .messages
             .iter()
             .map(|it| format!("{:?}", it.blocks))
             .collect();
-        assert_eq!(left, ["[Text(\"q\")]", "[Text(\"a\"), Text(\"b\")]", "[]"]);
+        let later = "[RedactedThinking { data: \"E\" }]";
+        let said = ["[Text(\"q\")]", "[Text(\"a\"), Text(\"b\")]", "[]", later];
+        assert_eq!(left, said);
         let marks: Vec<CacheAt> = request.cache_breakpoints.iter().map(|it| it.at).collect();
         let at = |message, block| CacheAt::Block { message, block };
         assert_eq!(marks, [at(0, 0), at(1, 1)]);

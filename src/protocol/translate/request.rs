@@ -94,9 +94,11 @@ pub fn request(body: &[u8], ctx: RequestContext<'_>) -> Result<Translation, Tran
     let mut losses = Losses::default();
     let mut request = canonical(ctx.client, body, &mut losses)?;
     request.stream |= ctx.always_stream;
-    match ctx.thinking {
-        Thinking::Kept => {}
-        Thinking::Cut | Thinking::CutBefore(_) => request.forget_thinking(),
+    match (ctx.thinking, ctx.client) {
+        (Thinking::Kept, _) => {}
+        (Thinking::CutBefore(turns), Dialect::Anthropic) => request.forget_thinking(turns),
+        // Several turns of OpenAI's clients may have become one message.
+        (Thinking::Cut | Thinking::CutBefore(_), _) => request.forget_thinking(usize::MAX),
     }
     let outbound = outbound(&request, ctx.model, ctx.profile, &mut losses)?;
     let attachments = Attachments::of(&request);

@@ -29,6 +29,7 @@ mod pass_through;
 mod pings;
 mod probes;
 mod refusal;
+mod refused_reasoning;
 mod reload;
 mod reshape;
 mod rules;

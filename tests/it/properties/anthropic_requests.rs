@@ -167,7 +167,7 @@ proptest! {
             check_settings(&what, &sent, &profile);
         }
         let mut forgetful = request;
-        forgetful.forget_thinking();
+        forgetful.forget_thinking(usize::MAX);
         if let Ok(sent) = outbound(&forgetful, MODELS[2], &profile(MODELS[2]), &mut Losses::default()) {
             let sent: Value = serde_json::from_slice(&sent.body).unwrap();
             turns::check("forgetful", &sent);
