@@ -14,6 +14,18 @@ pub fn parse(provider: Dialect, status: Option<u16>, body: &[u8]) -> UpstreamErr
     }
 }
 
+/// Whether the body of an error is in the dialect's own shape, so that a client of that dialect can read it. Anything is,
+/// but for Claude on Google Cloud, where the platform answers for itself before Claude does.
+pub fn is_of_its_dialect(provider: Dialect, body: &[u8]) -> bool {
+    match provider {
+        Dialect::Anthropic => {
+            let body = serde_json::from_slice(body).unwrap_or_default();
+            !gemini::is_error(&body)
+        }
+        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => true,
+    }
+}
+
 /// A provider's error for a client of another dialect: status and body.
 pub fn translated(client: Dialect, error: &UpstreamError, request_id: &str) -> (u16, Vec<u8>) {
     let (status, body) = written(client, error, request_id);

@@ -145,7 +145,7 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
         return End::Left;
     };
     let client = exchange.request.dialect;
-    let own_words = failed.dialect == client;
+    let own_words = failed.dialect == client && errors::is_of_its_dialect(client, &refused.body);
     let body = if own_words {
         for (name, value) in refused
             .headers

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::answers::MODEL;
 use crate::support::answers::ask;
@@ -366,4 +366,44 @@ async fn a_token_that_others_take_care_of_is_sent_as_it_is() {
     assert_eq!(reply.text(), message("a"));
     assert_eq!(bearer(&cloud.only()), token(1));
     assert_eq!(proxy.provider("v").await["token"], Value::Null);
+}
+
+/// Claude's own words are left alone; those of the platform before it are no error an Anthropic client can read.
+#[tokio::test]
+async fn what_the_platform_itself_refuses_is_told_in_anthropics_shape() {
+    let google = |code: u16, status: &str| {
+        let error = json!({"code": code, "message": "in Google's words", "status": status});
+        Act::answer(
+            code,
+            &[("retry-after", "9")],
+            json!([{ "error": error }]).to_string(),
+        )
+    };
+    for (act, status, kind) in [
+        (google(429, "RESOURCE_EXHAUSTED"), 429, "rate_limit_error"),
+        (
+            google(400, "FAILED_PRECONDITION"),
+            400,
+            "invalid_request_error",
+        ),
+    ] {
+        let (cloud, desk) = (Upstream::always(act).await, desk().await);
+        let provider = Provider::vertex("v", &cloud.url(), &desk.url());
+        let setup = Setup::of([provider]).secret(&token(1));
+        let proxy = Proxy::start(setup.setting("max_retry_wait: 0s")).await;
+        let reply = proxy.ask(Request::messages(ask_stream("hi"))).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+        let told = reply.json();
+        assert_eq!(told["type"], "error", "{told}");
+        assert_eq!(told["error"]["type"], kind, "{told}");
+        assert_eq!(told["error"]["message"], "in Google's words");
+        assert_eq!(told["request_id"].as_str(), reply.header("request-id"));
+        assert_eq!(reply.header("retry-after"), Some("9"));
+    }
+    let claudes = refuses(400, "invalid_request_error", "in Claude's words");
+    let (cloud, desk) = (Upstream::always(claudes).await, desk().await);
+    let (_second, proxy) = before(&cloud, &desk.url()).await;
+    let reply = proxy.ask(Request::messages(ask("hi"))).await;
+    let expected = error_body("invalid_request_error", "in Claude's words");
+    assert_eq!((reply.status, reply.text()), (400, expected));
 }
