@@ -69,7 +69,8 @@ enum Item {
     Message(Message),
     Reasoning(Reasoning),
     Call(Box<Call>),
-    Server(ServerCall),
+    /// Calls that the provider made side by side; their results come in any order, after the last of them.
+    Server(Vec<ServerCall>),
     /// Complete when it came.
     Whole(Vec<u8>),
 }
@@ -141,7 +142,7 @@ impl Items {
             Some(Item::Message(it)) => it.held(),
             Some(Item::Reasoning(it)) => it.held(),
             Some(Item::Call(it)) => it.held(),
-            Some(Item::Server(it)) => it.held(),
+            Some(Item::Server(all)) => all.iter().map(ServerCall::held).sum(),
             Some(Item::Whole(it)) => it.len(),
         };
         self.finished.len().saturating_add(growing)
@@ -206,17 +207,27 @@ impl Items {
                     self.skip(sink);
                     return;
                 };
-                self.close(Status::Completed, sink);
+                let awaits = |all: &Vec<ServerCall>| !all.iter().all(ServerCall::has_result);
+                let aside = matches!(&self.growing, Some(Item::Server(all)) if awaits(all));
+                if !aside {
+                    self.close(Status::Completed, sink);
+                }
                 let place = self.place(kind.prefix());
-                self.growing = Some(Item::Server(ServerCall::new(place, kind, id, input, sink)));
+                let call = ServerCall::new(place, kind, id, input, sink);
+                match &mut self.growing {
+                    Some(Item::Server(all)) => all.push(call),
+                    _ => self.growing = Some(Item::Server(vec![call])),
+                }
             }
             BlockStart::ServerToolResult {
                 tool_use_id,
                 content,
                 ..
             } => {
-                if let Some(Item::Server(call)) = &mut self.growing {
-                    call.result(tool_use_id, content);
+                if let Some(Item::Server(all)) = &mut self.growing {
+                    for call in all {
+                        call.result(tool_use_id, content);
+                    }
                 }
                 self.skip(sink);
             }
@@ -276,22 +287,33 @@ impl Items {
         let Some(item) = self.growing.take() else {
             return;
         };
-        let output_index = self.count.saturating_sub(1);
+        let last = self.count.saturating_sub(1);
         let item = match item {
             Item::Message(it) => it.finished(status),
             Item::Reasoning(it) => it.finished(),
             Item::Call(it) => it.finished(status),
-            Item::Server(it) => it.finished(sink),
+            Item::Server(all) => {
+                for call in all {
+                    let output_index = call.output_index();
+                    let item = call.finished(sink);
+                    self.done(output_index, &item, sink);
+                }
+                return;
+            }
             Item::Whole(it) => it,
         };
+        self.done(last, &item, sink);
+    }
+
+    fn done(&mut self, output_index: u64, item: &[u8], sink: &mut impl Sink) {
         sink.event("response.output_item.done", |out| {
             out.number("output_index", output_index);
-            out.json("item", &item);
+            out.json("item", item);
         });
         if !self.finished.is_empty() {
             self.finished.push(b',');
         }
-        self.finished.extend_from_slice(&item);
+        self.finished.extend_from_slice(item);
     }
 
     /// The place of a new item.

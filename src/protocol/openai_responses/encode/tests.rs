@@ -127,3 +127,72 @@ fn texts_around_a_block_that_has_no_item_are_two_messages() {
         .filter(|it| it["type"] == "response.output_item.added");
     assert_eq!(added.count(), 2);
 }
+
+/// Anthropic's models search in parallel: all calls first, then what each found.
+#[test]
+fn parallel_searches_keep_their_own_sources_and_failed_ones_are_told_as_failed() {
+    let raw = |json: Value| serde_json::value::to_raw_value(&json).unwrap();
+    let asked = |id: &str| BlockStart::ServerToolUse {
+        id: id.to_owned(),
+        name: "web_search".to_owned(),
+        input: raw(serde_json::json!({"query": id})),
+    };
+    let given = |id: &str, content: Value| BlockStart::ServerToolResult {
+        tool_use_id: id.to_owned(),
+        kind: "web_search_tool_result".to_owned(),
+        content: raw(content),
+    };
+    let hit = |url: &str| serde_json::json!([{"type": "web_search_result", "url": url}]);
+    let error =
+        serde_json::json!({"type": "web_search_tool_result_error", "error_code": "unavailable"});
+    let (mut encode, mut out) = (Encode::new(EncodeContext::default()), Vec::new());
+    let start = Event::Start {
+        id: None,
+        model: None,
+    };
+    encode.push(&start, &mut out);
+    for block in [
+        asked("a"),
+        asked("b"),
+        asked("c"),
+        given("b", hit("https://b.example")),
+        given("a", hit("https://a.example")),
+        given("c", error),
+        asked("d"),
+        given("d", hit("https://d.example")),
+    ] {
+        encode.push(&Event::BlockStart(block), &mut out);
+        encode.push(&Event::BlockStop, &mut out);
+    }
+    let end = Event::Finish {
+        stop: StopReason::EndTurn,
+        stop_sequence: None,
+        explanation: None,
+        usage: None,
+    };
+    encode.push(&end, &mut out);
+    let events = events(&out);
+    let told: Vec<(u64, String, String, usize)> = events
+        .iter()
+        .filter(|it| it["type"] == "response.output_item.done")
+        .map(|it| {
+            let (item, action) = (&it["item"], &it["item"]["action"]);
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let sources = action["sources"].as_array().map_or(0, Vec::len);
+            let at = it["output_index"].as_u64().unwrap();
+            (at, text(&action["query"]), text(&item["status"]), sources)
+        })
+        .collect();
+    let row =
+        |at, query: &str, status: &str, sources| (at, query.to_owned(), status.to_owned(), sources);
+    let expected = [
+        row(0, "a", "completed", 1),
+        row(1, "b", "completed", 1),
+        row(2, "c", "failed", 0),
+        row(3, "d", "completed", 1),
+    ];
+    assert_eq!(told, expected);
+    let whole = &events.last().unwrap()["response"]["output"];
+    assert_eq!(whole[0]["action"]["sources"][0]["url"], "https://a.example");
+    assert_eq!(whole[2]["status"], "failed");
+}

@@ -35,6 +35,15 @@ impl Kind {
     }
 }
 
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Not, as far as was told; its answer goes on all the same.
+    Untold,
+    Good,
+    Failed,
+}
+
 /// A call whose result may follow.
 #[derive(Debug)]
 pub(super) struct ServerCall {
@@ -45,6 +54,7 @@ pub(super) struct ServerCall {
     asked: Value,
     /// Addresses that were found, or what the code printed.
     given: Option<Value>,
+    end: End,
     held: usize,
 }
 
@@ -75,6 +85,7 @@ impl ServerCall {
             tool_use_id: tool_use_id.to_owned(),
             asked,
             given: None,
+            end: End::Untold,
             held: input.get().len(),
         };
         added(&call.place, &call.item("in_progress"), sink);
@@ -103,6 +114,11 @@ impl ServerCall {
         let Ok(content) = serde_json::from_str::<Value>(content.get()) else {
             return;
         };
+        self.end = if is_error(&content) {
+            End::Failed
+        } else {
+            End::Good
+        };
         let given = match self.kind {
             Kind::Search => sources(&content),
             Kind::OpenPage => None,
@@ -114,8 +130,22 @@ impl ServerCall {
         self.given = given;
     }
 
+    /// Whether its result has come.
+    pub fn has_result(&self) -> bool {
+        self.end != End::Untold
+    }
+
+    /// Its place among the items.
+    pub fn output_index(&self) -> u64 {
+        self.place.output_index
+    }
+
     /// The whole item as JSON.
     pub fn finished(self, sink: &mut impl Sink) -> Vec<u8> {
+        if self.end == End::Failed {
+            // There is no event for it.
+            return self.item("failed");
+        }
         self.told(
             match self.kind {
                 Kind::Search | Kind::OpenPage => "response.web_search_call.completed",
@@ -160,6 +190,12 @@ impl ServerCall {
 
 fn json_member(out: &mut Fields<'_>, key: &str, value: &Value) {
     out.json(key, value.to_string().as_bytes());
+}
+
+/// Whether a result is Anthropic's `…_tool_result_error`.
+fn is_error(content: &Value) -> bool {
+    let kind = content.get("type").and_then(Value::as_str);
+    kind.is_some_and(|kind| kind.ends_with("_error"))
 }
 
 /// The addresses of a `web_search_tool_result`.
