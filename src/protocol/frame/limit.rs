@@ -13,6 +13,9 @@ pub const MAX_DETAIL_BYTES: usize = 4 << 20;
 /// Addresses and titles of the sources of one text block, which are shown at its end, in bytes.
 pub const MAX_CITATION_BYTES: usize = 1 << 20;
 
+/// The name of one tool, which some providers send in pieces, in bytes.
+pub const MAX_NAME_BYTES: usize = 64 << 10;
+
 /// Tool calls of one answer.
 pub const MAX_TOOL_CALLS: usize = 1024;
 

@@ -244,10 +244,14 @@ impl Blocks {
         while self.gives_way() {
             match self.queue.front() {
                 None => break,
-                Some(Waiting::Tool(slot)) if !self.calls.get(*slot).is_some_and(Call::is_ready) => {
-                    break;
+                Some(Waiting::Tool(slot)) => {
+                    let followed = 1 < self.queue.len();
+                    let is_ready = |call: &Call| call.is_ready(followed);
+                    if !self.calls.get(*slot).is_some_and(is_ready) {
+                        break;
+                    }
                 }
-                Some(_) => {}
+                Some(Waiting::Text(_) | Waiting::Thinking(_)) => {}
             }
             if let Some(next) = self.queue.pop_front() {
                 self.show(next, out);
@@ -293,6 +297,7 @@ impl Blocks {
                 let Some(call) = self.calls.get_mut(slot) else {
                     return;
                 };
+                call.shown = true;
                 let name = call.name.clone();
                 let held = std::mem::take(&mut call.held);
                 self.held = self.held.saturating_sub(held.len());

@@ -2,10 +2,11 @@
 //!
 //! Providers disagree on how pieces name their call (recorded 2026): by `index` (OpenAI), without one (Mistral), with
 //! the id repeated or emptied in later pieces (Qwen), with one index for several calls (Gemini's endpoint), starting
-//! at 1, with the id after the name, without any id at all.
+//! at 1, with the id after the name, without any id at all. A name may come whole, in pieces, longer in each piece, or
+//! again in each: until arguments begin, or the call is shown, it may grow.
 
 use crate::protocol::canonical::ToolNames;
-use crate::protocol::frame::limit::MAX_TOOL_CALLS;
+use crate::protocol::frame::limit::{MAX_NAME_BYTES, MAX_TOOL_CALLS};
 use crate::protocol::openai_chat::surrogate::Joiner;
 use crate::protocol::upstream_error::StreamError;
 
@@ -29,6 +30,8 @@ pub(crate) struct Call {
     pub held: String,
     /// Joins characters cut between two pieces.
     pub joiner: Joiner,
+    /// Its beginning is shown, name and all.
+    pub shown: bool,
     /// Shown, and closed again.
     pub closed: bool,
     /// Its argument is free text, which is wrapped into an object while it comes.
@@ -36,9 +39,25 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Whether it can be shown: its name is known, and waiting for its id is pointless.
-    pub fn is_ready(&self) -> bool {
-        !self.name.is_empty() && (self.sent_id.is_some() || self.progress.begun())
+    /// Whether it can be shown: its name is known and whole, and waiting for its id is pointless. Arguments tell that the
+    /// name is whole, and so does something else that is `followed` by.
+    pub fn is_ready(&self, followed: bool) -> bool {
+        let whole = self.progress.begun() || (followed && self.sent_id.is_some());
+        !self.name.is_empty() && whole
+    }
+
+    /// Takes a name, or a piece of one. False: there is no end to it.
+    fn take_name(&mut self, piece: &str) -> bool {
+        let over = self.shown || self.progress.begun();
+        if piece == self.sent_name || (over && !self.sent_name.is_empty()) {
+            return true;
+        }
+        if piece.starts_with(&self.sent_name) {
+            piece.clone_into(&mut self.sent_name);
+        } else {
+            self.sent_name.push_str(piece);
+        }
+        self.sent_name.len() <= MAX_NAME_BYTES
     }
 
     /// Whether nothing at all is known of it.
@@ -107,9 +126,13 @@ impl Calls {
             if call.sent_id.is_none() {
                 call.sent_id = piece.id.map(str::to_owned);
             }
-            if let (Some(name), true) = (piece.name, call.name.is_empty()) {
-                name.clone_into(&mut call.sent_name);
-                self.names.restore(name).clone_into(&mut call.name);
+            if let Some(name) = piece.name {
+                if !call.take_name(name) {
+                    return Err(StreamError::TooMuch("a tool's name"));
+                }
+                self.names
+                    .restore(&call.sent_name)
+                    .clone_into(&mut call.name);
             }
         }
         Ok(Some((slot, is_new)))

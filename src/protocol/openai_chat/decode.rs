@@ -288,6 +288,9 @@ impl Decode {
             self.ending.refused = true;
             self.content(refusal, out)?;
         }
+        if let Some(images) = delta.images {
+            self.pictures(images, out)?;
+        }
         for tokens in [logprobs.content, logprobs.refusal].into_iter().flatten() {
             self.blocks.logprobs(tokens, out)?;
         }
@@ -331,6 +334,26 @@ impl Decode {
                 self.ending.refused = true;
                 self.content(refusal, out)?;
             }
+        }
+        Ok(())
+    }
+
+    /// No client's dialect has a place for a picture of the model: a word stands for each, as for those of Gemini.
+    fn pictures(&mut self, images: &RawValue, out: &mut Vec<Event>) -> Result<(), StreamError> {
+        let images: Vec<wire::Image<'_>> = serde_json::from_str(images.get()).unwrap_or_default();
+        for image in images {
+            let url = image.image_url.as_ref().and_then(|it| it.url.get());
+            let told = match url.map(|url| url.strip_prefix("data:").ok_or(url)) {
+                None => continue,
+                Some(Err(url)) => format!("(a file, at {url})\n"),
+                Some(Ok(data)) => {
+                    let kind = data.split([';', ',']).next().unwrap_or_default();
+                    format!("(a file, {kind}, which cannot be shown here)\n")
+                }
+            };
+            self.flush_think(out)?;
+            let apart = if self.blocks.any() { "\n" } else { "" };
+            self.blocks.text(&format!("{apart}{told}"), out)?;
         }
         Ok(())
     }

@@ -104,10 +104,28 @@ pub(crate) struct Delta<'a> {
     pub refusal: Text<'a>,
     #[serde(borrow)]
     pub annotations: Option<&'a RawValue>,
+    /// OpenRouter: pictures that the model made.
+    #[serde(borrow)]
+    pub images: Option<&'a RawValue>,
     #[serde(borrow)]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
     #[serde(borrow)]
     pub function_call: Option<Function<'a>>,
+}
+
+/// A picture: its address, or all of it as a `data:` URL.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Image<'a> {
+    #[serde(borrow)]
+    pub image_url: Option<ImageUrl<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ImageUrl<'a> {
+    #[serde(borrow)]
+    pub url: Text<'a>,
 }
 
 /// A piece of a tool call, or a whole one.

@@ -22,6 +22,7 @@ fn word(event: &Event) -> String {
     match event {
         Event::Start { .. } => "start".to_owned(),
         Event::BlockStart(BlockStart::Text) => "text:".to_owned(),
+        Event::BlockStart(BlockStart::ToolUse { name, .. }) => format!("call {name}:"),
         Event::BlockStart(_) => "block:".to_owned(),
         Event::Text(text) => text.clone(),
         Event::Citation(it) => {
@@ -134,4 +135,76 @@ fn a_flood_of_sources_without_a_text_is_refused() {
         given = given.and_then(|()| decode.push(frame, &mut out));
     }
     assert!(matches!(given, Err(StreamError::TooMuch(_))));
+}
+
+fn call(function: &str) -> String {
+    format!(
+        r#"{{"choices":[{{"delta":{{"tool_calls":[{{"index":0,"id":"call_12345678","function":{{{function}}}}}]}}}}]}}"#
+    )
+}
+
+#[test]
+fn a_functions_name_in_pieces_is_joined_until_arguments_begin() {
+    let name = |name: &str| call(&format!(r#""name":"{name}","arguments":"""#));
+    let arguments = call(r#""arguments":"{}""#);
+    let named = |name: &str| call(&format!(r#""name":"{name}","arguments":"{{}}""#));
+    let expected = ["start", "call get_weather:", "…", "stop", "finish"];
+    for chunks in [
+        vec![name("get_"), name("weather"), arguments.clone()],
+        vec![name("get_"), name("get_wea"), named("get_weather")],
+        vec![name("get_weather"), name(""), named("get_weather")],
+        vec![name("get_"), named("weather")],
+    ] {
+        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+        assert_eq!(events(&chunks), expected, "{chunks:?}");
+    }
+    // Without arguments, at the end; and when something else follows, at once.
+    let alone = events(&[&name("get_"), &name("weather")]);
+    assert_eq!(alone, ["start", "call get_weather:", "stop", "finish"]);
+    let before = events(&[&name("get_"), &name("weather"), &arguments, &text("so", "")]);
+    assert_eq!(before[1], "call get_weather:");
+}
+
+#[test]
+fn a_functions_name_has_an_end() {
+    let mut decode = Decode::new(DecodeContext::default());
+    let mut given = Ok(());
+    for number in 0..5 {
+        let piece = format!("{number}{}", "n".repeat(20 << 10));
+        let chunk = call(&format!(r#""name":"{piece}""#));
+        let frame = Frame {
+            event: b"",
+            data: chunk.as_bytes(),
+        };
+        given = given.and_then(|()| decode.push(frame, &mut Vec::new()));
+    }
+    assert_eq!(given, Err(StreamError::TooMuch("a tool's name")));
+}
+
+#[test]
+fn a_picture_that_a_model_made_is_mentioned() {
+    let data = r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}"#;
+    let link = r#"{"type":"image_url","image_url":{"url":"https://a.example/b.png"}}"#;
+    let images = format!(r#","images":[{data},{link}]"#);
+    let said = events(&[
+        &text("Here:", ""),
+        &text("", &images),
+        &text("", r#","images":null"#),
+    ]);
+    let pictures = [
+        "\n(a file, image/png, which cannot be shown here)\n",
+        "\n(a file, at https://a.example/b.png)\n",
+    ];
+    assert_eq!(
+        said,
+        [
+            "start",
+            "text:",
+            "Here:",
+            pictures[0],
+            pictures[1],
+            "stop",
+            "finish"
+        ]
+    );
 }
