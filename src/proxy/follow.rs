@@ -250,6 +250,7 @@ impl Follower<'_, '_> {
             fault: stopped(),
             retry_after: None,
             answer: None,
+            own_words: false,
         };
         self.refuse(&why, "shared").await
     }
