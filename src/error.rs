@@ -67,6 +67,10 @@ pub enum FaultKind {
     ModelNotFound,
     /// The request body passes a limit.
     TooLarge,
+    /// The request body is compressed in a way that is not known here.
+    UnsupportedCoding,
+    /// The request expects what is not done here.
+    UnknownExpectation,
     /// The client took too long to send its request.
     RequestTimeout,
     /// Our own caps: connections, bodies in memory, requests in flight.
@@ -211,6 +215,8 @@ impl FaultKind {
             | MethodNotAllowed(_)
             | ModelNotFound
             | TooLarge
+            | UnsupportedCoding
+            | UnknownExpectation
             | RequestTimeout
             | RateLimited { .. }
             | BudgetExceeded
@@ -244,6 +250,8 @@ impl FaultKind {
             | MethodNotAllowed(_)
             | ModelNotFound
             | TooLarge
+            | UnsupportedCoding
+            | UnknownExpectation
             | RequestTimeout
             | Overloaded
             | Stopping
@@ -279,6 +287,8 @@ impl FaultKind {
             MethodNotAllowed(_) => "method_not_allowed",
             ModelNotFound => "model_not_found",
             TooLarge => "too_large",
+            UnsupportedCoding => "unsupported_coding",
+            UnknownExpectation => "unknown_expectation",
             RequestTimeout => "request_timeout",
             Overloaded => "overloaded",
             Stopping => "stopping",

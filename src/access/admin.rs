@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 
 use http::HeaderMap;
 use http::HeaderName;
+use http::HeaderValue;
 use http::header::FORWARDED;
 use http::header::HOST;
 use http::header::ORIGIN;
@@ -98,7 +99,7 @@ impl AdminGate {
         if was_forwarded(headers) {
             return Err(AdminRefusal::Forwarded);
         }
-        if is_foreign_page(headers) {
+        if is_foreign_page(headers, host) {
             return Err(AdminRefusal::Origin);
         }
         Ok(())
@@ -167,28 +168,50 @@ fn was_forwarded(headers: &HeaderMap) -> bool {
         .any(|name| name.as_str().starts_with(X_FORWARDED) || FORWARDING.contains(name))
 }
 
-/// Browsers name the origin of a page with every request that can change something, and newer ones say how far away
-/// it is.
-fn is_foreign_page(headers: &HeaderMap) -> bool {
+/// Whether a web page of another origin sent this: another port of this machine is another origin, too. Browsers name
+/// the origin of a page with every request that can change something, and newer ones say how far away it is.
+fn is_foreign_page(headers: &HeaderMap, host: Option<&str>) -> bool {
+    let near = [&b"same-origin"[..], b"none"];
     let far = headers
         .get_all(SEC_FETCH_SITE)
         .into_iter()
-        .any(|site| site.as_bytes() == b"cross-site");
+        .any(|site| !near.contains(&site.as_bytes()));
+    let line = headers.get(HOST).and_then(|line| line.to_str().ok());
     let foreign = headers.get_all(ORIGIN).into_iter().any(|origin| {
-        let authority = origin.to_str().ok().and_then(|origin| {
-            origin
-                .strip_prefix("http://")
-                .or_else(|| origin.strip_prefix("https://"))
-        });
-        !authority.is_some_and(is_local)
+        let origin = authority_of(origin);
+        origin.is_none() || origin != host.or(line)
     });
     far || foreign
 }
 
+/// The authority of an origin on the web.
+fn authority_of(origin: &HeaderValue) -> Option<&str> {
+    let origin = origin.to_str().ok()?;
+    let web = origin.strip_prefix("http://");
+    web.or_else(|| origin.strip_prefix("https://"))
+}
+
+/// Lets a request in that shows no key because none is asked for, unless a web page sent it that is not of this
+/// machine: every page that somebody opens here could use the providers else, by a name of its own for this address
+/// (DNS rebinding), too. Programs with pages of their own, which have no address on the web, are no web pages.
+pub fn admit_page(headers: &HeaderMap) -> Result<(), Fault> {
+    let is_foreign = |origin: &HeaderValue| match authority_of(origin) {
+        Some(authority) => !is_local(authority),
+        // Of a file, or of a frame that hides where it is from.
+        None => origin == "null",
+    };
+    if headers.get_all(ORIGIN).into_iter().any(is_foreign) {
+        return Err(Fault::new(
+            FaultKind::Forbidden,
+            "web pages of other origins may not call without a key; set auth.api_key, or list the origin in \
+             settings.cors.origins",
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     type Lines = &'static [(&'static str, &'static str)];
@@ -290,11 +313,6 @@ mod tests {
             (&[], Some("[::1]:8080"), Ok(())),
             (&[("host", "127.0.0.1")], Some("127.0.0.1"), Ok(())),
             (
-                &[("host", "localhost"), ("origin", "http://localhost:8080")],
-                None,
-                Ok(()),
-            ),
-            (
                 &[("host", "localhost"), ("sec-fetch-site", "same-origin")],
                 None,
                 Ok(()),
@@ -372,6 +390,26 @@ mod tests {
     }
 
     #[test]
+    fn without_a_key_a_page_must_be_our_own() {
+        let gate = AdminGate::new(None, true);
+        let foreign = Err(AdminRefusal::Origin);
+        let here = ("host", "localhost:8080");
+        for (page, outcome) in [
+            (("origin", "http://localhost:8080"), Ok(())),
+            (("origin", "http://localhost:3000"), foreign),
+            (("origin", "http://127.0.0.1:8080"), foreign),
+            (("sec-fetch-site", "same-origin"), Ok(())),
+            (("sec-fetch-site", "none"), Ok(())),
+            (("sec-fetch-site", "same-site"), foreign),
+        ] {
+            let outcome_of = gate.allows(&headers(&[here, page]), None);
+            assert_eq!(outcome_of, outcome, "{page:?}");
+        }
+        let own = headers(&[("origin", "http://127.0.0.1:8080")]);
+        assert_eq!(gate.allows(&own, Some("127.0.0.1:8080")), Ok(()));
+    }
+
+    #[test]
     fn without_a_key_a_public_listener_is_closed() {
         let gate = AdminGate::new(None, false);
         let refused = gate.allows(&headers(&[("host", "localhost")]), None);
@@ -382,5 +420,22 @@ mod tests {
             Fault::from(AdminRefusal::Key).kind,
             FaultKind::Unauthenticated
         );
+    }
+
+    #[test]
+    fn pages_of_the_web_need_a_key_and_programs_do_not() {
+        for (origins, outcome) in [
+            (&[][..], true),
+            (&["http://localhost:3000"], true),
+            (&["http://127.0.0.1"], true),
+            (&["vscode-webview://abc"], true),
+            (&["https://evil.example"], false),
+            (&["http://localhost.evil.example"], false),
+            (&["null"], false),
+            (&["http://localhost", "http://evil.example"], false),
+        ] {
+            let lines: Vec<_> = origins.iter().map(|it| ("origin", *it)).collect();
+            assert_eq!(admit_page(&headers(&lines)).is_ok(), outcome, "{origins:?}");
+        }
     }
 }

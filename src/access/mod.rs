@@ -4,6 +4,7 @@
 //! A key is compared by its SHA-256 digest in constant time with every configured one, so that neither the time nor
 //! the answer tells how near a guess was. Nothing here logs, and nothing keeps what a client sent.
 
+mod address;
 mod admin;
 mod extract;
 mod holder;
@@ -11,7 +12,8 @@ mod key;
 pub mod limits;
 mod mint;
 
-pub use admin::{AdminGate, AdminRefusal};
+pub use address::client_address;
+pub use admin::{AdminGate, AdminRefusal, admit_page};
 pub use holder::Holder;
 pub use key::{Access, GatewayKeys, Verdict};
 pub use mint::NewKey;

@@ -141,7 +141,9 @@ fn listener(text: &str) -> Result<String, String> {
 
 /// Refuses to listen beyond loopback without a key, unless somebody has said that this is meant.
 pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, report: &mut Report) {
-    if settings.host.is_empty() || is_loopback(&settings.host) || !auth.is_open() {
+    // A load balancer in front announces clients from anywhere.
+    let is_local = is_loopback(&settings.host) && !settings.proxy_protocol;
+    if settings.host.is_empty() || is_local || !auth.is_open() {
         return;
     }
     if auth.open_on_purpose {

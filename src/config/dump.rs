@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::model::{
-    AffinitySettings, CacheMode, CacheSettings, Config, DeclaredPrice, Deduplication, EgressProxy,
-    EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts, PerAddress, Probe, ProbeAsk,
-    Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Stalls, Timeouts,
-    TokenCounting,
+    AffinitySettings, CacheMode, CacheSettings, Config, Cors, DeclaredPrice, Deduplication,
+    EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts, PerAddress,
+    Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing,
+    Stalls, Timeouts, TokenCounting,
 };
 use crate::config::service_account::ServiceAccount;
 use crate::types::calendar::rfc3339;
@@ -248,13 +248,17 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "log_file_path": it.log.file,
         "app_name": it.app_name,
     });
-    let supervisor = [
-        ("upgrade_timeout", json!(seconds(it.upgrade_timeout))),
-        ("runtime_dir", json!(it.runtime_dir)),
-    ];
-    let supervisor = supervisor.map(|(key, value)| (key.to_owned(), value));
-    match whole {
-        Value::Object(fields) => fields.into_iter().chain(supervisor).collect(),
+    let supervisor = json!({
+        "upgrade_timeout": seconds(it.upgrade_timeout),
+        "runtime_dir": it.runtime_dir,
+    });
+    let parts = [whole, supervisor, edge(it)];
+    parts.into_iter().flat_map(fields).collect()
+}
+
+fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
         _ => Map::new(),
     }
 }
@@ -266,6 +270,26 @@ fn per_address(it: PerAddress) -> Value {
         "max_concurrent": it.max_concurrent,
         "failed_sign_ins": it.failed_sign_ins.unwrap_or(0),
         "failed_window": seconds(it.failed_window),
+    })
+}
+
+/// The settings of what stands between us and the world.
+fn edge(it: &Settings) -> Value {
+    let trusted = it.trusted_proxies.iter().map(ToString::to_string);
+    json!({
+        "max_connections_per_address": it.max_connections_per_address,
+        "trusted_proxies": trusted.collect::<Vec<String>>(),
+        "proxy_protocol": it.proxy_protocol,
+        "cors": it.cors.as_ref().map(cors),
+    })
+}
+
+fn cors(it: &Cors) -> Value {
+    let any = it.any_origin.then(|| "*".to_owned());
+    let origins: Vec<String> = it.origins.iter().cloned().chain(any).collect();
+    json!({
+        "origins": origins,
+        "max_age": seconds(it.max_age),
     })
 }
 

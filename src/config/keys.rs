@@ -919,12 +919,36 @@ pub(super) const SETTINGS: Table = &[
         "10000",
         "connections of clients at once",
     ),
+    row(
+        "max_connections_per_address",
+        Count(1, BIG),
+        "",
+        "connections of one client address at once (of IPv6: of a /64); trusted_proxies have no limit",
+    ),
     row("max_in_flight", Count(1, BIG), "", "requests at once"),
     row(
         "per_address",
         One(PER_ADDRESS),
         "",
         "limits of each client address",
+    ),
+    row(
+        "trusted_proxies",
+        Texts,
+        "",
+        "networks of proxies in front, as 10.0.0.0/8: what they say in x-forwarded-for is where a client is",
+    ),
+    row(
+        "proxy_protocol",
+        Bool,
+        "false",
+        "a load balancer begins each connection with the PROXY protocol (1 or 2); without it none is served",
+    ),
+    row(
+        "cors",
+        One(CORS),
+        "",
+        "web pages that may call from a browser; absent: none",
     ),
     row(
         "drain_timeout",
@@ -1061,6 +1085,22 @@ const PER_ADDRESS: Table = &[
         Duration,
         "60s",
         "the time of `failed_sign_ins`",
+    ),
+];
+
+/// Web pages that may call.
+const CORS: Table = &[
+    row(
+        "origins",
+        Texts,
+        "",
+        "origins of the pages, exactly as browsers write them: https://app.example; \"*\" is every page there is",
+    ),
+    row(
+        "max_age",
+        Duration,
+        "10m",
+        "how long a browser need not ask again",
     ),
 ];
 

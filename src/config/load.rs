@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::access;
+use crate::config::edge;
 use crate::config::env::Env;
 use crate::config::expand::Sources;
 use crate::config::fault::{ConfigFault, Report};
@@ -230,6 +231,7 @@ fn resolve(
         access::check_listener(&host_path, &settings, &auth, report);
     }
     access::check_admin(&settings, &admin, report);
+    edge::check(&settings, &auth, report);
     check_any_active(&providers, report);
     if !report.faults.is_empty() {
         return Err(std::mem::take(&mut report.faults));
@@ -270,6 +272,7 @@ fn override_settings(
     if let Some(level) = overrides.log_level {
         settings.log.level = level;
     }
+    edge::override_cors(settings, overrides, report);
     if overrides.max_in_flight.is_some() {
         settings.max_in_flight = overrides.max_in_flight;
     }

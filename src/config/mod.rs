@@ -8,6 +8,7 @@
 mod access;
 mod diff;
 mod dump;
+mod edge;
 mod edit;
 mod env;
 mod expand;
@@ -42,7 +43,7 @@ pub use env::Env;
 pub use fault::ConfigFault;
 pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{
-    Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, DeclaredPrice,
+    Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, Cors, DeclaredPrice,
     Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LedgerSettings,
     LogLevel, LogSettings, ModelFacts, Note, OnLoss, PerAddress, Platform, Probe, ProbeAsk,
     Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Source, Stalls,

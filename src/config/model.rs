@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::service_account::ServiceAccount;
 use crate::types::quirks::ThinkingStyle;
-use crate::types::{Dialect, EndpointId, MicroUsd, Quirks, Secret, Vendor};
+use crate::types::{Dialect, EndpointId, MicroUsd, Network, Quirks, Secret, Vendor};
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -594,10 +594,18 @@ pub struct Settings {
     pub max_buffered_bytes: usize,
     /// Connections of clients at once.
     pub max_connections: usize,
+    /// Connections of one client address at once; `None` is no limit.
+    pub max_connections_per_address: Option<usize>,
     /// Requests at once over all; `None` is no limit.
     pub max_in_flight: Option<usize>,
     /// Limits of each client address.
     pub per_address: PerAddress,
+    /// Proxies in front of us, whose word on where a client is counts.
+    pub trusted_proxies: Vec<Network>,
+    /// A load balancer announces the client at the beginning of each connection (PROXY protocol).
+    pub proxy_protocol: bool,
+    /// Web pages that may call; `None`: none.
+    pub cors: Option<Cors>,
     /// Drain on shutdown.
     pub drain_timeout: Duration,
     /// How often the configuration's files are looked at; zero never.
@@ -618,6 +626,17 @@ pub struct Settings {
     pub log: LogSettings,
     /// `service` in the answer of `GET /`.
     pub app_name: String,
+}
+
+/// Web pages that may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Their origins, exactly as browsers write them: `https://app.example`.
+    pub origins: Vec<String>,
+    /// Any page at all.
+    pub any_origin: bool,
+    /// How long a browser need not ask again.
+    pub max_age: Duration,
 }
 
 /// Whether, and for how long, sessions stay where they were served.

@@ -15,8 +15,6 @@ use crate::types::Secret;
 
 /// Variables of the second old system whose feature comes later.
 const NOT_YET: &[&str] = &[
-    "ENABLE_CORS",
-    "CORS_ORIGIN",
     "ENABLE_REQUEST_LOGS",
     "ENABLE_RESPONSE_LOGS",
     "HEALTH_CHECK_ENABLED",
@@ -45,6 +43,10 @@ pub(super) struct Overrides {
     pub max_in_flight: Option<usize>,
     /// `ENABLE_RATE_LIMIT`, `RATE_LIMIT_WINDOW`, `RATE_LIMIT_MAX_REQUESTS`.
     pub rate_limit: Option<RateLimit>,
+    /// `ENABLE_CORS`.
+    pub cors: Option<bool>,
+    /// `CORS_ORIGIN`: origins, with commas between them.
+    pub cors_origin: Option<String>,
     /// `LOAD_BALANCE_STRATEGY`: in the old system it chose among the keys of one provider.
     pub key_strategy: Option<KeyStrategy>,
 }
@@ -96,6 +98,11 @@ impl Overrides {
                     .ok_or_else(|| "must be a whole number above 0".to_owned())
             }),
             rate_limit: rate_limit(env, report),
+            cors: read(env, "ENABLE_CORS", report, |text| {
+                one_of(text, &["true", "false", "1", "0", "yes", "no"])
+                    .map(|it| matches!(it, "true" | "1" | "yes"))
+            }),
+            cors_origin: env.filled("CORS_ORIGIN").map(str::to_owned),
             key_strategy: read(env, "LOAD_BALANCE_STRATEGY", report, |text| {
                 one_of(text, KEY_STRATEGIES).map(|it| key_strategy(Some(it)))
             }),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::edge;
 use crate::config::fault::Report;
 use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings, OnLoss,
@@ -78,8 +79,12 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         max_body_bytes: reader.size("max_body_bytes").unwrap_or(64 << 20),
         max_buffered_bytes: reader.size("max_buffered_bytes").unwrap_or(512 << 20),
         max_connections: reader.count("max_connections").unwrap_or(10_000),
+        max_connections_per_address: reader.count("max_connections_per_address"),
         max_in_flight: reader.count("max_in_flight"),
         per_address: per_address(&reader.section("per_address")),
+        trusted_proxies: edge::trusted_proxies(reader, report),
+        proxy_protocol: reader.boolean("proxy_protocol").unwrap_or(false),
+        cors: edge::cors(reader, report),
         drain_timeout: reader
             .duration("drain_timeout")
             .unwrap_or(Duration::from_secs(1800)),

@@ -25,6 +25,8 @@ const STOPPED: [&str; 5] = [
     "strict-transport-security",
     "content-length",
 ];
+/// Which web pages may read an answer of ours is not for a provider to say.
+const STOPPED_FAMILY: &str = "access-control-";
 /// Hop-by-hop headers (RFC 9110 §7.6.1 and common practice).
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
@@ -384,7 +386,11 @@ fn strip(head: &mut ResponseHeader) {
         head.remove_header(&name);
     }
     // Most of them are absent: looking at what is there costs less than asking for each.
-    let is_stopped = |name: &&HeaderName| STOPPED.contains(&name.as_str()) || is_hop_by_hop(name);
+    let is_stopped = |name: &&HeaderName| {
+        STOPPED.contains(&name.as_str())
+            || is_hop_by_hop(name)
+            || name.as_str().starts_with(STOPPED_FAMILY)
+    };
     let stopped: Vec<HeaderName> = head.headers.keys().filter(is_stopped).cloned().collect();
     for name in stopped {
         head.remove_header(&name);

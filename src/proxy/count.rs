@@ -48,6 +48,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access:
     let _ = head.insert_header("x-pointsman-provider", super::answer::visible(by));
     let written = client.whole(head, answer).await;
     AccessLine {
+        client: arrival.client,
         dialect: Some(request.dialect),
         model_asked: Some(&request.head.model),
         provider: Some(by),

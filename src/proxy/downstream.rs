@@ -15,6 +15,7 @@ use pingora::proxy::Session;
 
 use super::answer::visible;
 use super::closing::Closing;
+use super::cors::Grant;
 use super::request::Arrival;
 use crate::cache::{Ending, Lead};
 use crate::types::RequestId;
@@ -51,6 +52,8 @@ pub struct Downstream<'s> {
     marks: Vec<(HeaderName, HeaderValue)>,
     /// The client has gone; the exchange goes on for others.
     quiet: bool,
+    /// What a web page may do with the answer.
+    grant: Option<Grant>,
     /// When something was last written to it.
     pub last_write: Instant,
     /// Bytes of body written.
@@ -87,6 +90,7 @@ impl<'s> Downstream<'s> {
             lead: None,
             marks: Vec::new(),
             quiet: false,
+            grant: arrival.grant.clone(),
             last_write,
             written: 0,
             status: None,
@@ -331,13 +335,18 @@ impl<'s> Downstream<'s> {
         self.write(batch).await
     }
 
-    async fn write(&mut self, tasks: Vec<HttpTask>) -> Result<(), Gone> {
+    async fn write(&mut self, mut tasks: Vec<HttpTask>) -> Result<(), Gone> {
         if self.quiet {
             return Ok(());
         }
-        if self.closing.is_draining() && matches!(tasks.first(), Some(HttpTask::Header(..))) {
-            // Said in the head: the client's next request goes where it is served.
-            self.session.set_keepalive(None);
+        if let Some(HttpTask::Header(head, _)) = tasks.first_mut() {
+            if let Some(grant) = &self.grant {
+                grant.write(head);
+            }
+            if self.closing.is_draining() {
+                // Said in the head: the client's next request goes where it is served.
+                self.session.set_keepalive(None);
+            }
         }
         let write = write_to(self.session, self.write_timeout, tasks);
         let written = match &self.lead {

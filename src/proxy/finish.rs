@@ -144,6 +144,7 @@ pub fn log(exchange: &mut Exchange<'_, '_>, path: &str, end: &End) {
         request_id: &exchange.request.id,
         method: "POST",
         path,
+        client: exchange.request.client,
         dialect: Some(exchange.request.dialect),
         model_asked: Some(&exchange.request.head.model),
         model_sent: exchange

@@ -346,6 +346,7 @@ impl Follower<'_, '_> {
             }
         };
         self.shared.finished(&AccessLine {
+            client: self.arrival.client,
             dialect: Some(self.request.dialect),
             model_asked: Some(&self.request.head.model),
             provider: provider.as_deref(),

@@ -1,74 +1,143 @@
-//! The door before Pingora's proxy: a cap on connections, a deadline for every request head, and an error in JSON for
-//! what is no HTTP.
+//! The door before Pingora's proxy: caps on connections, who is at the other end, and which HTTP is spoken.
 //!
-//! Two thin layers, because a connection is one thing for [`Cap`] (HTTP/1 or HTTP/2 in the clear) and a row of
-//! requests for [`Front`]. Without them Pingora waits for ever for the first bytes of a connection, and for a minute
-//! for each later piece of a head.
+//! HTTP/1 goes on in `http1`, request by request; HTTP/2 is Pingora's. Without the door Pingora waits for ever for the
+//! first bytes of a connection, and for a minute for each later piece of a head.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
-use pingora::prelude::sleep;
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::{ALPN, SocketDigest, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Notify;
 
-use super::ctx::Connection;
-use super::request_head::{check_head, read_head};
+use super::announced::{self, Announced};
+use super::crowd::{Crowd, Standing};
+use super::http1;
+use super::request_head::HeadFault;
 use super::service::{Edge, H2_IDLE, Shared};
-use crate::protocol::anthropic;
-use crate::types::RequestId;
+use super::turnstile::Turnstile;
+use crate::snapshot::Snapshot;
 
 /// What an HTTP/2 connection without TLS begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Longest time spent reading on after a refused head.
-const LINGER: Duration = Duration::from_secs(1);
-/// Most bytes read on after a refused head.
-const LINGER_BYTES: u64 = 1024 * 1024;
 
-/// Caps connections, and finds out which HTTP they speak.
+/// Caps connections, and finds out who is there and which HTTP they speak.
 pub struct Cap {
-    http1: Arc<Front>,
-    http2: Arc<Front>,
+    proxy: Arc<HttpProxy<Edge>>,
+    http2: Arc<Http2>,
     shared: Arc<Shared>,
     open: AtomicUsize,
+    crowd: Arc<Crowd>,
+    /// Whether a load balancer announces the client at the beginning of each connection.
+    is_announced: bool,
 }
 
-/// Owns the proxy of one listener, for one HTTP version.
-pub struct Front {
+/// Owns the proxy of one listener, for HTTP/2.
+struct Http2 {
     proxy: Arc<HttpProxy<Edge>>,
-    shared: Arc<Shared>,
     options: HttpServerOptions,
 }
 
 impl Cap {
     /// The door of one listener.
     pub fn new(proxy: &Arc<HttpProxy<Edge>>, shared: &Arc<Shared>) -> Self {
-        let front = |h2c: bool| {
-            let mut options = HttpServerOptions::default();
-            options.h2c = h2c;
-            options.h2_idle_timeout = Some(H2_IDLE);
-            Arc::new(Front {
-                proxy: Arc::clone(proxy),
-                shared: Arc::clone(shared),
-                options,
-            })
-        };
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(H2_IDLE);
         Cap {
-            http1: front(false),
-            http2: front(true),
+            proxy: Arc::clone(proxy),
+            http2: Arc::new(Http2 {
+                proxy: Arc::clone(proxy),
+                options,
+            }),
             shared: Arc::clone(shared),
             open: AtomicUsize::new(0),
+            crowd: Arc::default(),
+            is_announced: false,
         }
     }
+
+    /// Whether a load balancer announces the client at the beginning of each connection.
+    pub fn announced(self, is_announced: bool) -> Self {
+        Cap {
+            is_announced,
+            ..self
+        }
+    }
+
+    /// Where the client is, if a load balancer has to say so. `Err`: nobody who may said so, or not in time.
+    async fn announcement(
+        &self,
+        stream: &mut Stream,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Arc<SocketDigest>>, ()> {
+        let Some(peer) = peer_of(stream).filter(|_| self.is_announced) else {
+            return Ok(None);
+        };
+        let settings = &snapshot.config.settings;
+        let trusted = &settings.trusted_proxies;
+        if !trusted.is_empty() && !trusted.iter().any(|network| network.contains(peer)) {
+            return Err(());
+        }
+        let read = announced::read(stream);
+        match tokio::time::timeout(settings.client_read_timeout, read).await {
+            Ok(Some(Announced::Client(address))) => {
+                let digest = SocketDigest::from_raw_fd(stream.id());
+                let _ = digest.peer_addr.set(Some(SocketAddr::Inet(address)));
+                Ok(Some(Arc::new(digest)))
+            }
+            Ok(Some(Announced::Sender)) => Ok(None),
+            Ok(None) | Err(_) => Err(()),
+        }
+    }
+
+    /// A place for one more connection from where the client is. A trusted proxy has as many clients as it has.
+    fn enter(
+        &self,
+        stream: &Stream,
+        socket: Option<&Arc<SocketDigest>>,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Standing>, HeadFault> {
+        let settings = &snapshot.config.settings;
+        let client = match socket {
+            Some(socket) => address_of(socket),
+            None => peer_of(stream),
+        };
+        let is_proxy = |it: &IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(*it));
+        let counted = client.filter(|it| !is_proxy(it));
+        match (counted, settings.max_connections_per_address) {
+            (Some(address), Some(most)) => {
+                let standing = self.crowd.enter(address, most);
+                let text = "too many connections from this address; try again shortly";
+                standing.map(Some).ok_or(overload(text))
+            }
+            (None, _) | (_, None) => Ok(None),
+        }
+    }
+}
+
+fn overload(text: &'static str) -> HeadFault {
+    HeadFault {
+        status: 503,
+        reason: "Service Unavailable",
+        text,
+    }
+}
+
+fn peer_of(stream: &Stream) -> Option<IpAddr> {
+    let socket = stream.get_socket_digest()?;
+    address_of(&socket)
+}
+
+fn address_of(socket: &SocketDigest) -> Option<IpAddr> {
+    Some(socket.peer_addr()?.as_inet()?.ip().to_canonical())
 }
 
 struct Place<'c>(&'c AtomicUsize);
@@ -86,29 +155,51 @@ impl ServerApp for Cap {
         mut stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let limits = Limits::of(&self.shared);
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let _place = Place(&self.open);
-        if limits.connections <= before {
-            let text = "too many connections; try again shortly";
-            refuse(&mut stream, 503, "Service Unavailable", "api_error", text).await;
+        let snapshot = self.shared.live.current();
+        if snapshot.config.settings.max_connections <= before {
+            let fault = overload("too many connections; try again shortly");
+            http1::refuse(&mut stream, &fault, "api_error").await;
             return None;
         }
-        let fresh = self.shared.closing.expect_request();
-        let is_http2 = match stream.get_ssl_digest() {
-            Some(_) => false, // told by ALPN
-            None => tokio::time::timeout(limits.patience, begins_as_http2(&mut stream))
-                .await
-                .ok()??,
+        let socket = self.announcement(&mut stream, &snapshot).await.ok()?;
+        let _standing = match self.enter(&stream, socket.as_ref(), &snapshot) {
+            Ok(standing) => standing,
+            Err(fault) => {
+                http1::refuse(&mut stream, &fault, "api_error").await;
+                return None;
+            }
         };
+        let patience = snapshot.config.settings.client_read_timeout;
+        drop(snapshot); // a connection outlives configurations
+        let fresh = self.shared.closing.expect_request();
+        let is_http2 = speaks_http2(&mut stream, patience).await?;
         drop(fresh);
-        let front = if is_http2 { &self.http2 } else { &self.http1 };
-        front.process_new(stream, shutdown).await
+        if !is_http2 {
+            http1::serve(&self.proxy, &self.shared, stream, socket, shutdown).await;
+            return None;
+        }
+        let stream = match socket {
+            Some(socket) => Box::new(Turnstile::open(stream, socket)),
+            None => stream,
+        };
+        self.http2.process_new(stream, shutdown).await
     }
 
     async fn cleanup(&self) {
-        self.http1.http_cleanup().await;
+        self.http2.http_cleanup().await;
     }
+}
+
+/// Told by the handshake inside TLS, by the first bytes in the clear. `None`: nothing came.
+async fn speaks_http2(stream: &mut Stream, patience: Duration) -> Option<bool> {
+    if stream.get_ssl_digest().is_some() {
+        return Some(matches!(stream.selected_alpn_proto(), Some(ALPN::H2)));
+    }
+    tokio::time::timeout(patience, begins_as_http2(stream))
+        .await
+        .ok()?
 }
 
 /// Whether a connection begins with the preface of HTTP/2. Looks no further than it must: the shortest request is
@@ -126,42 +217,14 @@ async fn begins_as_http2(stream: &mut Stream) -> Option<bool> {
     Some(true)
 }
 
-struct Limits {
-    connections: usize,
-    patience: Duration,
-}
-
-impl Limits {
-    fn of(shared: &Shared) -> Self {
-        let snapshot = shared.live.current();
-        let settings = &snapshot.config.settings;
-        Limits {
-            connections: settings.max_connections,
-            patience: settings.client_read_timeout,
-        }
-    }
-}
-
 #[async_trait]
-impl HttpServerApp for Front {
+impl HttpServerApp for Http2 {
     async fn process_new_http(
         self: &Arc<Self>,
-        mut session: ServerSession,
+        session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        if !matches!(session, ServerSession::H1(_)) {
-            return self.proxy.process_new_http(session, shutdown).await;
-        }
-        let patience = Limits::of(&self.shared).patience;
-        let known = session
-            .take_connection_user_context()
-            .is_some_and(|context| context.is::<Connection>());
-        if known {
-            self.later(session, patience, shutdown).await
-        } else {
-            let session = self.first(session, patience).await?;
-            self.proxy.process_new_http(session, shutdown).await
-        }
+        self.proxy.process_new_http(session, shutdown).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -175,105 +238,4 @@ impl HttpServerApp for Front {
     async fn http_cleanup(&self) {
         self.proxy.http_cleanup().await;
     }
-}
-
-impl Front {
-    /// The first request of a connection: nothing is buffered yet, so its head can be read here, under one deadline,
-    /// and answered in JSON when it is no HTTP.
-    async fn first(&self, session: ServerSession, patience: Duration) -> Option<ServerSession> {
-        let (keepalive, reuses) = (
-            session.get_keepalive(),
-            session.get_keepalive_reuses_remaining(),
-        );
-        let ServerSession::H1(inner) = session else {
-            return None;
-        };
-        let _fresh = self.shared.closing.expect_request();
-        let mut stream = inner.into_inner();
-        let mut head = BytesMut::with_capacity(4096);
-        let read = tokio::time::timeout(patience, read_head(&mut stream, &mut head)).await;
-        let fault = match read {
-            Err(_) if head.is_empty() => return None,
-            Err(_) => Some((
-                408,
-                "Request Timeout",
-                "the request head did not arrive in time",
-            )),
-            Ok(None) => return None,
-            Ok(Some(end)) => check_head(head.get(..end).unwrap_or_default()),
-        };
-        if let Some((status, reason, text)) = fault {
-            refuse(&mut stream, status, reason, "invalid_request_error", text).await;
-            linger(&mut stream).await;
-            return None;
-        }
-        let mut session = ServerSession::new_http1(stream);
-        session.set_keepalive(keepalive);
-        session.set_keepalive_reuses_remaining(reuses);
-        session.set_pipelining_enabled(true);
-        session.set_pipelined_prefix(head);
-        session.set_connection_user_context(Some(Box::new(Connection {
-            head_done: Arc::new(Notify::new()),
-            is_reused: false,
-        })));
-        Some(session)
-    }
-
-    /// A later request: idle time and head together are bounded, then the request may take as long as it needs.
-    async fn later(
-        &self,
-        mut session: ServerSession,
-        patience: Duration,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        let idle = Duration::from_secs(session.get_keepalive().unwrap_or_default());
-        session.set_pipelining_enabled(true);
-        // A bell of its own: that of an earlier request may have rung with nobody there to hear it.
-        let head_done = Arc::new(Notify::new());
-        session.set_connection_user_context(Some(Box::new(Connection {
-            head_done: Arc::clone(&head_done),
-            is_reused: true,
-        })));
-        let request = self.proxy.process_new_http(session, shutdown);
-        tokio::pin!(request);
-        tokio::select! { biased;
-            reused = &mut request => return reused,
-            () = head_done.notified() => {}
-            () = sleep(idle + patience) => return None,
-        }
-        request.await
-    }
-}
-
-/// Reads on for a moment: what lies unread when a connection closes turns its end into a reset, and the answer is
-/// lost on the way.
-async fn linger(stream: &mut Stream) {
-    let read_on = async {
-        let mut rest = stream.take(LINGER_BYTES);
-        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
-    };
-    let _ = tokio::time::timeout(LINGER, read_on).await;
-}
-
-/// Answers on a bare connection and closes it.
-async fn refuse(stream: &mut Stream, status: u16, reason: &str, error_type: &str, text: &str) {
-    let id = RequestId::random();
-    let body = anthropic::error_body(error_type, text, Some(id.as_str()));
-    let retry = if status == 503 {
-        "retry-after: 1\r\n"
-    } else {
-        ""
-    };
-    let head = format!(
-        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nrequest-id: {id}\r\n{retry}\
-         content-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let answer = [head.as_bytes(), &body].concat();
-    let written = async {
-        stream.write_all(&answer).await?;
-        stream.flush().await?;
-        stream.shutdown().await
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(2), written).await;
 }

@@ -153,6 +153,8 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
         | FaultKind::MethodNotAllowed(_)
         | FaultKind::ModelNotFound
         | FaultKind::TooLarge
+        | FaultKind::UnsupportedCoding
+        | FaultKind::UnknownExpectation
         | FaultKind::RequestTimeout
         | FaultKind::Overloaded
         | FaultKind::Stopping

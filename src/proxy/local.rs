@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use pingora::proxy::Session;
 use serde_json::{Value, json};
@@ -35,15 +36,39 @@ pub async fn serve(
     let status = reply(edge, session, arrival, call, holder).await;
     if !call.is_heartbeat() {
         let duration = arrival.started.elapsed();
-        AccessLine::of(
+        let line = AccessLine::of(
             &arrival.id,
             method.as_str(),
             &arrival.path,
             status,
             duration,
-        )
+        );
+        AccessLine {
+            client: arrival.client,
+            ..line
+        }
         .emit();
     }
+}
+
+/// Answers a browser that asks whether a web page of another origin may call.
+pub async fn preflight(
+    session: &mut Session,
+    arrival: &Arrival,
+    headers: Vec<(HeaderName, HeaderValue)>,
+) {
+    let settings = &arrival.snapshot.config.settings;
+    if !session.as_mut().is_body_done() {
+        receive::discard_body(session, settings).await;
+    }
+    let mut client = Downstream::new(session, arrival);
+    let Some(mut head) = client.head(StatusCode::NO_CONTENT) else {
+        return;
+    };
+    for (name, value) in headers {
+        let _ = head.insert_header(name, value);
+    }
+    let _ = client.whole(head, Bytes::new()).await;
 }
 
 /// Writes the answer; the status that the client got.

@@ -2,9 +2,10 @@
 //!
 //! | stage | file | what may fail | what is recorded |
 //! |---|---|---|---|
-//! | connection, head | `front`, `request_head` | cap, deadline, malformed head | – |
+//! | connection | `front`, `announced`, `crowd` | caps, no announcement | – |
+//! | head | `http1`, `request_head`, `turnstile`, `chunks` | deadline, malformed head or framing | – |
 //! | call, key, address | `serve` | 404, 405, 401, 403, 429 | access line |
-//! | body, request head | `receive` | 413, 408, 503, 400 | access line |
+//! | body, request head | `receive`, `coding` | 413, 415, 408, 503, 400 | access line |
 //! | limits of the key | `bill` | 403, 429 | access line, row in the ledger |
 //! | an answer that is there | `share`, `follow` | what its leader meets | access line |
 //! | route, order | `choose`, `home` | 404 | skips in the trail |
@@ -21,13 +22,18 @@
 //! `usage`, token counts in `count`;
 //! `probe` asks endpoints without a client.
 
+mod announced;
 mod answer;
 mod asked;
 mod attempt;
 mod bill;
 mod choose;
+mod chunks;
 mod closing;
+mod coding;
+mod cors;
 mod count;
+mod crowd;
 mod ctx;
 mod downstream;
 mod estimate;
@@ -37,6 +43,7 @@ mod follow;
 mod front;
 mod hedge;
 mod home;
+mod http1;
 mod judge;
 mod local;
 mod losses;
@@ -57,6 +64,7 @@ mod share;
 mod timers;
 mod token;
 mod trail;
+mod turnstile;
 mod usage;
 mod vertex;
 

@@ -1,5 +1,6 @@
 //! The client's request: which call it is, and its body, read once and bounded.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -7,9 +8,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use http::Method;
 use http::header::HeaderMap;
+use pingora::Error;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType};
 
+use super::coding::{Coding, Inflate};
 use crate::config::Settings;
 use crate::error::{Fault, FaultKind};
 use crate::types::Dialect;
@@ -19,8 +21,6 @@ use crate::types::Dialect;
 const MIN_RATE: u64 = 1024;
 /// Most bytes of a body that are read only to be thrown away.
 const MAX_DISCARDED: usize = 4 * 1024 * 1024;
-/// Pingora's name for a chunked body that is none.
-const BAD_CHUNK: &str = "InvalidChunk";
 
 /// What a client may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +146,12 @@ impl Call {
     }
 }
 
+/// Whether a path is part of the admin surface, whatever is done with it.
+pub fn is_admin_path(path: &str) -> bool {
+    let calls = [Method::GET, Method::POST].map(|method| Call::of(&method, path));
+    calls.into_iter().flatten().any(Call::is_admin)
+}
+
 /// `path` is `prefix` and one more plain segment (a model's name may hold a slash, escapes are not decoded).
 fn is_one_below(prefix: &str, path: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| {
@@ -194,6 +200,14 @@ impl BodyShare {
         BodyShare {
             memory: Arc::clone(memory),
             bytes: 0,
+        }
+    }
+
+    /// Grows to that many bytes, if it is smaller.
+    fn cover(&mut self, bytes: usize, limit: usize) -> Result<(), Fault> {
+        match bytes.saturating_sub(self.bytes) {
+            0 => Ok(()),
+            more => self.grow(more, limit),
         }
     }
 
@@ -269,7 +283,10 @@ async fn read_whole(
     memory: &Arc<BodyMemory>,
 ) -> Result<Body, Fault> {
     let headers = &session.req_header().headers;
-    check_coding(headers)?;
+    let mut inflate = match Coding::of(headers)? {
+        Some(coding) => Some(Inflate::new(coding, settings.max_body_bytes)?),
+        None => None,
+    };
     let declared = content_length(headers);
     let mut share = BodyShare::empty(memory);
     if let Some(declared) = declared {
@@ -281,40 +298,67 @@ async fn read_whole(
     if headers.contains_key("expect") {
         expect_continue(session).await?;
     }
-    let mut first: Option<Bytes> = None;
-    let mut grown = BytesMut::new();
-    let (begun, patience) = (Instant::now(), settings.client_read_timeout);
+    let mut gathered = Gathered {
+        declared,
+        first: None,
+        grown: BytesMut::new(),
+    };
+    let (begun, patience, mut seen) = (Instant::now(), settings.client_read_timeout, 0);
     loop {
-        let before = first.as_ref().map_or(grown.len(), Bytes::len);
-        let allowed = patience + Duration::from_secs(before as u64 / MIN_RATE);
+        let allowed = patience + Duration::from_secs(seen as u64 / MIN_RATE);
         let left = allowed.saturating_sub(begun.elapsed()).min(patience);
         let Some(piece) = next_piece(session, left).await? else {
             break;
         };
-        let so_far = before + piece.len();
-        if settings.max_body_bytes < so_far {
-            return Err(too_large(settings.max_body_bytes, so_far));
+        seen += piece.len();
+        if settings.max_body_bytes < seen {
+            return Err(too_large(settings.max_body_bytes, seen));
         }
-        if declared.is_none() {
-            share.grow(piece.len(), settings.max_buffered_bytes)?;
-        }
-        if first.is_none() && grown.is_empty() {
-            first = Some(piece);
-            continue;
-        }
-        if let Some(first) = first.take() {
-            grown.reserve(declared.unwrap_or(so_far * 2));
-            grown.extend_from_slice(&first);
-        }
-        grown.extend_from_slice(&piece);
+        let taken = if let Some(inflate) = &mut inflate {
+            inflate.push(&piece)? // what is in it counts, not how small it was made
+        } else {
+            gathered.push(piece);
+            seen
+        };
+        share.cover(taken, settings.max_buffered_bytes)?;
     }
-    let bytes = first.unwrap_or_else(|| grown.freeze());
-    match declared {
-        Some(declared) if bytes.len() != declared => Err(left()),
-        _ => Ok(Body {
-            bytes,
-            _share: Some(share),
-        }),
+    if declared.is_some_and(|declared| seen != declared) {
+        return Err(left());
+    }
+    let bytes = match inflate {
+        Some(inflate) => inflate.finish()?,
+        None => gathered.finish(),
+    };
+    share.cover(bytes.len(), settings.max_buffered_bytes)?;
+    Ok(Body {
+        bytes,
+        _share: Some(share),
+    })
+}
+
+/// The pieces of a body as they come. One that comes in one piece is not copied.
+struct Gathered {
+    declared: Option<usize>,
+    first: Option<Bytes>,
+    grown: BytesMut,
+}
+
+impl Gathered {
+    fn push(&mut self, piece: Bytes) {
+        if self.first.is_none() && self.grown.is_empty() {
+            self.first = Some(piece);
+            return;
+        }
+        if let Some(first) = self.first.take() {
+            let so_far = first.len() + piece.len();
+            self.grown.reserve(self.declared.unwrap_or(so_far * 2));
+            self.grown.extend_from_slice(&first);
+        }
+        self.grown.extend_from_slice(&piece);
+    }
+
+    fn finish(self) -> Bytes {
+        self.first.unwrap_or_else(|| self.grown.freeze())
     }
 }
 
@@ -333,7 +377,11 @@ async fn next_piece(session: &mut Session, patience: Duration) -> Result<Option<
 
 /// The client broke its own framing, or it broke off.
 fn unreadable(error: &Error) -> Fault {
-    if *error.etype() == ErrorType::Custom(BAD_CHUNK) {
+    let cause = error
+        .cause
+        .as_ref()
+        .and_then(|it| it.downcast_ref::<io::Error>());
+    if cause.is_some_and(|it| it.kind() == io::ErrorKind::InvalidData) {
         let text = "transfer-encoding: the chunks of the request body are malformed";
         return Fault::new(FaultKind::InvalidRequest, text);
     }
@@ -344,7 +392,7 @@ async fn expect_continue(session: &mut Session) -> Result<(), Fault> {
     let expected = session.req_header().headers.get("expect");
     if !expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Fault::new(
-            FaultKind::InvalidRequest,
+            FaultKind::UnknownExpectation,
             "expect: only 100-continue is understood",
         ));
     }
@@ -353,18 +401,6 @@ async fn expect_continue(session: &mut Session) -> Result<(), Fault> {
         .write_continue_response()
         .await
         .map_err(|_| left())
-}
-
-/// Encoded bodies would have to be read blind; no known client sends them.
-fn check_coding(headers: &HeaderMap) -> Result<(), Fault> {
-    match headers.get("content-encoding") {
-        None => Ok(()),
-        Some(value) if value == "identity" => Ok(()),
-        Some(_) => {
-            let text = "content-encoding: request bodies must not be compressed";
-            Err(Fault::new(FaultKind::InvalidRequest, text))
-        }
-    }
 }
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {

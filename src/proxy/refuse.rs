@@ -60,6 +60,7 @@ pub async fn early_with(
     }
     let duration = arrival.started.elapsed();
     edge.shared.finished(&AccessLine {
+        client: arrival.client,
         dialect: Some(dialect),
         end: if gone {
             LineEnd::ClientGone

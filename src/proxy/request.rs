@@ -1,6 +1,7 @@
 //! A request that has been read and understood as far as its way depends on it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use pingora::proxy::Session;
 use super::bill::Bill;
 use super::choose::is_passthrough;
 use super::closing::Closing;
+use super::cors::Grant;
 use super::receive::{self, Body};
 use super::send;
 use super::service::Shared;
-use crate::access::{Access, Verdict};
+use crate::access::{Access, Verdict, client_address};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{HeadError, RequestHead};
 use crate::protocol::turns;
@@ -55,16 +57,29 @@ pub struct Arrival {
     pub snapshot: Arc<Snapshot>,
     /// How far the end of the process has come.
     pub closing: Arc<Closing>,
+    /// Where its client is; `None` for who has no address, as on a Unix socket.
+    pub client: Option<IpAddr>,
+    /// What the web page that sent it may do with the answer, if one did and may.
+    pub grant: Option<Grant>,
 }
 
 impl Arrival {
     /// The request of `session`, which has just arrived.
     pub fn now(shared: &Shared, session: &Session) -> Self {
+        let head = session.req_header();
+        let path = head.uri.path().to_owned();
+        let snapshot = shared.live.current();
+        let settings = &snapshot.config.settings;
+        let peer = session.client_addr().and_then(|it| it.as_inet());
         Arrival {
             id: RequestId::random(),
             started: Instant::now(),
-            path: session.req_header().uri.path().to_owned(),
-            snapshot: shared.live.current(),
+            client: peer
+                .map(|it| client_address(it.ip(), &head.headers, &settings.trusted_proxies)),
+            grant: Grant::of(settings.cors.as_ref(), &head.headers)
+                .filter(|_| !receive::is_admin_path(&path)),
+            path,
+            snapshot,
             closing: Arc::clone(&shared.closing),
         }
     }
@@ -102,6 +117,8 @@ pub struct Request {
     pub watched: Vec<(String, String)>,
     /// Who pays for it.
     pub bill: Bill,
+    /// Where its client is.
+    pub client: Option<IpAddr>,
     /// Time allowed until the commit, or until the whole answer if it is not streamed.
     pub deadline: Instant,
     /// When it came.
@@ -171,6 +188,7 @@ impl Request {
             watched: watched
                 .filter_map(|name| Some((name.to_owned(), text(headers, name)?.to_owned())))
                 .collect(),
+            client: arrival.client,
             dialect,
             id: arrival.id.clone(),
             query: session.req_header().uri.query().map(str::to_owned),

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::types::{Dialect, Secret};
 
 /// Headers of a client that go no further, besides the hop-by-hop ones.
-const STOPPED: [&str; 14] = [
+const STOPPED: [&str; 16] = [
     "host",
     "content-length",
     "expect",
@@ -26,9 +26,18 @@ const STOPPED: [&str; 14] = [
     "true-client-ip",
     "accept-encoding",
     "content-encoding",
+    // Whose web page it was is between the browser and us: vendors refuse pages that they do not know.
+    "origin",
+    "referer",
 ];
 /// Families of headers that go no further.
-const STOPPED_FAMILIES: [&str; 4] = ["x-forwarded-", "cf-", "x-amzn-", "x-pointsman-"];
+const STOPPED_FAMILIES: [&str; 5] = [
+    "x-forwarded-",
+    "cf-",
+    "x-amzn-",
+    "x-pointsman-",
+    "sec-fetch-",
+];
 /// What Anthropic's endpoints are told when the client says nothing: the version all its older clients send.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 

@@ -1,5 +1,7 @@
 //! A client's request at the door: what it is, whether it may, and who answers it.
 
+use http::Method;
+use http::header::{HeaderName, HeaderValue};
 use pingora::proxy::Session;
 
 use std::net::IpAddr;
@@ -9,22 +11,12 @@ use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::receive::Call;
 use super::request::{Arrival, Request};
-use super::request_head::check_head;
 use super::service::{Edge, InFlight, Surface};
 use super::share::{self, Shared, Ticket};
-use super::{count, finish, local, refuse};
+use super::{cors, count, finish, local, refuse};
 use crate::access::limits::Place;
-use crate::access::{Access, AdminGate, AdminRefusal, Verdict};
+use crate::access::{self, Access, AdminGate, AdminRefusal, Verdict};
 use crate::error::{Fault, FaultKind};
-
-/// Whether the front has looked over a request's head, as it does with the first of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// It has.
-    Checked,
-    /// It could not.
-    Unchecked,
-}
 
 /// How a request leaves the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +28,14 @@ pub enum Afterwards {
 }
 
 /// Answers one request.
-pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards {
+pub async fn serve(edge: &Edge, session: &mut Session) -> Afterwards {
     let arrival = Arrival::now(&edge.shared, session);
     let settings = &arrival.snapshot.config.settings;
     if session.get_keepalive().is_some() {
         session.set_keepalive(Some(settings.keepalive_timeout.as_secs().max(1)));
     }
-    if head == Head::Unchecked
-        && let Some((_, _, text)) = check_head(&session.as_ref().to_h1_raw())
-    {
-        // Where it ends, and so where the next one begins, is a matter of opinion.
-        session.set_keepalive(None);
-        let fault = Fault::new(FaultKind::InvalidRequest, text);
-        refuse::early(edge, session, &arrival, fault).await;
+    if let Some(headers) = preflight(&arrival, session) {
+        local::preflight(session, &arrival, headers).await;
         return Afterwards::Usable;
     }
     let in_flight = InFlight::enter(&edge.shared, settings.max_in_flight);
@@ -83,6 +70,15 @@ pub async fn serve(edge: &Edge, session: &mut Session, head: Head) -> Afterwards
     Afterwards::Usable
 }
 
+/// The answer to a browser that asks whether a web page of another origin may call. It shows no key.
+fn preflight(arrival: &Arrival, session: &Session) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let (head, settings) = (session.req_header(), &arrival.snapshot.config.settings);
+    let cors = settings.cors.as_ref()?;
+    let asks = head.method == Method::OPTIONS;
+    arrival.grant.as_ref()?;
+    asks.then(|| cors::preflight(cors, &head.headers))?
+}
+
 /// What the request is, and whether it may.
 fn admit(
     edge: &Edge,
@@ -102,7 +98,7 @@ fn admit(
             "there is nothing at this path",
         ));
     }
-    let door = Door::of(edge, arrival, session);
+    let door = Door::of(edge, arrival);
     let place = if call.needs_key() {
         door.enter()?
     } else {
@@ -117,6 +113,9 @@ fn admit(
             door.failed();
         }
         access.admit()?;
+        if access.verdict == Verdict::Open && arrival.grant.is_none() {
+            access::admit_page(&head.headers)?;
+        }
     }
     if let Some(holder) = access.holder.as_ref().filter(|_| call.needs_key()) {
         holder.is_good(edge.shared.clock.wall())?;
@@ -143,12 +142,11 @@ struct Door<'a> {
 }
 
 impl<'a> Door<'a> {
-    fn of(edge: &'a Edge, arrival: &'a Arrival, session: &Session) -> Self {
-        let address = session.client_addr().and_then(|it| it.as_inet());
+    fn of(edge: &'a Edge, arrival: &'a Arrival) -> Self {
         Door {
             edge,
             arrival,
-            address: address.map(std::net::SocketAddr::ip),
+            address: arrival.client,
         }
     }
 

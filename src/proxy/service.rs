@@ -1,7 +1,6 @@
 //! Pingora's hooks. A client's session becomes an exchange in `request_filter`; a subrequest is one of its attempts,
 //! and every later hook belongs to it.
 
-use std::any::Any;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -20,11 +19,11 @@ use pingora::{Error, ErrorType, Result};
 use super::attempt::{self, Attempt};
 use super::closing::Closing;
 use super::count::Rests;
-use super::ctx::{Connection, Ctx};
+use super::ctx::Ctx;
 use super::estimate::Samples;
 use super::losses::LossCounts;
 use super::receive::BodyMemory;
-use super::serve::{self, Afterwards, Head};
+use super::serve::{self, Afterwards};
 use crate::access::limits::{Addresses, Counters, Spent};
 use crate::admin::RecentRequests;
 use crate::cache::{Cache, Flights, Keys};
@@ -275,40 +274,13 @@ impl ProxyHttp for Edge {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        Ctx::Client { connection: None }
+        Ctx::Client
     }
 
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     fn allow_spawning_subrequest(&self, _: &Session, _: &Ctx) -> bool {
         false // exchanges make their attempts themselves, from the template
-    }
-
-    fn on_connection_reuse(
-        &self,
-        _: &mut Session,
-        ctx: &mut Ctx,
-        previous: Box<dyn Any + Send + Sync>,
-    ) {
-        if let Ok(connection) = previous.downcast::<Connection>() {
-            connection.head_done.notify_one();
-            *ctx = Ctx::Client {
-                connection: Some(*connection),
-            };
-        }
-    }
-
-    fn persist_connection_context(
-        &self,
-        _: &Session,
-        ctx: &Ctx,
-    ) -> Option<Box<dyn Any + Send + Sync>> {
-        match ctx {
-            Ctx::Client {
-                connection: Some(connection),
-            } => Some(Box::new(connection.clone())),
-            Ctx::Client { connection: None } | Ctx::Attempt(_) => None,
-        }
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
@@ -325,13 +297,7 @@ impl ProxyHttp for Edge {
             *ctx = Ctx::Attempt(Arc::clone(attempt));
             return Ok(false);
         }
-        let head = match ctx {
-            Ctx::Client {
-                connection: Some(connection),
-            } if connection.is_reused => Head::Unchecked,
-            Ctx::Client { .. } | Ctx::Attempt(_) => Head::Checked,
-        };
-        match Box::pin(serve::serve(self, session, head)).await {
+        match Box::pin(serve::serve(self, session)).await {
             Afterwards::Usable => Ok(true),
             // In order, Pingora would end the body; it closes the connection instead.
             Afterwards::Broken => {
@@ -442,7 +408,7 @@ impl ProxyHttp for Edge {
 fn attempt_of(ctx: &Ctx) -> Result<&Arc<Attempt>> {
     match ctx {
         Ctx::Attempt(attempt) => Ok(attempt),
-        Ctx::Client { .. } => Error::e_explain(
+        Ctx::Client => Error::e_explain(
             ErrorType::InternalError,
             "an exchange has no upstream of its own",
         ),

@@ -69,8 +69,10 @@ pub fn prepare(
         None => config,
     };
     let conf = server_conf(&config);
+    let proxy_protocol = config.settings.proxy_protocol;
     let live = Arc::new(Live::new(config)?);
-    let reloader = Reloader::new(Arc::clone(&live), options, addresses, !main.is_loopback());
+    let is_public = !main.is_loopback() || proxy_protocol;
+    let reloader = Reloader::new(Arc::clone(&live), options, addresses, is_public);
     let reloader = Arc::new(reloader);
     let shared = Shared::new(
         Arc::clone(&live),
@@ -96,8 +98,11 @@ pub fn prepare(
     ];
     for (name, bound, surface) in doors {
         let Some(bound) = bound else { continue };
-        let proxy = Edge::proxy(&shared, surface, bound.is_loopback(), &server.configuration);
-        let mut door = bound.serve(name, Cap::new(&proxy, &shared), open.subscribe());
+        let is_announced = name == "edge" && proxy_protocol;
+        let is_local = bound.is_loopback() && !is_announced;
+        let proxy = Edge::proxy(&shared, surface, is_local, &server.configuration);
+        let cap = Cap::new(&proxy, &shared).announced(is_announced);
+        let mut door = bound.serve(name, cap, open.subscribe());
         if let (Some(post), "edge") = (supervisor, name) {
             let (socket, path) = post.door().map_err(|why| anyhow!(why))?;
             door = door.with_private(socket, &path);

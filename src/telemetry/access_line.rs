@@ -1,5 +1,6 @@
 //! One line for each request: readable on the console, all of it as fields in the file.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use log::Level;
@@ -27,6 +28,8 @@ pub struct AccessLine<'r> {
     pub method: &'r str,
     /// Its path; a query is cut off, because keys may be in it.
     pub path: &'r str,
+    /// Where the client is, as far as that is known.
+    pub client: Option<IpAddr>,
     /// How the client speaks; `None` for what is not inference.
     pub dialect: Option<Dialect>,
     /// The model the client asked for.
@@ -117,6 +120,7 @@ impl<'r> AccessLine<'r> {
             request_id,
             method,
             path,
+            client: None,
             dialect: None,
             model_asked: None,
             model_sent: None,
@@ -230,6 +234,10 @@ impl AccessLine<'_> {
             ),
             (fields::METHOD, Some(Value::from(self.method))),
             (fields::PATH, Some(Value::from(self.path_only()))),
+            (
+                fields::CLIENT_ADDRESS,
+                self.client.as_ref().map(Value::from_display),
+            ),
             (fields::STATUS, self.status.map(Value::from)),
             (fields::END, Some(Value::from(self.end.label()))),
             (fields::END_REASON, why),

@@ -6,6 +6,8 @@ pub const REQUEST_ID: &str = "request.id";
 pub const METHOD: &str = "method";
 /// Path of the client's request, without its query.
 pub const PATH: &str = "path";
+/// Where the client is, behind trusted proxies.
+pub const CLIENT_ADDRESS: &str = "client.address";
 /// Dialect of the client.
 pub const DOWNSTREAM_DIALECT: &str = "downstream.dialect";
 /// Dialect of the provider.

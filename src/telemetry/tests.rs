@@ -197,6 +197,7 @@ fn access_line(id: &RequestId) -> AccessLine<'_> {
         request_id: id,
         method: "POST",
         path: "/v1/messages?key=sk-0123456789",
+        client: None,
         dialect: Some(Dialect::Anthropic),
         model_asked: Some("claude-sonnet-4-5"),
         model_sent: Some("glm-4.6"),

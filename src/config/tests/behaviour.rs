@@ -50,7 +50,7 @@ fn environment_variables_override_the_file() {
             ("MAX_CONCURRENT_REQUESTS", "100"),
             ("LOAD_BALANCE_STRATEGY", "failover"),
             ("ENABLE_CORS", "true"),
-            ("CORS_ORIGIN", ""),
+            ("CORS_ORIGIN", "https://a.example, http://localhost:3000"),
         ],
     )
     .unwrap();
@@ -64,7 +64,10 @@ fn environment_variables_override_the_file() {
     );
     assert_eq!(config.settings.max_in_flight, Some(100));
     assert_eq!(config.providers[0].key_strategy, KeyStrategy::Failover);
-    assert!(note(&config, "ENABLE_CORS").is_some() && note(&config, "CORS_ORIGIN").is_none());
+    assert_eq!(
+        config.settings.cors.as_ref().unwrap().origins,
+        ["https://a.example", "http://localhost:3000"]
+    );
     assert!(
         note(&config, "settings.request_timeout")
             .unwrap()

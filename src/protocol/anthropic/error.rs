@@ -20,6 +20,8 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str) {
         UnknownPath | ModelNotFound | UpstreamModelNotFound => (404, "not_found_error"),
         MethodNotAllowed(_) => (405, "invalid_request_error"),
         TooLarge => (413, "request_too_large"),
+        UnsupportedCoding => (415, "invalid_request_error"),
+        UnknownExpectation => (417, "invalid_request_error"),
         RequestTimeout => (408, "timeout_error"),
         Overloaded | Stopping | NoEndpoint => (503, "api_error"),
         RateLimited { .. } => (429, "rate_limit_error"),

@@ -153,6 +153,8 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
         MethodNotAllowed(_) => (405, bad, None),
         ModelNotFound | UpstreamModelNotFound => (404, bad, Some("model_not_found")),
         TooLarge => (413, "request_too_large", None),
+        UnsupportedCoding => (415, bad, None),
+        UnknownExpectation => (417, bad, None),
         RequestTimeout => (408, bad, None),
         Overloaded | Stopping | NoEndpoint => (503, "server_error", None),
         RateLimited { .. } => (429, "rate_limit_exceeded", Some("rate_limit_exceeded")),

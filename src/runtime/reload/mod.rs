@@ -151,6 +151,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("settings.host", a.host != b.host),
         ("settings.port", a.port != b.port),
+        (
+            "settings.proxy_protocol",
+            a.proxy_protocol != b.proxy_protocol,
+        ),
         ("settings.threads", a.threads != b.threads),
         ("settings.log_level", a.log.level != b.log.level),
         ("settings.log_color", a.log.color != b.log.color),
