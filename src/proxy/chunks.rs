@@ -62,6 +62,11 @@ impl Chunks {
         self.state == State::Done
     }
 
+    /// Whether it is malformed, and nothing behind it means anything.
+    pub fn is_broken(&self) -> bool {
+        self.state == State::Broken
+    }
+
     /// Looks at the next bytes; where the body ends, if among them.
     pub fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         let mut at = 0;

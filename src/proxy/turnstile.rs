@@ -21,7 +21,7 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::chunks::Chunks;
+use super::chunks::{Chunks, Malformed};
 use super::request_head::{Framing, MAX_HEAD, end_of_head};
 
 /// Most bytes that wait for their turn.
@@ -30,6 +30,9 @@ const MAX_HELD: usize = MAX_HEAD;
 const PIECE: usize = 4096;
 /// Bytes taken at once of what comes too early.
 const EARLY: usize = 1024;
+
+/// Bytes thrown away at once behind malformed chunks.
+const MOST_DRAINED: usize = 256 * 1024;
 
 /// A connection that lets one request through.
 pub struct Turnstile {
@@ -184,15 +187,26 @@ impl Turnstile {
                 self.held = behind;
                 buf.set_filled(before + end);
             }
-            Err(malformed) => {
+            Err(Malformed) => {
                 buf.set_filled(before);
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("{malformed:?} chunks"),
-                )));
+                return self.poll_broken(cx);
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Nothing behind malformed chunks means anything. What is there is taken all the same: what lies unread when the
+    /// connection closes turns its end into a reset, and the answer is lost on the way.
+    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        for _ in 0..MOST_DRAINED / EARLY {
+            let mut piece = [0; EARLY];
+            let mut piece = ReadBuf::new(&mut piece);
+            let read = Pin::new(&mut self.inner).poll_read(cx, &mut piece);
+            if !matches!(read, Poll::Ready(Ok(()))) || piece.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
     }
 
     /// The request is through. Whoever reads on wants to know whether the client is still there; what it sends waits.
@@ -236,6 +250,7 @@ impl AsyncRead for Turnstile {
             Passing::Length(0) => this.poll_behind(cx),
             Passing::Length(left) => this.poll_length(*left, cx, buf),
             Passing::Chunked(chunks) if chunks.is_done() => this.poll_behind(cx),
+            Passing::Chunked(chunks) if chunks.is_broken() => this.poll_broken(cx),
             Passing::Chunked(_) => this.poll_chunked(cx, buf),
         }
     }

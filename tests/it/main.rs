@@ -22,5 +22,7 @@ mod naive;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod shell;
+#[cfg(test)]
 mod soak;
 mod support;

@@ -1,5 +1,4 @@
-//! HTTP/2 by hand, on the provider's side: frames as bytes, whole ones and broken ones, where a library would only write
-//! good ones.
+//! HTTP/2 by hand: frames as bytes, whole ones and broken ones, where a library would only write good ones.
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -7,24 +6,27 @@ use tokio::net::TcpStream;
 use super::wire::Buffer;
 
 /// What a client says first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a frame's head.
 const HEAD: usize = 9;
 /// What a receiver takes in one frame unless it says otherwise.
 const MAX_PAYLOAD: usize = 16_384;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
+/// Types of frames.
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PUSH_PROMISE: u8 = 5;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 
 /// `END_STREAM`, and of settings and pings `ACK`.
-const END_STREAM: u8 = 1;
+pub const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_HEADERS: u8 = 4;
 
 /// Why a stream or a connection is ended (RFC 9113 §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,8 @@ pub enum Reason {
     EnhanceYourCalm = 11,
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+/// Any frame.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut out = length[1..].to_vec();
     out.extend([kind, flags]);
@@ -107,8 +110,18 @@ pub fn ping() -> Vec<u8> {
 /// Header fields as literals without an index: long, and nothing to keep in step.
 fn block(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let status = status.to_string();
+    let all: Vec<_> = [(":status", status.as_str())]
+        .iter()
+        .chain(headers)
+        .copied()
+        .collect();
+    fields(&all)
+}
+
+/// The same of any fields.
+pub fn fields(all: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
-    for (name, value) in [(":status", status.as_str())].iter().chain(headers) {
+    for (name, value) in all {
         out.push(0);
         for text in [name, value] {
             length(text.len(), &mut out);

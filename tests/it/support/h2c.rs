@@ -37,7 +37,11 @@ impl Drop for H2Client {
 impl H2Client {
     /// Connects and shakes hands.
     pub async fn connect(address: SocketAddr) -> H2Client {
-        let stream = TcpStream::connect(address).await.unwrap();
+        H2Client::over(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    /// Shakes hands over a connection that is there already.
+    pub async fn over(stream: TcpStream) -> H2Client {
         let (sender, connection) = soon("HTTP/2", h2::client::handshake(stream)).await.unwrap();
         let driver = tokio::spawn(connection);
         H2Client { sender, driver }
