@@ -61,6 +61,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "demo",
             "ledger",
+            "net",
             "proxy",
             "snapshot",
             "supervise",

@@ -31,6 +31,7 @@ pub fn run(options: &LoadOptions, style: Style) -> Outcome {
             env("WATCHDOG_USEC"),
             env("WATCHDOG_PID"),
         ],
+        access_log: config.settings.access_log,
         log: config.settings.log,
     });
     match ended {

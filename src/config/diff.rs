@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::dump::masked_tree;
 use crate::config::expand::quoted;
 use crate::config::model::{Config, Provider};
+use crate::types::Secret;
 
 /// What changed from `old` to `new`, one text a key: `settings.failure_cooldown: 180s → 60s`. Lists of anything but
 /// providers are told as a whole.
@@ -43,9 +44,18 @@ fn changed_secrets(old: &Config, new: &Config) -> Vec<String> {
     let whole = [
         ("auth.api_keys", old.auth.keys != new.auth.keys),
         ("admin.key", old.admin.key != new.admin.key),
+        (
+            "settings.tracing.headers",
+            trace_headers(old) != trace_headers(new),
+        ),
     ];
     paths.extend(whole.iter().filter(|it| it.1).map(|it| it.0.to_owned()));
     paths
+}
+
+fn trace_headers(config: &Config) -> Option<&[(String, Secret)]> {
+    let tracing = config.settings.tracing.as_ref();
+    tracing.map(|it| it.headers.as_slice())
 }
 
 /// The masked configuration, its providers by name.

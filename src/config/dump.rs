@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::model::{
-    AffinitySettings, CacheMode, CacheSettings, Config, Cors, DeclaredPrice, Deduplication,
-    EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts, PerAddress,
-    Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing,
-    Stalls, Timeouts, TokenCounting,
+    AffinitySettings, CacheMode, CacheSettings, Capture, Config, Cors, DeclaredPrice,
+    Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts,
+    PerAddress, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule,
+    Settings, Sharing, Stalls, Timeouts, TokenCounting, Tracing,
 };
 use crate::config::service_account::ServiceAccount;
 use crate::types::calendar::rfc3339;
@@ -243,16 +243,13 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "deduplication": deduplication(it.deduplication),
         "cache": it.cache.map(cache),
         "watch_config": seconds(it.watch_config),
-        "log_level": log_level(it.log.level),
-        "log_color": it.log.color,
-        "log_file_path": it.log.file,
         "app_name": it.app_name,
     });
     let supervisor = json!({
         "upgrade_timeout": seconds(it.upgrade_timeout),
         "runtime_dir": it.runtime_dir,
     });
-    let parts = [whole, supervisor, edge(it)];
+    let parts = [whole, supervisor, edge(it), sight(it)];
     parts.into_iter().flat_map(fields).collect()
 }
 
@@ -293,6 +290,19 @@ fn cors(it: &Cors) -> Value {
     })
 }
 
+/// What is shown to operators.
+fn sight(it: &Settings) -> Value {
+    json!({
+        "log_level": log_level(it.log.level),
+        "log_color": it.log.color,
+        "log_file_path": it.log.file,
+        "log_format": format(it.log.json),
+        "access_log": {"format": format(it.access_log.json), "sample": it.access_log.sample},
+        "tracing": it.tracing.as_ref().map(tracing),
+        "capture": it.capture.as_ref().map(capture),
+    })
+}
+
 fn affinity(it: AffinitySettings) -> Value {
     json!({
         "enabled": it.enabled,
@@ -330,6 +340,35 @@ fn cache(it: CacheSettings) -> Value {
         "ttl": seconds(it.ttl),
         "max_entries": it.max_entries,
         "max_bytes": it.max_bytes,
+    })
+}
+
+fn format(json: bool) -> &'static str {
+    if json { "json" } else { "text" }
+}
+
+fn tracing(it: &Tracing) -> Value {
+    let headers = it.headers.iter();
+    json!({
+        "endpoint": it.endpoint,
+        "headers": headers.map(|(name, value)| (name.clone(), json!(value.masked()))).collect::<Map<_, _>>(),
+        "sample": it.sample,
+        "accept": it.accept,
+        "propagate": it.propagate,
+        "service_name": it.service_name,
+        "timeout": seconds(it.timeout),
+    })
+}
+
+fn capture(it: &Capture) -> Value {
+    json!({
+        "directory": it.directory,
+        "requests": it.requests,
+        "responses": it.responses,
+        "routes": it.routes,
+        "max_body_bytes": it.max_body_bytes,
+        "max_bytes": it.max_bytes,
+        "max_files": it.max_files,
     })
 }
 

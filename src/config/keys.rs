@@ -59,6 +59,8 @@ pub(super) const STRATEGIES: &[&str] = &[
 pub(super) const KEY_STRATEGIES: &[&str] = &["round_robin", "random", "failover"];
 /// Log levels in everybody's words.
 pub(super) const LOG_LEVELS: &[&str] = &["DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"];
+/// How lines are written.
+const FORMATS: &[&str] = &["text", "json"];
 /// HTTP versions.
 pub(super) const HTTP2: &[&str] = &["auto", "on", "off"];
 /// Capabilities of a model.
@@ -994,6 +996,25 @@ pub(super) const SETTINGS: Table = &[
         "JSON lines go here; without a value logs/logs.jsonl",
     ),
     row(
+        "log_format",
+        Choice(FORMATS),
+        "text",
+        "of the lines on the console",
+    ),
+    row("access_log", One(ACCESS_LOG), "", "the lines of requests"),
+    row(
+        "tracing",
+        One(TRACING),
+        "",
+        "traces for OpenTelemetry, over OTLP; any of its keys turns them on",
+    ),
+    row(
+        "capture",
+        One(CAPTURE),
+        "",
+        "bodies kept for people to look at, with whatever is written in them",
+    ),
+    row(
         "app_name",
         Text,
         "pointsman",
@@ -1124,6 +1145,97 @@ const TOKEN_COUNTING: Table = &[
         DurationOrZero,
         "300s",
         "for this long",
+    ),
+];
+
+const ACCESS_LOG: Table = &[
+    row(
+        "format",
+        Choice(FORMATS),
+        "",
+        "on the console; absent: as `log_format`",
+    ),
+    row(
+        "sample",
+        Number,
+        "1",
+        "share of the requests that went well whose lines are written; of the others all are",
+    ),
+];
+
+const TRACING: Table = &[
+    row(
+        "enabled",
+        Bool,
+        "true",
+        "false keeps it in the file without using it",
+    ),
+    row(
+        "endpoint",
+        Text,
+        "",
+        "the collector's address for OTLP over HTTP; absent: OTEL_EXPORTER_OTLP_ENDPOINT",
+    ),
+    row("headers", Headers, "", "headers added to every export"),
+    row(
+        "sample",
+        Number,
+        "1",
+        "share of the requests that are traced, where their client has not decided",
+    ),
+    row(
+        "accept",
+        Bool,
+        "true",
+        "whether a client's `traceparent` is followed; false begins a trace of its own for each request",
+    ),
+    row(
+        "propagate",
+        Bool,
+        "false",
+        "whether providers get a `traceparent` of ours",
+    ),
+    row(
+        "service_name",
+        Text,
+        "",
+        "absent: OTEL_SERVICE_NAME, else `app_name`",
+    ),
+    row("timeout", Duration, "10s", "longest wait for the collector"),
+];
+
+const CAPTURE: Table = &[
+    row(
+        "directory",
+        Text,
+        "",
+        "where they go; nobody else may read it",
+    ),
+    row("requests", Bool, "false", "what clients sent"),
+    row("responses", Bool, "false", "what they got"),
+    row(
+        "routes",
+        Texts,
+        "",
+        "only of these routes, by pattern; absent: all",
+    ),
+    row(
+        "max_body_bytes",
+        Size,
+        "1MiB",
+        "of one body; the rest is left out",
+    ),
+    row(
+        "max_bytes",
+        Size,
+        "256MiB",
+        "of all files together; the oldest go",
+    ),
+    row(
+        "max_files",
+        Count(1, BIG),
+        "1000",
+        "how many; the oldest go",
     ),
 ];
 

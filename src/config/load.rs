@@ -10,6 +10,7 @@ use crate::config::expand::Sources;
 use crate::config::fault::{ConfigFault, Report};
 use crate::config::keys::TOP;
 use crate::config::model::{Config, Provider, Settings, Source, Timeouts};
+use crate::config::observe;
 use crate::config::overrides::Overrides;
 use crate::config::provider;
 use crate::config::read::Reader;
@@ -202,6 +203,7 @@ fn resolve(
     let overrides = Overrides::read(env, report);
     let mut settings = settings::settings(&section, report);
     override_settings(&mut settings, &overrides, options, report);
+    observe::observe(&mut settings, &section, (env, &overrides), report);
     let timeouts = settings::timeouts(&section, overrides.request_timeout, report);
     let mut providers = read_providers(&top, &source, env, timeouts, report);
     if let Some(strategy) = overrides.key_strategy {
@@ -217,6 +219,7 @@ fn resolve(
     } else {
         routes::routes(&top, &providers, &rules, settings.terms, report)
     };
+    observe::check_routes(&settings, &routes, &rules, report);
     let default_route = routes::default_route(&section, &routes, report);
     let (auth, key_written) = access::auth(&top, &section, &overrides, report);
     teams::check_scopes(auth.named(), (&providers, &routes, &rules), report);

@@ -18,6 +18,7 @@ mod keys;
 mod load;
 mod model;
 mod near;
+mod observe;
 mod overrides;
 mod provider;
 mod read;
@@ -43,11 +44,11 @@ pub use env::Env;
 pub use fault::ConfigFault;
 pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{
-    Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Config, Cors, DeclaredPrice,
-    Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LedgerSettings,
-    LogLevel, LogSettings, ModelFacts, Note, OnLoss, PerAddress, Platform, Probe, ProbeAsk,
-    Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Source, Stalls,
-    Strategy, Target, Terms, Timeouts, TokenCounting, When,
+    AccessLog, Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Capture, Config,
+    Cors, DeclaredPrice, Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy,
+    LedgerSettings, LogLevel, LogSettings, ModelFacts, Note, OnLoss, PerAddress, Platform, Probe,
+    ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Source,
+    Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When,
 };
 pub use schema::schema;
 pub use service_account::ServiceAccount;

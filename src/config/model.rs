@@ -624,6 +624,12 @@ pub struct Settings {
     pub cache: Option<CacheSettings>,
     /// Logs.
     pub log: LogSettings,
+    /// The lines of requests.
+    pub access_log: AccessLog,
+    /// Traces; `None` makes none.
+    pub tracing: Option<Tracing>,
+    /// Bodies that are kept for people to look at; `None` keeps none.
+    pub capture: Option<Capture>,
     /// `service` in the answer of `GET /`.
     pub app_name: String,
 }
@@ -716,6 +722,68 @@ pub struct LogSettings {
     pub color: Option<bool>,
     /// JSON lines go here.
     pub file: Option<PathBuf>,
+    /// The console gets JSON lines, too.
+    pub json: bool,
+}
+
+/// The lines of requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AccessLog {
+    /// As JSON on the console.
+    pub json: bool,
+    /// The share of requests that went well whose lines are written; of the others all are.
+    pub sample: f64,
+}
+
+impl Default for AccessLog {
+    fn default() -> Self {
+        AccessLog {
+            json: false,
+            sample: 1.0,
+        }
+    }
+}
+
+/// Where traces go, and of what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracing {
+    /// The collector, for people.
+    pub endpoint: String,
+    /// Where its traces are sent.
+    pub target: Target,
+    /// Headers added to every export: lower-case names, and values that are often credentials.
+    pub headers: Vec<(String, Secret)>,
+    /// The share of requests without a decision of their client's that are traced.
+    pub sample: f64,
+    /// Whether a client's `traceparent` is followed.
+    pub accept: bool,
+    /// Whether providers get one of ours.
+    pub propagate: bool,
+    /// `service.name`.
+    pub service_name: String,
+    /// What else is said of this process.
+    pub resource: Vec<(String, String)>,
+    /// Longest wait for the collector.
+    pub timeout: Duration,
+}
+
+/// Bodies that are kept for people to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// Where.
+    pub directory: PathBuf,
+    /// What clients sent.
+    pub requests: bool,
+    /// What they got.
+    pub responses: bool,
+    /// Only of these routes; empty means all.
+    pub routes: Vec<String>,
+    /// Of one body; the rest is left out.
+    pub max_body_bytes: usize,
+    /// Of all files.
+    pub max_bytes: usize,
+    /// How many files.
+    pub max_files: usize,
 }
 
 /// Log levels in the seeds' words; `CRITICAL` is `Error`.

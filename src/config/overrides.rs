@@ -14,12 +14,7 @@ use crate::config::units;
 use crate::types::Secret;
 
 /// Variables of the second old system whose feature comes later.
-const NOT_YET: &[&str] = &[
-    "ENABLE_REQUEST_LOGS",
-    "ENABLE_RESPONSE_LOGS",
-    "HEALTH_CHECK_ENABLED",
-    "NODE_ENV",
-];
+const NOT_YET: &[&str] = &["HEALTH_CHECK_ENABLED", "NODE_ENV"];
 const LEVELS: &[&str] = &[
     "trace", "debug", "info", "warn", "warning", "error", "critical", "fatal",
 ];
@@ -47,6 +42,10 @@ pub(super) struct Overrides {
     pub cors: Option<bool>,
     /// `CORS_ORIGIN`: origins, with commas between them.
     pub cors_origin: Option<String>,
+    /// `ENABLE_REQUEST_LOGS`.
+    pub request_logs: Option<bool>,
+    /// `ENABLE_RESPONSE_LOGS`.
+    pub response_logs: Option<bool>,
     /// `LOAD_BALANCE_STRATEGY`: in the old system it chose among the keys of one provider.
     pub key_strategy: Option<KeyStrategy>,
 }
@@ -103,6 +102,8 @@ impl Overrides {
                     .map(|it| matches!(it, "true" | "1" | "yes"))
             }),
             cors_origin: env.filled("CORS_ORIGIN").map(str::to_owned),
+            request_logs: read(env, "ENABLE_REQUEST_LOGS", report, switch),
+            response_logs: read(env, "ENABLE_RESPONSE_LOGS", report, switch),
             key_strategy: read(env, "LOAD_BALANCE_STRATEGY", report, |text| {
                 one_of(text, KEY_STRATEGIES).map(|it| key_strategy(Some(it)))
             }),
@@ -154,6 +155,10 @@ fn read<T>(
             None
         }
     }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    units::boolean(&Node::text(text)).ok_or_else(|| "must be true or false".to_owned())
 }
 
 fn one_of(text: &str, words: &[&'static str]) -> Result<&'static str, String> {

@@ -373,7 +373,8 @@ pub(super) fn parsed(
     }
 }
 
-fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, Secret)> {
+/// The headers that are added to calls; names in lower case.
+pub(super) fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, Secret)> {
     let mut headers = Vec::new();
     for (name, node) in reader.entries("headers") {
         let path = join(&reader.at("headers"), name);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::config::edge;
 use crate::config::fault::Report;
 use crate::config::model::{
-    AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings, OnLoss,
-    PerAddress, Settings, Sharing, Stalls, Strategy, Terms, Timeouts, TokenCounting,
+    AccessLog, AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings,
+    OnLoss, PerAddress, Settings, Sharing, Stalls, Strategy, Terms, Timeouts, TokenCounting,
 };
 use crate::config::read::Reader;
 use crate::config::tree::Node;
@@ -100,6 +100,10 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         deduplication: deduplication(reader),
         cache: cache(reader),
         log: log(reader),
+        // Read by `observe`, which needs the environment.
+        access_log: AccessLog::default(),
+        tracing: None,
+        capture: None,
         app_name: reader.text("app_name").unwrap_or("pointsman").to_owned(),
     }
 }
@@ -312,6 +316,7 @@ fn log(reader: &Reader<'_>) -> LogSettings {
         level: level.unwrap_or_default(),
         color: reader.boolean("log_color"),
         file,
+        json: reader.choice("log_format") == Some("json"),
     }
 }
 

@@ -47,9 +47,10 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access:
     let by = provider.as_deref().unwrap_or("local");
     let _ = head.insert_header("x-pointsman-provider", super::answer::visible(by));
     let written = client.whole(head, answer).await;
-    AccessLine {
+    edge.shared.tell(&AccessLine {
         client: arrival.client,
         dialect: Some(request.dialect),
+        trace: arrival.trace.as_ref(),
         model_asked: Some(&request.head.model),
         provider: Some(by),
         attempts: u32::from(provider.is_some()),
@@ -65,8 +66,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access:
             client.status,
             arrival.started.elapsed(),
         )
-    }
-    .emit();
+    });
 }
 
 type Counted = (Request, Bytes, Option<String>);

@@ -18,6 +18,7 @@ use super::closing::Closing;
 use super::cors::Grant;
 use super::request::Arrival;
 use crate::cache::{Ending, Lead};
+use crate::telemetry::capture::Tap;
 use crate::types::RequestId;
 
 /// Longest time spent reading on after an early answer, so that the client gets to see it.
@@ -60,6 +61,8 @@ pub struct Downstream<'s> {
     pub written: usize,
     /// The status it got.
     pub status: Option<u16>,
+    /// Keeps what it gets, where that is asked for.
+    pub tap: Option<Tap>,
 }
 
 /// What the client has been shown.
@@ -94,6 +97,7 @@ impl<'s> Downstream<'s> {
             last_write,
             written: 0,
             status: None,
+            tap: None,
         }
     }
 
@@ -326,6 +330,9 @@ impl<'s> Downstream<'s> {
                 batch.push(task);
                 continue;
             };
+            if let Some(tap) = &mut self.tap {
+                tap.push(&body);
+            }
             while most < body.len() {
                 batch.push(HttpTask::Body(Some(body.split_to(most)), false));
                 self.write(std::mem::take(&mut batch)).await?;

@@ -153,6 +153,7 @@ impl<'e, 's> Exchange<'e, 's> {
         self.at_home = at_home;
         self.route = choice.route;
         self.terms = choice.terms;
+        self.keep_bodies();
         for skip in choice.skipped {
             self.trail.pass_over(skip);
         }
@@ -408,12 +409,13 @@ impl<'e, 's> Exchange<'e, 's> {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
             return Err(Fault::new(kind, "the request took too long"));
         }
-        let ready = self.prepare(candidate, key, bearer, thinking)?;
+        let mut ready = self.prepare(candidate, key, bearer, thinking)?;
+        let (app, template) = (self.edge.shared.app()?, self.edge.shared.template().await?);
+        self.trail.attempts += 1;
+        self.trace_attempt(candidate, &mut ready.outgoing.headers);
         let endpoint = &candidate.endpoint;
         let group = endpoint.connection_group(key, &self.request.credentials);
         let attempt = Attempt::new(Arc::clone(endpoint), group, ready.outgoing, ready.expect);
-        let (app, template) = (self.edge.shared.app()?, self.edge.shared.template().await?);
-        self.trail.attempts += 1;
         let running = Running::start(app, template, attempt);
         let timeouts = self.terms.stalls.over(candidate.endpoint.provider.timeouts);
         let mut relay = Relay::new(timeouts, key, running, ready.losses, ready.estimate);

@@ -10,6 +10,7 @@ use super::choose::Candidate;
 use super::exchange::{End, Exchange};
 use super::judge;
 use super::share::Ticket;
+use super::traced;
 use crate::admin::{RequestRecord, StepRecord};
 use crate::error::{Fault, FaultKind};
 use crate::telemetry::{AccessLine, End as LineEnd, TokenCounts};
@@ -140,6 +141,8 @@ pub fn log(exchange: &mut Exchange<'_, '_>, path: &str, end: &End) {
         End::Cut(_) => LineEnd::UpstreamBroke,
         End::Refused(fault) => LineEnd::Rejected(fault.kind.label()),
     };
+    let served_by = exchange.served_by.as_ref();
+    let attempts = exchange.attempt_spans(end);
     exchange.edge.shared.finished(&AccessLine {
         request_id: &exchange.request.id,
         method: "POST",
@@ -147,15 +150,8 @@ pub fn log(exchange: &mut Exchange<'_, '_>, path: &str, end: &End) {
         client: exchange.request.client,
         dialect: Some(exchange.request.dialect),
         model_asked: Some(&exchange.request.head.model),
-        model_sent: exchange
-            .served_by
-            .as_ref()
-            .map(|candidate| candidate.model.as_str()),
-        provider: exchange
-            .served_by
-            .as_ref()
-            .map(|c| c.endpoint.id().as_str())
-            .or(last_tried),
+        model_sent: served_by.map(|it| it.model.as_str()),
+        provider: served_by.map(|it| it.endpoint.id().as_str()).or(last_tried),
         attempts: exchange.trail.attempts,
         hedge: hedge(exchange),
         status: exchange.client.status,
@@ -166,7 +162,12 @@ pub fn log(exchange: &mut Exchange<'_, '_>, path: &str, end: &End) {
         tokens: tokens(exchange),
         stop_reason: exchange.told.stop_reason.as_deref(),
         end: line_end,
+        route: (!exchange.route.is_empty()).then_some(exchange.route.as_str()),
+        vendor: served_by.map(|it| traced::vendor(&it.endpoint)),
+        skipped: exchange.skipped(),
+        trace: exchange.request.trace.as_ref(),
     });
+    exchange.edge.shared.traces.push(attempts);
     count_attempts(exchange, end);
     let label = line_end.label();
     remember(exchange, end, label);

@@ -355,6 +355,7 @@ impl Follower<'_, '_> {
             cache: Some(mark),
             tokens: TokenCounts::default(),
             end: line_end,
+            trace: self.arrival.trace.as_ref(),
             ..AccessLine::of(id, "POST", path, self.client.status, duration)
         });
         self.request.close(Ended {

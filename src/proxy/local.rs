@@ -36,18 +36,12 @@ pub async fn serve(
     let status = reply(edge, session, arrival, call, holder).await;
     if !call.is_heartbeat() {
         let duration = arrival.started.elapsed();
-        let line = AccessLine::of(
-            &arrival.id,
-            method.as_str(),
-            &arrival.path,
-            status,
-            duration,
-        );
-        AccessLine {
+        let (id, path) = (&arrival.id, &arrival.path);
+        let line = AccessLine::of(id, method.as_str(), path, status, duration);
+        edge.shared.tell(&AccessLine {
             client: arrival.client,
             ..line
-        }
-        .emit();
+        });
     }
 }
 
@@ -265,6 +259,8 @@ fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
         cache_entries: cache.entries,
         cache_bytes: cache.bytes,
         losses: shared.losses.all().collect(),
+        spans: shared.traces.counts(),
+        captures_lost: shared.captures.lost(),
         endpoints: admin::endpoint_states(snapshot, &shared.calibration, now),
     };
     let text = shared.metrics.render(&state);

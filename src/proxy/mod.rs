@@ -16,7 +16,7 @@
 //! | verdict | `judge` | – | circuit, keys, cooldowns |
 //! | nobody left | `patience` | – | – |
 //! | error | `trail`, `refuse` | – | – |
-//! | end | `finish`, `estimate`, `bill` | – | access line, losses, how far estimates were off, row in the ledger |
+//! | end | `finish`, `traced`, `kept`, `estimate`, `bill` | – | access line, spans, bodies that are kept, losses, how far estimates were off, row in the ledger |
 //!
 //! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local` and
 //! `usage`, token counts in `count`;
@@ -45,6 +45,7 @@ mod hedge;
 mod home;
 mod http1;
 mod judge;
+mod kept;
 mod local;
 mod losses;
 mod patience;
@@ -63,6 +64,7 @@ mod service;
 mod share;
 mod timers;
 mod token;
+mod traced;
 mod trail;
 mod turnstile;
 mod usage;

@@ -67,6 +67,7 @@ pub async fn early_with(
         } else {
             LineEnd::Rejected(fault.kind.label())
         },
+        trace: arrival.trace.as_ref(),
         ..AccessLine::of(&arrival.id, &method, &arrival.path, client.status, duration)
     });
     client.status

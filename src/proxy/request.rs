@@ -15,11 +15,13 @@ use super::cors::Grant;
 use super::receive::{self, Body};
 use super::send;
 use super::service::Shared;
+use super::traced;
 use crate::access::{Access, Verdict, client_address};
 use crate::error::{Fault, FaultKind};
 use crate::protocol::anthropic::{HeadError, RequestHead};
 use crate::protocol::turns;
 use crate::snapshot::Snapshot;
+use crate::telemetry::tracing::Trace;
 use crate::types::{Dialect, RequestId};
 
 /// Time before the client's own deadline at which we give up, so that it hears of it.
@@ -61,6 +63,8 @@ pub struct Arrival {
     pub client: Option<IpAddr>,
     /// What the web page that sent it may do with the answer, if one did and may.
     pub grant: Option<Grant>,
+    /// Its place in a trace.
+    pub trace: Option<Trace>,
 }
 
 impl Arrival {
@@ -79,6 +83,7 @@ impl Arrival {
             grant: Grant::of(settings.cors.as_ref(), &head.headers)
                 .filter(|_| !receive::is_admin_path(&path)),
             path,
+            trace: traced::begin(settings.tracing.as_ref(), &head.headers),
             snapshot,
             closing: Arc::clone(&shared.closing),
         }
@@ -125,6 +130,8 @@ pub struct Request {
     pub started: Instant,
     /// Its fingerprint, taken before the body was let go of.
     pub shed: Option<Shed>,
+    /// Its place in a trace.
+    pub trace: Option<Trace>,
 }
 
 /// Tells apart whose conversations these are: by the gateway key, and where credentials are forwarded by those.
@@ -202,6 +209,7 @@ impl Request {
             body,
             started: arrival.started,
             shed: None,
+            trace: arrival.trace.clone(),
         })
     }
 

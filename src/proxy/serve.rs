@@ -213,6 +213,7 @@ async fn inference(
     let mut exchange = Exchange::new(edge, arrival.snapshot, client, request);
     exchange.ticket = ticket;
     let end = exchange.run().await;
+    exchange.keep_answer();
     finish::log(&mut exchange, &arrival.path, &end);
     exchange.learn(&end);
     if exchange.client.is_quiet() {

@@ -32,7 +32,9 @@ use crate::health::{Affinity, Budget, BudgetView, Extra, SessionNotes};
 use crate::ledger::Ledger;
 use crate::snapshot::{Live, Snapshot};
 use crate::telemetry::AccessLine;
+use crate::telemetry::capture::Captures;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::tracing::{Traces, request_span};
 use crate::tokens::{Calibration, Counter};
 use crate::types::{Clock, Day};
 
@@ -96,6 +98,10 @@ pub struct Shared {
     pub requests: RecentRequests,
     /// What is counted.
     pub metrics: Metrics,
+    /// Spans on their way to a collector.
+    pub traces: Traces,
+    /// Bodies on their way to the disk.
+    pub captures: Captures,
     /// What tells identical calls.
     pub keys: Keys,
     /// Answers under way that are shared.
@@ -141,6 +147,8 @@ impl Shared {
             hedges_won: AtomicU64::new(0),
             requests: RecentRequests::default(),
             metrics,
+            traces: Traces::default(),
+            captures: Captures::default(),
             keys: Keys::default(),
             flights: Flights::default(),
             cache: Cache::default(),
@@ -168,10 +176,24 @@ impl Shared {
         template.map_err(|error| Fault::internal(error.etype().as_str()))
     }
 
-    /// A request for a model has ended: it is counted and logged.
+    /// A request for a model has ended: it is counted and told.
     pub fn finished(&self, line: &AccessLine<'_>) {
         self.metrics.request(line);
-        line.emit();
+        self.tell(line);
+    }
+
+    /// A request has ended: its line in the log, and its span where it is traced.
+    pub fn tell(&self, line: &AccessLine<'_>) {
+        line.emit(self.live.current().config.settings.access_log.sample);
+        if let Some(trace) = line.trace.filter(|it| it.sampled) {
+            self.traces.push([request_span(trace, line)]);
+        }
+    }
+
+    /// Waits until what was told is with those it is for, so long for each.
+    pub async fn told(&self, wait: Duration) {
+        self.traces.flush(wait).await;
+        self.captures.flush(wait);
     }
 
     /// Takes one call beyond the first from the budget.

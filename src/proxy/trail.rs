@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Refused;
 use crate::error::{Fault, FaultKind};
+use crate::telemetry::tracing::SpanId;
 use crate::types::{Dialect, EndpointId};
 
 /// Longest wait that a client is told: above it, clients give up instead of coming back (measured with Claude Code).
@@ -80,6 +81,29 @@ pub struct Step {
     pub hedge: bool,
 }
 
+/// One attempt, as a trace tells it.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    /// Its span.
+    pub id: SpanId,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// The model that was asked for there.
+    pub model: String,
+    /// When it began.
+    pub began: Instant,
+    /// When it ended; `None` for the one that served, or was cut.
+    pub ended: Option<Instant>,
+    /// What came of it.
+    pub outcome: String,
+    /// What went wrong with it.
+    pub fault: Option<&'static str>,
+    /// The status of its answer, where it was an error.
+    pub status: Option<u16>,
+    /// Whether it was begun beside another one.
+    pub hedge: bool,
+}
+
 /// A try under way.
 #[derive(Debug)]
 struct Trying {
@@ -104,6 +128,15 @@ pub struct Trail {
     pub attempts: u32,
     /// Those of them that were begun beside another one.
     pub hedges: u32,
+    /// Attempts of a request that is traced, in order.
+    traced: Vec<Traced>,
+}
+
+impl Traced {
+    fn end(&mut self, outcome: &str) {
+        self.ended = Some(Instant::now());
+        outcome.clone_into(&mut self.outcome);
+    }
 }
 
 impl Trying {
@@ -166,6 +199,9 @@ impl Trail {
         if let Some(Some(trying)) = self.trying_at(endpoint) {
             trying.hedge = true;
         }
+        if let Some(traced) = self.traced_at(endpoint) {
+            traced.hedge = true;
+        }
     }
 
     /// The try at this endpoint never began.
@@ -177,6 +213,9 @@ impl Trail {
 
     /// The try under way at this endpoint is over.
     pub fn over(&mut self, endpoint: &EndpointId, what: &str) {
+        if let Some(traced) = self.traced_at(endpoint) {
+            traced.end(what);
+        }
         let over = self.trying_at(endpoint).and_then(Option::take);
         self.steps.extend(over.map(|it| it.ended(what)));
     }
@@ -188,8 +227,46 @@ impl Trail {
 
     /// A try has failed.
     pub fn fail(&mut self, failed: Failed) {
+        if let Some(traced) = self.traced_at(&failed.endpoint) {
+            let label = failed.fault.kind.label();
+            traced.fault = Some(label);
+            let refused = failed.refused.as_ref();
+            traced.status = refused.map(|it| it.status.as_u16());
+            traced.end(label);
+        }
         self.over(&failed.endpoint, &failed.reason());
         self.failed.push(failed);
+    }
+
+    /// An attempt of a request that is traced begins. One that is still open there has been refused in a way that this
+    /// one may repair.
+    pub fn attempt_began(&mut self, endpoint: &EndpointId, model: String, id: SpanId) {
+        if let Some(before) = self.traced_at(endpoint) {
+            before.end("repeated");
+        }
+        if self.traced.len() < MAX_STEPS {
+            self.traced.push(Traced {
+                id,
+                endpoint: endpoint.clone(),
+                model,
+                began: Instant::now(),
+                ended: None,
+                outcome: String::new(),
+                fault: None,
+                status: None,
+                hedge: false,
+            });
+        }
+    }
+
+    /// All attempts of a request that is traced.
+    pub fn traced(&self) -> &[Traced] {
+        &self.traced
+    }
+
+    fn traced_at(&mut self, endpoint: &EndpointId) -> Option<&mut Traced> {
+        let mut traced = self.traced.iter_mut();
+        traced.rfind(|it| it.ended.is_none() && it.endpoint == *endpoint)
     }
 
     fn trying_at(&mut self, endpoint: &EndpointId) -> Option<&mut Option<Trying>> {

@@ -12,7 +12,8 @@ use pingora::services::background::background_service;
 use tokio::sync::{Notify, watch};
 
 use super::background::{
-    Announce, Books, Drain, Hangup, Simulated, Supervised, Tokens, Warm, Watch, health_checks,
+    Announce, Books, Drain, Hangup, Simulated, Supervised, Tokens, TraceExporter, Warm, Watch,
+    health_checks,
 };
 use super::listener::{Bound, Door};
 use super::reload::Reloader;
@@ -52,8 +53,10 @@ pub fn prepare(
     supervisor: Option<&Arc<Post>>,
 ) -> anyhow::Result<Prepared> {
     let signal = listen_for_hangup().context("cannot watch SIGHUP")?;
-    let logs = telemetry::init(&config.settings.log).context("cannot set up logging")?;
-    let (host, port) = (&config.settings.host, config.settings.port);
+    let settings = &config.settings;
+    let logs =
+        telemetry::init(&settings.log, settings.access_log).context("cannot set up logging")?;
+    let (host, port) = (&settings.host, settings.port);
     let main = Bound::bind(supervisor.map(Arc::as_ref), "edge", host, port)?;
     let admin = config.admin.listen.as_deref();
     let admin = admin
@@ -122,6 +125,8 @@ pub fn prepare(
         shared: Arc::clone(&shared),
     };
     server.add_service(background_service("vocabularies", warm));
+    let traces = TraceExporter::new(Arc::clone(&shared));
+    server.add_service(background_service("traces", traces));
     let hangup = Hangup::new(Arc::clone(&shared), logs.clone(), signal);
     server.add_service(background_service("hangup", hangup));
     let watch = Watch {

@@ -24,7 +24,7 @@ use super::notify::{Notify, NotifyEnv};
 use super::runtime_dir::RuntimeDir;
 use super::sockets::Sockets;
 use super::workers::{self, Program};
-use crate::config::LogSettings;
+use crate::config::{AccessLog, LogSettings};
 use crate::telemetry::{self, Logs};
 
 /// News that wait for the loop.
@@ -46,6 +46,8 @@ pub struct Plan<'p> {
     pub notify: [Option<&'p str>; 3],
     /// Its own logs.
     pub log: LogSettings,
+    /// How requests are logged, which it has none of.
+    pub access_log: AccessLog,
 }
 
 /// Supervises until a signal ends it; the exit code, or why nothing was ever served.
@@ -54,8 +56,8 @@ pub fn run(plan: Plan<'_>) -> Result<u8, String> {
         .enable_all()
         .build()
         .map_err(|error| format!("the supervisor cannot start: {error}"))?;
-    let logs =
-        telemetry::init(&plan.log).map_err(|error| format!("cannot set up logging: {error}"))?;
+    let logs = telemetry::init(&plan.log, plan.access_log)
+        .map_err(|error| format!("cannot set up logging: {error}"))?;
     let own = logs.clone();
     let ended = runtime.block_on(async {
         let (supervisor, inbox) = Supervisor::prepare(plan, own)?;

@@ -9,6 +9,7 @@ use log::Record;
 use log::kv::Value;
 
 use crate::telemetry::fields;
+use crate::telemetry::tracing::Trace;
 use crate::types::Dialect;
 use crate::types::RequestId;
 
@@ -59,6 +60,14 @@ pub struct AccessLine<'r> {
     pub stop_reason: Option<&'r str>,
     /// How it ended.
     pub end: End<'r>,
+    /// The route it took.
+    pub route: Option<&'r str>,
+    /// Whose service answered, in OpenTelemetry's words.
+    pub vendor: Option<&'static str>,
+    /// Candidates that were not tried, and why, for its span.
+    pub skipped: Vec<String>,
+    /// Its place in a trace.
+    pub trace: Option<&'r Trace>,
 }
 
 /// Tokens of a request.
@@ -135,13 +144,28 @@ impl<'r> AccessLine<'r> {
             tokens: TokenCounts::default(),
             stop_reason: None,
             end: End::Ok,
+            route: None,
+            vendor: None,
+            skipped: Vec::new(),
+            trace: None,
         }
     }
 }
 
 impl AccessLine<'_> {
-    /// Logs it, at INFO.
-    pub fn emit(&self) {
+    /// Logs it, at INFO: always when something went wrong, otherwise this share of all.
+    pub fn emit(&self, sample: f64) {
+        if sample < 1.0 && self.went_well() && sample <= fastrand::f64() {
+            return;
+        }
+        self.write(sample);
+    }
+
+    fn went_well(&self) -> bool {
+        matches!(self.end, End::Ok) && self.status.is_none_or(|status| status < 400)
+    }
+
+    fn write(&self, sample: f64) {
         let metadata = Metadata::builder()
             .level(Level::Info)
             .target(ACCESS_TARGET)
@@ -150,7 +174,10 @@ impl AccessLine<'_> {
         if !log::logger().enabled(&metadata) {
             return;
         }
-        let fields = self.fields();
+        let mut fields = self.fields();
+        if sample < 1.0 && self.went_well() {
+            fields.push((fields::SAMPLE, Value::from(sample)));
+        }
         log::logger().log(
             &Record::builder()
                 .metadata(metadata)
@@ -216,7 +243,8 @@ impl AccessLine<'_> {
         (!text.is_empty()).then(|| text.join(" "))
     }
 
-    fn path_only(&self) -> &str {
+    /// Its path, without what may hold keys.
+    pub(super) fn path_only(&self) -> &str {
         self.path.split(['?', '#']).next().unwrap_or_default()
     }
 
@@ -231,6 +259,14 @@ impl AccessLine<'_> {
             (
                 fields::REQUEST_ID,
                 Some(Value::from(self.request_id.as_str())),
+            ),
+            (
+                fields::TRACE_ID,
+                self.trace.map(|it| Value::from_display(&it.id)),
+            ),
+            (
+                fields::SPAN_ID,
+                self.trace.map(|it| Value::from_display(&it.span)),
             ),
             (fields::METHOD, Some(Value::from(self.method))),
             (fields::PATH, Some(Value::from(self.path_only()))),
@@ -251,6 +287,7 @@ impl AccessLine<'_> {
             ),
             (fields::STREAM, Some(Value::from(self.stream))),
             (fields::DOWNSTREAM_DIALECT, dialect),
+            (fields::ROUTE, self.route.map(Value::from)),
             (fields::ENDPOINT, self.provider.map(Value::from)),
             (fields::ATTEMPTS, Some(Value::from(self.attempts))),
             (fields::HEDGE_OUTCOME, self.hedge.map(Value::from)),

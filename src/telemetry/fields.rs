@@ -34,6 +34,12 @@ pub const TTFT_MS: &str = "ttft_ms";
 pub const DURATION_MS: &str = "duration_ms";
 /// HTTP status shown to the client, or got from the provider.
 pub const STATUS: &str = "status";
+/// The trace it belongs to.
+pub const TRACE_ID: &str = "trace_id";
+/// Its span in it.
+pub const SPAN_ID: &str = "span_id";
+/// The share of such lines that are written, where not all are.
+pub const SAMPLE: &str = "sample";
 /// Whether the answer was streamed.
 pub const STREAM: &str = "stream";
 /// How a request ended.

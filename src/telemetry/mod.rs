@@ -4,8 +4,10 @@
 //! libraries that print credentials at their debug levels, and keeps secrets and control characters out of every line.
 //! Call [`init`] after any fork: threads write the console and the file.
 
+pub mod capture;
 pub mod fields;
 pub mod metrics;
+pub mod tracing;
 
 mod access_line;
 mod console;
@@ -32,6 +34,7 @@ use log::Metadata;
 use log::Record;
 use log::SetLoggerError;
 
+use crate::config::AccessLog;
 use crate::config::LogLevel;
 use crate::config::LogSettings;
 use crate::telemetry::line::Line;
@@ -79,12 +82,16 @@ impl Logs {
 /// Sets up logging, once in a process. `RUST_LOG` overrides the level, except for what must not be printed.
 ///
 /// A file that cannot be written is reported on the console and tried again; it never stops the proxy.
-pub fn init(settings: &LogSettings) -> Result<Logs, SetLoggerError> {
+pub fn init(settings: &LogSettings, access: AccessLog) -> Result<Logs, SetLoggerError> {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let color = wants_color(settings.color, no_color, std::io::stderr().is_terminal());
     let directives = std::env::var("RUST_LOG").ok();
     let terminal = Terminal::new(std::io::stderr());
-    let console = console(settings.level, directives.as_deref(), color, &terminal);
+    let style = Style {
+        color: wants_color(settings.color, no_color, std::io::stderr().is_terminal()),
+        json: settings.json,
+        access_json: access.json,
+    };
+    let console = console(settings.level, directives.as_deref(), style, &terminal);
     let file = settings
         .file
         .clone()
@@ -109,7 +116,16 @@ fn wants_color(setting: Option<bool>, no_color: bool, terminal: bool) -> bool {
     }
 }
 
-fn console(level: LogLevel, directives: Option<&str>, color: bool, terminal: &Terminal) -> Logger {
+/// How lines look on the console.
+#[derive(Clone, Copy)]
+struct Style {
+    color: bool,
+    json: bool,
+    /// The same for lines of requests.
+    access_json: bool,
+}
+
+fn console(level: LogLevel, directives: Option<&str>, style: Style, terminal: &Terminal) -> Logger {
     let level = match level {
         LogLevel::Debug => LevelFilter::Debug,
         LogLevel::Info => LevelFilter::Info,
@@ -129,7 +145,16 @@ fn console(level: LogLevel, directives: Option<&str>, color: bool, terminal: &Te
     builder.write_style(WriteStyle::Always);
     builder.format(move |out, record| {
         let line = Line::of(record, SystemTime::now());
-        std::io::Write::write_all(out, console::render(&line, color).as_bytes())
+        let json = match line.target.as_str() {
+            ACCESS_TARGET => style.access_json,
+            _ => style.json,
+        };
+        let text = if json {
+            json::render(&line)
+        } else {
+            console::render(&line, style.color)
+        };
+        std::io::Write::write_all(out, text.as_bytes())
     });
     builder.build()
 }

@@ -11,11 +11,13 @@ use log::Record;
 use log::kv::Value;
 use serde_json::Value as Json;
 
+use crate::config::AccessLog;
 use crate::config::LogLevel;
 use crate::config::LogSettings;
 use crate::telemetry::AccessLine;
 use crate::telemetry::End;
 use crate::telemetry::Outputs;
+use crate::telemetry::Style;
 use crate::telemetry::TokenCounts;
 use crate::telemetry::console;
 use crate::telemetry::json;
@@ -26,6 +28,11 @@ use crate::telemetry::wants_color;
 use crate::types::Dialect;
 use crate::types::RequestId;
 
+const PLAIN: Style = Style {
+    color: false,
+    json: false,
+    access_json: false,
+};
 const WAIT: Duration = Duration::from_secs(30);
 
 fn line(target: &str, message: &str, fields: &[(&str, Value<'_>)]) -> Line {
@@ -158,7 +165,7 @@ fn levels_follow_the_setting_but_libraries_stay_quiet() {
     let shown = |setting: LogLevel, directives: Option<&str>, target: &str, level: Level| {
         let terminal = super::Terminal::new(std::io::sink());
         let outputs = Outputs {
-            console: super::console(setting, directives, false, &terminal),
+            console: super::console(setting, directives, PLAIN, &terminal),
             terminal,
             file: None,
         };
@@ -194,21 +201,14 @@ fn levels_follow_the_setting_but_libraries_stay_quiet() {
 
 fn access_line(id: &RequestId) -> AccessLine<'_> {
     AccessLine {
-        request_id: id,
-        method: "POST",
-        path: "/v1/messages?key=sk-0123456789",
-        client: None,
         dialect: Some(Dialect::Anthropic),
         model_asked: Some("claude-sonnet-4-5"),
         model_sent: Some("glm-4.6"),
         provider: Some("zhipu"),
         attempts: 2,
-        hedge: None,
-        status: Some(200),
         stream: true,
         ttft: Some(Duration::from_millis(812)),
         duration: Duration::from_millis(12_345),
-        cache: None,
         tokens: TokenCounts {
             input: Some(1200),
             output: Some(50),
@@ -217,7 +217,13 @@ fn access_line(id: &RequestId) -> AccessLine<'_> {
             estimated: false,
         },
         stop_reason: Some("end_turn"),
-        end: End::Ok,
+        ..AccessLine::of(
+            id,
+            "POST",
+            "/v1/messages?key=sk-0123456789",
+            Some(200),
+            Duration::ZERO,
+        )
     }
 }
 
@@ -352,13 +358,14 @@ fn set_up_once_lines_reach_the_file_through_the_facade() {
         level: LogLevel::Info,
         color: None,
         file: Some(path.clone()),
+        json: false,
     };
-    let logs = super::init(&settings).expect("the first set-up");
+    let logs = super::init(&settings, AccessLog::default()).expect("the first set-up");
     log::info!(endpoint = "a", attempt = 3; "endpoint chosen");
     log::debug!("not shown");
     log::info!(target: "pingora_core", "not shown either");
     let id = RequestId::random();
-    access_line(&id).emit();
+    access_line(&id).emit(1.0);
     logs.flush();
     let lines = lines_of(&path);
     let messages: Vec<&str> = lines
@@ -372,5 +379,5 @@ fn set_up_once_lines_reach_the_file_through_the_facade() {
     );
     assert_eq!(lines[1]["request.id"], id.as_str());
     assert_eq!(logs.lost_lines(), 0);
-    assert!(super::init(&settings).is_err());
+    assert!(super::init(&settings, AccessLog::default()).is_err());
 }

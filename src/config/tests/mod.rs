@@ -3,6 +3,7 @@
 mod any;
 mod behaviour;
 mod examples;
+mod observe;
 mod rules;
 mod services;
 mod teams;

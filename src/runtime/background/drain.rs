@@ -26,6 +26,9 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// Longest wait for clients to take the error with which their requests end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// Longest wait for a collector to take the last traces, and as long for the disk to take the last bodies.
+const LAST_REPORTS: Duration = Duration::from_secs(2);
+
 /// Waits for the shutdown and then for the last request.
 pub struct Drain {
     /// What is under way.
@@ -65,6 +68,7 @@ impl BackgroundService for Drain {
             self.hurry(cause).await;
         }
         self.shared.close_books();
+        self.shared.told(LAST_REPORTS).await;
         log::info!("stopped after {:.1} s", begun.elapsed().as_secs_f64());
         self.logs.flush();
         #[expect(

@@ -7,6 +7,7 @@ mod probe;
 mod simulated;
 mod supervised;
 mod tokens;
+mod traces;
 mod warm;
 mod watch;
 
@@ -17,5 +18,6 @@ pub use probe::health_checks;
 pub use simulated::Simulated;
 pub use supervised::{Announce, Supervised};
 pub use tokens::Tokens;
+pub use traces::TraceExporter;
 pub use warm::Warm;
 pub use watch::Watch;

@@ -159,6 +159,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("settings.log_level", a.log.level != b.log.level),
         ("settings.log_color", a.log.color != b.log.color),
         ("settings.log_file_path", a.log.file != b.log.file),
+        ("settings.log_format", a.log.json != b.log.json),
+        (
+            "settings.access_log.format",
+            a.access_log.json != b.access_log.json,
+        ),
         ("admin.listen", old.admin.listen != new.admin.listen),
     ]
     .into_iter()

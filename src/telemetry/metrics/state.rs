@@ -5,6 +5,8 @@ use prometheus::{
     Error, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use crate::telemetry::tracing::SpanCounts;
+
 /// Words for circuits.
 const CIRCUITS: [&str; 3] = ["closed", "open", "half_open"];
 
@@ -37,6 +39,10 @@ pub struct State<'s> {
     pub cache_entries: usize,
     /// Their bytes.
     pub cache_bytes: usize,
+    /// What became of spans since the start.
+    pub spans: SpanCounts,
+    /// Bodies that were to be kept and were not.
+    pub captures_lost: u64,
     /// Losses of translations since the start, by kind.
     pub losses: Vec<(String, u64)>,
     /// Every endpoint that can be called.
@@ -83,6 +89,7 @@ pub(super) struct Gauges {
     cache_hit_ratio: GaugeVec,
     count_error: GaugeVec,
     losses: IntCounterVec,
+    spans: IntCounterVec,
 }
 
 /// Those without labels.
@@ -100,6 +107,7 @@ struct Whole {
     retries_refused: IntCounter,
     hedges_granted: IntCounter,
     hedges_refused: IntCounter,
+    captures_lost: IntCounter,
 }
 
 fn registered<C: Collector + Clone + 'static>(
@@ -162,6 +170,10 @@ impl Whole {
                 "pointsman_hedges_refused_total",
                 "Second attempts beside slow ones that their budget refused.",
             )?,
+            captures_lost: counter(
+                "pointsman_captures_lost_total",
+                "Bodies that were to be captured and were not: the queue was full, or the disk refused.",
+            )?,
         })
     }
 }
@@ -222,6 +234,16 @@ impl Gauges {
                     &["kind"],
                 ),
             )?,
+            spans: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "pointsman_trace_spans_total",
+                        "Spans: exported, dropped because the collector was away, or refused by it.",
+                    ),
+                    &["outcome"],
+                ),
+            )?,
         })
     }
 
@@ -248,9 +270,18 @@ impl Gauges {
             (&whole.retries_refused, state.retries_refused),
             (&whole.hedges_granted, state.hedges_granted),
             (&whole.hedges_refused, state.hedges_refused),
+            (&whole.captures_lost, state.captures_lost),
         ] {
             counter.reset();
             counter.inc_by(value);
+        }
+        self.spans.reset();
+        for (outcome, count) in [
+            ("exported", state.spans.exported),
+            ("dropped", state.spans.dropped),
+            ("refused", state.spans.refused),
+        ] {
+            self.spans.with_label_values(&[outcome]).inc_by(count);
         }
         self.losses.reset();
         for (kind, times) in &state.losses {

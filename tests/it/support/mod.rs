@@ -8,6 +8,7 @@ mod direct;
 pub mod frames;
 pub mod h2c;
 pub mod keys;
+pub mod otlp;
 pub mod proxy;
 pub mod script;
 pub mod setup;
