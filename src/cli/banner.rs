@@ -1,19 +1,19 @@
 //! What a start-up says: which providers, which are skipped and why, where to point a client.
 
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::check::note_line;
 use super::output::{Style, columns};
 use crate::config::{Config, LogLevel, Provider, Source};
 use crate::demo;
-use crate::runtime::Prepared;
+use crate::runtime::{Listening, Prepared};
 
 /// The banner of a process that is about to serve.
 pub fn text(prepared: &Prepared, style: Style) -> String {
     let config = &prepared.snapshot.config;
     if config.source == Source::Demo {
-        return demo::banner_text(&prepared.address.to_string());
+        return demo::banner_text(&address(prepared));
     }
     let mut text = String::new();
     let active = config
@@ -46,32 +46,50 @@ pub fn text(prepared: &Prepared, style: Style) -> String {
     for note in &config.notes {
         let _ = writeln!(text, "  {}", note_line(note, style));
     }
-    if let Some(admin) = prepared.admin {
-        let _ = writeln!(text, "  admin          http://{admin}");
+    let (traffic, admin): (Vec<&Listening>, Vec<&Listening>) = prepared
+        .listening
+        .iter()
+        .partition(|it| it.surface.has_traffic());
+    for it in admin {
+        let _ = writeln!(text, "  admin          {}", it.url);
     }
-    let address = prepared.address;
-    let _ = writeln!(
-        text,
-        "  listening on {}",
-        style.bold(&format!("http://{address}"))
-    );
-    let _ = writeln!(text, "  Claude Code:   {}", client_command(config, address));
+    for it in &traffic {
+        let _ = writeln!(text, "  listening on {}", style.bold(&it.url));
+    }
+    let command = traffic.iter().find_map(|it| client_command(config, it));
+    if let Some(command) = command {
+        let _ = writeln!(text, "  Claude Code:   {command}");
+    }
     text
 }
 
+/// Where the demo listens, which has one address.
+fn address(prepared: &Prepared) -> String {
+    let mut addresses = prepared.listening.iter().filter_map(|it| it.address);
+    addresses
+        .next()
+        .map_or_else(String::new, |it| it.to_string())
+}
+
 /// What points a client of this machine here.
-fn client_command(config: &Config, mut address: SocketAddr) -> String {
+fn client_command(config: &Config, listening: &Listening) -> Option<String> {
+    let mut address = listening.address?;
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
+    let (scheme, _) = listening.url.split_once("://")?;
+    let place = match &listening.host {
+        Some(host) => format!("{host}:{}", address.port()),
+        None => address.to_string(),
+    };
     let key = if config.auth.is_open() {
         ""
     } else {
         "ANTHROPIC_AUTH_TOKEN=<gateway key> "
     };
-    format!("ANTHROPIC_BASE_URL=http://{address} {key}claude")
+    Some(format!("ANTHROPIC_BASE_URL={scheme}://{place} {key}claude"))
 }
 
 fn source(config: &Config) -> String {
@@ -114,7 +132,7 @@ fn log(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{LoadOptions, from_text};
+    use crate::config::{LoadOptions, Surface, from_text};
 
     #[test]
     fn the_command_for_a_client_can_be_pasted() {
@@ -124,7 +142,13 @@ mod tests {
             );
             let options = LoadOptions::new(crate::config::Env::default());
             let config = from_text("c.yaml", &text, std::path::Path::new("."), &options).unwrap();
-            client_command(&config, address.parse().unwrap())
+            let listening = Listening {
+                url: format!("http://{address}"),
+                address: address.parse().ok(),
+                surface: Surface::All,
+                host: None,
+            };
+            client_command(&config, &listening).unwrap()
         };
         assert_eq!(
             command("", "127.0.0.1:8080"),

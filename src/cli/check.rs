@@ -1,12 +1,14 @@
 //! `pointsman check`: is this configuration right, and what does it amount to? People first, `--json` for scripts.
 //! Nothing is started and nobody is called.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use crate::cli::output::{Outcome, Style, columns};
 use crate::config::{
-    Config, ConfigFault, LoadOptions, Note, OnLoss, Provider, ProviderAuth, RouteCandidate, Source,
-    dump, load,
+    Certificate, Config, ConfigFault, ListenAddress, Listener, LoadOptions, Note, OnLoss, Provider,
+    ProviderAuth, RouteCandidate, Source, Surface, dump, load,
 };
 use crate::types::Secret;
 
@@ -61,7 +63,7 @@ fn config_text(config: &Config, verbose: bool, style: Style) -> String {
             .map(|it| format!("  {it}")),
     );
     lines.push(String::new());
-    lines.push(listens(config));
+    lines.extend(listens(config));
     if verbose {
         lines.push(String::new());
         lines.push(dump(config).trim_end().to_owned());
@@ -179,23 +181,53 @@ fn route_rows(config: &Config) -> Vec<Vec<String>> {
     rows
 }
 
-fn listens(config: &Config) -> String {
-    let host = &config.settings.host;
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.clone()
-    };
+/// A line for each listener.
+fn listens(config: &Config) -> Vec<String> {
     let key = match config.auth.keys.len() + config.auth.named().len() {
         0 if config.auth.is_open() => "no key needed".to_owned(),
         keys => format!("{} accepted", counted(keys, "key")),
     };
-    format!("listens on http://{host}:{}, {key}", config.settings.port)
+    let line = |it: &Listener| {
+        let place = match it.address {
+            ListenAddress::Tcp { .. } => format!("{}://{}", it.scheme(), it.address),
+            ListenAddress::Unix { .. } => it.address.to_string(),
+        };
+        let mut line = format!("listens on {place}");
+        match it.surface {
+            Surface::All | Surface::Traffic => line = format!("{line}, {key}"),
+            Surface::Admin => line.push_str(" for administration"),
+        }
+        if let Some(tls) = &it.tls {
+            let until = |it: &Certificate| {
+                let names = if it.names.is_empty() {
+                    "no name".to_owned()
+                } else {
+                    it.names.join(" ")
+                };
+                format!("{names} until {}", it.expires)
+            };
+            let certificates: Vec<String> = tls.certificates.iter().map(until).collect();
+            let _ = write!(line, ", certificates: {}", certificates.join("; "));
+        }
+        line
+    };
+    config.listeners.iter().map(line).collect()
 }
 
 fn counted(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+fn listener_json(it: &Listener) -> Value {
+    let certificates = it.tls.iter().flat_map(|it| &it.certificates);
+    let certificate = |it: &Certificate| json!({"names": it.names, "expires": it.expires, "sha256": it.fingerprint});
+    json!({
+        "address": it.address.to_string(),
+        "scheme": it.scheme(),
+        "surface": it.surface.word(),
+        "certificates": certificates.map(certificate).collect::<Vec<_>>(),
+    })
 }
 
 fn faults_json(faults: &[ConfigFault]) -> Value {
@@ -266,6 +298,7 @@ fn config_json(config: &Config) -> Value {
         "ok": true,
         "source": source(&config.source),
         "listen": {"host": config.settings.host, "port": config.settings.port},
+        "listeners": config.listeners.iter().map(listener_json).collect::<Vec<_>>(),
         "gateway_keys": config.auth.keys.len(),
         "providers": providers,
         "routes": routes,

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use crate::config::fault::Report;
-use crate::config::model::{Admin, Auth, Settings};
+use crate::config::listeners::{ListenAddress, Listener, Surface};
+use crate::config::model::{Admin, Auth};
 use crate::config::overrides::Overrides;
 use crate::config::read::Reader;
 use crate::config::secrets;
@@ -112,11 +113,6 @@ pub(super) fn admin(top: &Reader<'_>, overrides: &Overrides, report: &mut Report
     }
     let listen = section.text("listen").map(|text| {
         match listener(text) {
-            Ok(host) if !is_loopback(&host) && key.is_none() => report.fault_at(
-                section.at("listen"),
-                text,
-                "can be reached from other machines; set `admin.key`, or listen on 127.0.0.1",
-            ),
             Ok(_) => {}
             Err(remedy) => report.fault_at(section.at("listen"), text, remedy),
         }
@@ -139,11 +135,17 @@ fn listener(text: &str) -> Result<String, String> {
     }
 }
 
-/// Refuses to listen beyond loopback without a key, unless somebody has said that this is meant.
-pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, report: &mut Report) {
-    // A load balancer in front announces clients from anywhere.
-    let is_local = is_loopback(&settings.host) && !settings.proxy_protocol;
-    if settings.host.is_empty() || is_local || !auth.is_open() {
+/// Refuses to serve models beyond loopback without a key, unless somebody has said that this is meant. Where a load
+/// balancer announces clients (`is_announced`), they come from anywhere.
+pub(super) fn check_listener(
+    path: &str,
+    listener: &Listener,
+    is_announced: bool,
+    auth: &Auth,
+    report: &mut Report,
+) {
+    let is_exposed = is_exposed(listener) || is_announced;
+    if !listener.surface.has_traffic() || !is_exposed || !auth.is_open() {
         return;
     }
     if auth.open_on_purpose {
@@ -155,31 +157,54 @@ pub(super) fn check_listener(path: &str, settings: &Settings, auth: &Auth, repor
     }
     report.fault_at(
         path,
-        &settings.host,
+        &host_of(listener),
         "can be reached from other machines; set `auth: {api_key: …}` (or PROXY_ACCESS_KEY, or `keys`), listen on 127.0.0.1, or \
          confirm with `auth: {enabled: false, i_know: true}`",
     );
 }
 
-/// Two listeners need two addresses; and it is said when nobody will be able to administer.
-pub(super) fn check_admin(settings: &Settings, admin: &Admin, report: &mut Report) {
-    if let Some(listen) = &admin.listen {
-        let same = split_port(listen).is_ok_and(|(host, port)| {
-            let host = listen_host(host).unwrap_or_default();
-            host == settings.host && port == Some(settings.port)
-        });
-        if same {
-            report.fault_at(
-                "admin.listen",
-                listen,
-                "is the main listener's address, too; take another port",
-            );
-        }
-    } else if !is_loopback(&settings.host) && admin.key.is_none() {
+/// The same for administration, which has a key of its own.
+pub(super) fn check_admin_listener(
+    path: &str,
+    listener: &Listener,
+    admin: &Admin,
+    report: &mut Report,
+) {
+    if listener.surface == Surface::Admin && is_exposed(listener) && admin.key.is_none() {
+        report.fault_at(
+            path,
+            &listener.address.to_string(),
+            "can be reached from other machines; set `admin.key`, or listen on 127.0.0.1",
+        );
+    }
+}
+
+/// Says when nobody will be able to administer.
+pub(super) fn check_admin(listeners: &[Listener], admin: &Admin, report: &mut Report) {
+    let is_for_admin = |it: &&Listener| it.surface != Surface::Traffic;
+    let mut reached = listeners.iter().filter(is_for_admin);
+    if admin.key.is_none() && !listeners.is_empty() && !reached.any(Listener::is_local) {
         report.remark(
             "admin.key",
             "is missing: beyond loopback /providers, /admin and /metrics stay closed without one",
         );
+    }
+}
+
+/// Whether other machines can reach it. An address that is none has been told.
+fn is_exposed(listener: &Listener) -> bool {
+    let is_known = match &listener.address {
+        ListenAddress::Tcp { host, .. } => !host.is_empty(),
+        ListenAddress::Unix { .. } => true,
+    };
+    is_known && !listener.is_local()
+}
+
+/// What decides who reaches it.
+fn host_of(listener: &Listener) -> String {
+    match &listener.address {
+        ListenAddress::Tcp { host, .. } => host.clone(),
+        ListenAddress::Unix { .. } => listener.address.to_string(),
     }
 }
 
@@ -192,15 +217,16 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 /// Whether a request to `host` and `port` would come back to us.
-pub(super) fn is_ourselves(settings: &Settings, host: &str, port: u16) -> bool {
-    if settings.port == 0 || settings.port != port {
-        return false;
-    }
-    let everywhere = settings
-        .host
-        .parse::<IpAddr>()
-        .is_ok_and(|it| it.is_unspecified());
-    let any = host.parse::<IpAddr>().is_ok_and(|it| it.is_unspecified());
-    settings.host.eq_ignore_ascii_case(host)
-        || (is_loopback(host) || any) && (everywhere || is_loopback(&settings.host))
+pub(super) fn is_ourselves(listeners: &[Listener], host: &str, port: u16) -> bool {
+    listeners.iter().any(|listener| match &listener.address {
+        ListenAddress::Tcp { host: own, port: p } => *p == port && port != 0 && is_same(own, host),
+        ListenAddress::Unix { .. } => false,
+    })
+}
+
+/// Whether whoever calls `host` reaches what listens on `own`.
+fn is_same(own: &str, host: &str) -> bool {
+    let is_any = |host: &str| host.parse::<IpAddr>().is_ok_and(|it| it.is_unspecified());
+    own.eq_ignore_ascii_case(host)
+        || (is_loopback(host) || is_any(host)) && (is_any(own) || is_loopback(own))
 }

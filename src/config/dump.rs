@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::config::listeners::{ListenAddress, Listener};
 use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Capture, Config, Cors, DeclaredPrice,
     Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts,
@@ -11,6 +12,7 @@ use crate::config::model::{
     Settings, Sharing, Stalls, Timeouts, TokenCounting, Tracing,
 };
 use crate::config::service_account::ServiceAccount;
+use crate::config::tls::{Certificate, Tls};
 use crate::types::calendar::rfc3339;
 use crate::types::quirks::{Said, ThinkingStyle};
 use crate::types::{MicroUsd, Quirks, Secret};
@@ -36,6 +38,7 @@ pub(super) fn masked_tree(config: &Config) -> Value {
         "model_routes": routes,
         "route_rules": config.rules.iter().map(|it| rule(it, &config.providers)).collect::<Vec<_>>(),
         "settings": settings,
+        "listeners": config.listeners.iter().map(listener).collect::<Vec<_>>(),
         "auth": {
             "enabled": !config.auth.is_open(),
             "api_keys": masked(&config.auth.keys),
@@ -70,6 +73,37 @@ fn key(it: &KeyEntry) -> Value {
         "monthly_usd": dollars(it.monthly),
         "expires": it.expires.map(rfc3339),
         "revoked": it.revoked,
+    })
+}
+
+fn listener(it: &Listener) -> Value {
+    let mode = match it.address {
+        ListenAddress::Unix { mode, .. } => Some(format!("{mode:04o}")),
+        ListenAddress::Tcp { .. } => None,
+    };
+    json!({
+        "address": it.address.to_string(),
+        "surface": it.surface.word(),
+        "http2": it.http2,
+        "mode": mode,
+        "tls": it.tls.as_ref().map(|it| tls(it)),
+    })
+}
+
+fn tls(it: &Tls) -> Value {
+    let certificate = |it: &Certificate| {
+        json!({
+            "cert": it.cert,
+            "key": it.key,
+            "names": it.names,
+            "expires": it.expires,
+            "sha256": it.fingerprint,
+        })
+    };
+    json!({
+        "certificates": it.certificates.iter().map(certificate).collect::<Vec<_>>(),
+        "client_ca": it.client_ca,
+        "client_auth": it.client_auth.word(),
     })
 }
 

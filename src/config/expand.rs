@@ -207,13 +207,13 @@ fn is_name(name: &str) -> bool {
 }
 
 #[cfg(unix)]
-fn others_may_read(facts: &std::fs::Metadata) -> bool {
+pub(super) fn others_may_read(facts: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     facts.mode() & 0o004 != 0
 }
 
 #[cfg(not(unix))]
-fn others_may_read(_facts: &std::fs::Metadata) -> bool {
+pub(super) fn others_may_read(_facts: &std::fs::Metadata) -> bool {
     false
 }
 

@@ -1,7 +1,9 @@
 //! Every key there is: one table per section. Read by the walk, by the schema and by the reader.
 
+use crate::config::listeners::Surface;
 use crate::config::model::OnLoss;
 use crate::config::table::{Field, Kind, Table};
+use crate::config::tls::ClientAuth;
 use crate::types::quirks::{COLUMNS, Shape, ThinkingStyle};
 use crate::types::vendor::VENDORS;
 
@@ -98,6 +100,12 @@ pub(super) const TOP: Table = &[
         "routes for some requests only, in order; the first that fits stands in for model_routes",
     ),
     row("settings", One(SETTINGS), "", "how it behaves"),
+    row(
+        "listeners",
+        Many(LISTENER),
+        "",
+        "where it listens, with or without TLS; `settings.host` and `port`, where written, come first",
+    ),
     row("auth", One(AUTH), "", "who may call"),
     row(
         "keys",
@@ -604,6 +612,71 @@ const QUIRKS: Table = &{
     }
     rows
 };
+
+/// One address to listen on.
+const LISTENER: Table = &[
+    row(
+        "address",
+        Text,
+        "",
+        "host:port, or unix:/path for a Unix socket",
+    )
+    .required(),
+    row(
+        "surface",
+        Choice(Surface::WORDS),
+        "",
+        "what is served there; absent: all, or traffic where another listener is for admin",
+    ),
+    row(
+        "http2",
+        Bool,
+        "true",
+        "whether HTTP/2 is spoken besides HTTP/1.1",
+    ),
+    row(
+        "mode",
+        Text,
+        "\"0660\"",
+        "permissions of a Unix socket's file",
+    ),
+    row("tls", One(TLS), "", "makes it https"),
+];
+
+/// What makes a listener an encrypted one.
+const TLS: Table = &[
+    row(
+        "certificates",
+        Many(CERTIFICATE),
+        "",
+        "the server name that a client asks for picks one; the first is for all others",
+    )
+    .required(),
+    row(
+        "client_ca",
+        Text,
+        "",
+        "file with the authorities whose certificates clients may show",
+    ),
+    row(
+        "client_auth",
+        Choice(ClientAuth::WORDS),
+        "",
+        "whether clients must show one; absent: required where there is a client_ca",
+    ),
+];
+
+/// A certificate.
+const CERTIFICATE: Table = &[
+    row(
+        "cert",
+        Text,
+        "",
+        "file with the certificate and those between it and the authority, PEM",
+    )
+    .required(),
+    row("key", Text, "", "file with its private key, PEM").required(),
+];
 
 const AUTH: Table = &[
     row("enabled", Bool, "true", "false: callers need no key"),

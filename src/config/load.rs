@@ -9,7 +9,8 @@ use crate::config::env::Env;
 use crate::config::expand::Sources;
 use crate::config::fault::{ConfigFault, Report};
 use crate::config::keys::TOP;
-use crate::config::model::{Config, Provider, Settings, Source, Timeouts};
+use crate::config::listeners::{self, Listener};
+use crate::config::model::{Admin, Auth, Config, Provider, Settings, Source, Timeouts};
 use crate::config::observe;
 use crate::config::overrides::Overrides;
 use crate::config::provider;
@@ -131,7 +132,7 @@ fn checked(
     Sources { env: &env, dir }.expand(&mut root, report);
     walk(&root, TOP, report);
     let source = Source::File(PathBuf::from(label));
-    resolve(Some(&root), source, &env, options, report)
+    resolve(Some(&root), source, &env, options, dir, report)
 }
 
 /// The file that [`load`] would read.
@@ -169,7 +170,14 @@ fn environment(options: &LoadOptions, dir: &Path, report: &mut Report) -> Env {
 
 fn without_file(options: &LoadOptions, report: &mut Report) -> Result<Config, Vec<ConfigFault>> {
     let env = environment(options, &options.dir, report);
-    resolve(None, Source::Environment, &env, options, report)
+    resolve(
+        None,
+        Source::Environment,
+        &env,
+        options,
+        &options.dir,
+        report,
+    )
 }
 
 fn unreadable(label: &str, error: &std::io::Error) -> ConfigFault {
@@ -196,6 +204,7 @@ fn resolve(
     source: Source,
     env: &Env,
     options: &LoadOptions,
+    dir: &Path,
     report: &mut Report,
 ) -> Result<Config, Vec<ConfigFault>> {
     let top = Reader::new(TOP, root, "");
@@ -211,7 +220,9 @@ fn resolve(
             provider.key_strategy = strategy;
         }
     }
-    check_loops(&settings, &providers, report);
+    let written = is_short_form_written(&section, &overrides, options);
+    let mut listeners = listeners::listeners(&top, &settings, written, dir, report);
+    check_loops(&listeners, &providers, report);
     let from_env = !top.has("providers") && !top.has("model_routes");
     let rules = rules::rules(&top, &providers, settings.terms, report);
     let routes = if from_env {
@@ -225,15 +236,16 @@ fn resolve(
     teams::check_scopes(auth.named(), (&providers, &routes, &rules), report);
     let ledger = teams::ledger(&top, auth.named(), report);
     let admin = access::admin(&top, &overrides, report);
-    let host_path = if options.host.is_some() {
-        "--host".to_owned()
-    } else {
-        section.at("host")
-    };
-    if !key_written {
-        access::check_listener(&host_path, &settings, &auth, report);
-    }
-    access::check_admin(&settings, &admin, report);
+    listeners::complete(&top, &mut listeners, &admin, report);
+    let announced = settings.proxy_protocol;
+    check_listeners(
+        &listeners,
+        options,
+        (&auth, key_written),
+        announced,
+        &admin,
+        report,
+    );
     edge::check(&settings, &auth, report);
     check_any_active(&providers, report);
     if !report.faults.is_empty() {
@@ -250,11 +262,46 @@ fn resolve(
         rules,
         default_route,
         settings,
+        listeners,
         auth,
         admin,
         ledger,
         notes: std::mem::take(&mut report.notes),
     })
+}
+
+/// Whether somebody asks for the address of `settings.host` and `port`, which otherwise steps back for a list.
+fn is_short_form_written(
+    section: &Reader<'_>,
+    overrides: &Overrides,
+    options: &LoadOptions,
+) -> bool {
+    ["host", "port"].into_iter().any(|key| section.has(key))
+        || options.host.is_some()
+        || options.port.or(overrides.port).is_some()
+}
+
+/// Who could reach what; `auth` comes with whether a key was written, be it a bad one.
+fn check_listeners(
+    listeners: &[Listener],
+    options: &LoadOptions,
+    (auth, key_written): (&Auth, bool),
+    announced: bool,
+    admin: &Admin,
+    report: &mut Report,
+) {
+    for listener in listeners {
+        let path = match (listener.name.as_str(), &options.host) {
+            (listeners::MAIN, Some(_)) => "--host".to_owned(),
+            _ => listener.path(),
+        };
+        if !key_written {
+            let announced = announced && listener.is_main();
+            access::check_listener(&path, listener, announced, auth, report);
+        }
+        access::check_admin_listener(&path, listener, admin, report);
+    }
+    access::check_admin(listeners, admin, report);
 }
 
 fn override_settings(
@@ -335,12 +382,12 @@ fn check_any_active(providers: &[Provider], report: &mut Report) {
 }
 
 /// A provider that is ourselves would call itself until something bursts.
-fn check_loops(settings: &Settings, providers: &[Provider], report: &mut Report) {
+fn check_loops(listeners: &[Listener], providers: &[Provider], report: &mut Report) {
     for (i, provider) in providers.iter().enumerate().filter(|it| it.1.enabled) {
         let Some(target) = &provider.target else {
             continue;
         };
-        if access::is_ourselves(settings, &target.host, target.port) {
+        if access::is_ourselves(listeners, &target.host, target.port) {
             report.fault_at(
                 format!("providers[{i}].base_url"),
                 &provider.base_url,

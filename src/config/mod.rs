@@ -15,6 +15,7 @@ mod expand;
 mod facts;
 mod fault;
 mod keys;
+mod listeners;
 mod load;
 mod model;
 mod near;
@@ -30,6 +31,7 @@ mod service_account;
 mod settings;
 mod table;
 mod teams;
+mod tls;
 mod tree;
 mod units;
 mod url;
@@ -42,6 +44,7 @@ pub use dump::dump;
 pub use edit::{EditError, add_key, remove_key, revoke_key};
 pub use env::Env;
 pub use fault::ConfigFault;
+pub use listeners::{ListenAddress, Listener, Surface};
 pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{
     AccessLog, Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Capture, Config,
@@ -53,6 +56,7 @@ pub use model::{
 pub use schema::schema;
 pub use service_account::ServiceAccount;
 pub use teams::expiry;
+pub use tls::{Certificate, ClientAuth, Tls, fingerprint};
 
 #[cfg(test)]
 mod tests;

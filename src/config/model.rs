@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use crate::config::listeners::Listener;
 use crate::config::service_account::ServiceAccount;
 use crate::types::quirks::ThinkingStyle;
 use crate::types::{Dialect, EndpointId, MicroUsd, Network, Quirks, Secret, Vendor};
@@ -24,6 +25,8 @@ pub struct Config {
     pub default_route: Option<String>,
     /// Behaviour.
     pub settings: Settings,
+    /// Where it listens: the short form first, then the list, then that of `admin.listen`.
+    pub listeners: Vec<Listener>,
     /// Who may call.
     pub auth: Auth,
     /// Who may administer.

@@ -54,6 +54,7 @@ pub async fn serve(edge: &Edge, session: &mut Session, arrival: Arrival, access:
         model_asked: Some(&request.head.model),
         provider: Some(by),
         attempts: u32::from(provider.is_some()),
+        certificate: arrival.certificate.as_ref(),
         end: if written.is_ok() {
             LineEnd::Ok
         } else {

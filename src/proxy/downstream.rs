@@ -19,7 +19,7 @@ use super::cors::Grant;
 use super::request::Arrival;
 use crate::cache::{Ending, Lead};
 use crate::telemetry::capture::Tap;
-use crate::types::RequestId;
+use crate::types::{ClientCertificate, RequestId};
 
 /// Longest time spent reading on after an early answer, so that the client gets to see it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -44,6 +44,8 @@ pub struct Gone;
 pub struct Downstream<'s> {
     session: &'s mut Session,
     id: RequestId,
+    /// The certificate that the client has shown.
+    pub certificate: Option<ClientCertificate>,
     write_timeout: Duration,
     closing: Arc<Closing>,
     shown: Shown,
@@ -87,6 +89,7 @@ impl<'s> Downstream<'s> {
         Downstream {
             session,
             id: arrival.id.clone(),
+            certificate: arrival.certificate.clone(),
             write_timeout,
             closing: Arc::clone(&arrival.closing),
             shown,

@@ -161,6 +161,7 @@ pub fn log(exchange: &mut Exchange<'_, '_>, path: &str, end: &End) {
         cache: exchange.ticket.as_ref().and_then(Ticket::outcome),
         tokens: tokens(exchange),
         stop_reason: exchange.told.stop_reason.as_deref(),
+        certificate: exchange.client.certificate.as_ref(),
         end: line_end,
         route: (!exchange.route.is_empty()).then_some(exchange.route.as_str()),
         vendor: served_by.map(|it| traced::vendor(&it.endpoint)),

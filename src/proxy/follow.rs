@@ -354,6 +354,7 @@ impl Follower<'_, '_> {
             ttft: self.ttft,
             cache: Some(mark),
             tokens: TokenCounts::default(),
+            certificate: self.arrival.certificate.as_ref(),
             end: line_end,
             trace: self.arrival.trace.as_ref(),
             ..AccessLine::of(id, "POST", path, self.client.status, duration)

@@ -6,7 +6,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
@@ -19,20 +18,26 @@ use pingora::server::ShutdownWatch;
 
 use super::announced::{self, Announced};
 use super::crowd::{Crowd, Standing};
+use super::entry::Entry;
 use super::http1;
 use super::request_head::HeadFault;
 use super::service::{Edge, H2_IDLE, Shared};
 use super::turnstile::Turnstile;
+use crate::config::Listener;
 use crate::snapshot::Snapshot;
 
 /// What an HTTP/2 connection without TLS begins with.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Caps connections, and finds out who is there and which HTTP they speak.
 pub struct Cap {
     proxy: Arc<HttpProxy<Edge>>,
+    /// Over TLS.
     http2: Arc<Http2>,
+    /// In the clear.
+    h2c: Arc<Http2>,
     shared: Arc<Shared>,
+    entry: Entry,
     open: AtomicUsize,
     crowd: Arc<Crowd>,
     /// Whether a load balancer announces the client at the beginning of each connection.
@@ -46,18 +51,27 @@ struct Http2 {
 }
 
 impl Cap {
-    /// The door of one listener.
-    pub fn new(proxy: &Arc<HttpProxy<Edge>>, shared: &Arc<Shared>) -> Self {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(H2_IDLE);
-        Cap {
-            proxy: Arc::clone(proxy),
-            http2: Arc::new(Http2 {
+    /// The door of one listener; without one, that of a private socket.
+    pub fn new(
+        proxy: &Arc<HttpProxy<Edge>>,
+        shared: &Arc<Shared>,
+        listener: Option<&Listener>,
+    ) -> Self {
+        let http2 = |h2c: bool| {
+            let mut options = HttpServerOptions::default();
+            options.h2c = h2c;
+            options.h2_idle_timeout = Some(H2_IDLE);
+            Arc::new(Http2 {
                 proxy: Arc::clone(proxy),
                 options,
-            }),
+            })
+        };
+        Cap {
+            proxy: Arc::clone(proxy),
+            http2: http2(false),
+            h2c: http2(true),
             shared: Arc::clone(shared),
+            entry: Entry::new(shared, listener),
             open: AtomicUsize::new(0),
             crowd: Arc::default(),
             is_announced: false,
@@ -163,6 +177,7 @@ impl ServerApp for Cap {
             http1::refuse(&mut stream, &fault, "api_error").await;
             return None;
         }
+        let fresh = self.shared.closing.expect_request();
         let socket = self.announcement(&mut stream, &snapshot).await.ok()?;
         let _standing = match self.enter(&stream, socket.as_ref(), &snapshot) {
             Ok(standing) => standing,
@@ -173,10 +188,10 @@ impl ServerApp for Cap {
         };
         let patience = snapshot.config.settings.client_read_timeout;
         drop(snapshot); // a connection outlives configurations
-        let fresh = self.shared.closing.expect_request();
-        let is_http2 = speaks_http2(&mut stream, patience).await?;
+        let (stream, in_clear) = self.entry.admit(stream, patience).await?;
+        let told = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
         drop(fresh);
-        if !is_http2 {
+        if !in_clear && !told {
             http1::serve(&self.proxy, &self.shared, stream, socket, shutdown).await;
             return None;
         }
@@ -184,7 +199,8 @@ impl ServerApp for Cap {
             Some(socket) => Box::new(Turnstile::open(stream, socket)),
             None => stream,
         };
-        self.http2.process_new(stream, shutdown).await
+        let http2 = if told { &self.http2 } else { &self.h2c };
+        http2.process_new(stream, shutdown).await
     }
 
     async fn cleanup(&self) {
@@ -192,19 +208,9 @@ impl ServerApp for Cap {
     }
 }
 
-/// Told by the handshake inside TLS, by the first bytes in the clear. `None`: nothing came.
-async fn speaks_http2(stream: &mut Stream, patience: Duration) -> Option<bool> {
-    if stream.get_ssl_digest().is_some() {
-        return Some(matches!(stream.selected_alpn_proto(), Some(ALPN::H2)));
-    }
-    tokio::time::timeout(patience, begins_as_http2(stream))
-        .await
-        .ok()?
-}
-
 /// Whether a connection begins with the preface of HTTP/2. Looks no further than it must: the shortest request is
 /// shorter than the preface, and Pingora would wait for the rest for ever. `None`: nothing came.
-async fn begins_as_http2(stream: &mut Stream) -> Option<bool> {
+pub(super) async fn begins_as_http2(stream: &mut Stream) -> Option<bool> {
     let mut seen = [0_u8; PREFACE.len()];
     for length in 1..=PREFACE.len() {
         let (now, wanted) = (seen.get_mut(..length)?, PREFACE.get(..length)?);

@@ -40,6 +40,7 @@ pub async fn serve(
         let line = AccessLine::of(id, method.as_str(), path, status, duration);
         edge.shared.tell(&AccessLine {
             client: arrival.client,
+            certificate: arrival.certificate.as_ref(),
             ..line
         });
     }

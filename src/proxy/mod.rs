@@ -2,7 +2,7 @@
 //!
 //! | stage | file | what may fail | what is recorded |
 //! |---|---|---|---|
-//! | connection | `front`, `announced`, `crowd` | caps, no announcement | – |
+//! | connection | `front`, `announced`, `crowd`, `entry` | caps, no announcement, no TLS | – |
 //! | head | `http1`, `request_head`, `turnstile`, `chunks` | deadline, malformed head or framing | – |
 //! | call, key, address | `serve` | 404, 405, 401, 403, 429 | access line |
 //! | body, request head | `receive`, `coding` | 413, 415, 408, 503, 400 | access line |
@@ -36,6 +36,7 @@ mod count;
 mod crowd;
 mod ctx;
 mod downstream;
+mod entry;
 mod estimate;
 mod exchange;
 mod finish;
@@ -74,4 +75,4 @@ pub use closing::Closing;
 pub use count::warm;
 pub use front::Cap;
 pub use probe::{Finding, probe};
-pub use service::{Edge, Reload, Shared, Surface};
+pub use service::{Edge, Reload, Shared};

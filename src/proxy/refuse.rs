@@ -62,6 +62,7 @@ pub async fn early_with(
     edge.shared.finished(&AccessLine {
         client: arrival.client,
         dialect: Some(dialect),
+        certificate: arrival.certificate.as_ref(),
         end: if gone {
             LineEnd::ClientGone
         } else {

@@ -12,6 +12,7 @@ use super::bill::Bill;
 use super::choose::is_passthrough;
 use super::closing::Closing;
 use super::cors::Grant;
+use super::entry;
 use super::receive::{self, Body};
 use super::send;
 use super::service::Shared;
@@ -22,7 +23,7 @@ use crate::protocol::anthropic::{HeadError, RequestHead};
 use crate::protocol::turns;
 use crate::snapshot::Snapshot;
 use crate::telemetry::tracing::Trace;
-use crate::types::{Dialect, RequestId};
+use crate::types::{ClientCertificate, Dialect, RequestId};
 
 /// Time before the client's own deadline at which we give up, so that it hears of it.
 const BEFORE_CLIENTS_DEADLINE: Duration = Duration::from_secs(5);
@@ -65,6 +66,8 @@ pub struct Arrival {
     pub grant: Option<Grant>,
     /// Its place in a trace.
     pub trace: Option<Trace>,
+    /// The certificate that the client has shown.
+    pub certificate: Option<ClientCertificate>,
 }
 
 impl Arrival {
@@ -86,6 +89,7 @@ impl Arrival {
             trace: traced::begin(settings.tracing.as_ref(), &head.headers),
             snapshot,
             closing: Arc::clone(&shared.closing),
+            certificate: entry::certificate_of(session),
         }
     }
 }

@@ -11,11 +11,12 @@ use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::receive::Call;
 use super::request::{Arrival, Request};
-use super::service::{Edge, InFlight, Surface};
+use super::service::{Edge, InFlight};
 use super::share::{self, Shared, Ticket};
 use super::{cors, count, finish, local, refuse};
 use crate::access::limits::Place;
 use crate::access::{self, Access, AdminGate, AdminRefusal, Verdict};
+use crate::config::Surface;
 use crate::error::{Fault, FaultKind};
 
 /// How a request leaves the client's connection.

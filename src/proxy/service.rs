@@ -27,6 +27,7 @@ use super::serve::{self, Afterwards};
 use crate::access::limits::{Addresses, Counters, Spent};
 use crate::admin::RecentRequests;
 use crate::cache::{Cache, Flights, Keys};
+use crate::config::Surface;
 use crate::error::Fault;
 use crate::health::{Affinity, Budget, BudgetView, Extra, SessionNotes};
 use crate::ledger::Ledger;
@@ -51,17 +52,6 @@ pub trait Reload: Send + Sync {
     fn reload(&self) -> std::result::Result<Arc<Snapshot>, String>;
     /// Why what was read last is not in force, if it is not.
     fn refused(&self) -> Option<String>;
-}
-
-/// Which surface a listener serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Surface {
-    /// Everything.
-    All,
-    /// Everything but administration, which has a listener of its own.
-    Traffic,
-    /// Administration only.
-    Admin,
 }
 
 /// What all listeners share.

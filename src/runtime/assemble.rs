@@ -1,6 +1,5 @@
 //! From a configuration to a process that serves it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -15,13 +14,13 @@ use super::background::{
     Announce, Books, Drain, Hangup, Simulated, Supervised, Tokens, TraceExporter, Warm, Watch,
     health_checks,
 };
-use super::listener::{Bound, Door};
+use super::listener::{Bound, Door, Listening};
 use super::reload::Reloader;
 use super::signals::{Signals, listen_for_hangup};
 use crate::access::limits::LocalCounters;
 use crate::config::{Config, LoadOptions, Source};
 use crate::demo;
-use crate::proxy::{Cap, Edge, Shared, Surface};
+use crate::proxy::{Cap, Edge, Shared};
 use crate::snapshot::{Live, Snapshot};
 use crate::supervise::Post;
 use crate::telemetry::metrics::Metrics;
@@ -39,10 +38,8 @@ pub struct Prepared {
     open: watch::Sender<bool>,
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Where it is administered, if elsewhere.
-    pub admin: Option<SocketAddr>,
+    /// Where it listens; what serves models comes first.
+    pub listening: Vec<Listening>,
 }
 
 /// Binds addresses, or gets their sockets from the `supervisor`, and builds everything; nothing is served
@@ -56,12 +53,11 @@ pub fn prepare(
     let settings = &config.settings;
     let logs =
         telemetry::init(&settings.log, settings.access_log).context("cannot set up logging")?;
-    let (host, port) = (&settings.host, settings.port);
-    let main = Bound::bind(supervisor.map(Arc::as_ref), "edge", host, port)?;
-    let admin = config.admin.listen.as_deref();
-    let admin = admin
-        .map(|it| bind_admin(supervisor.map(Arc::as_ref), it))
-        .transpose()?;
+    let post = supervisor.map(Arc::as_ref);
+    let mut bound = Vec::new();
+    for listener in &config.listeners {
+        bound.push(Bound::bind(post, listener)?);
+    }
     let simulated = match config.source {
         Source::Demo => Some(demo::Providers::bind().context("cannot bind the demo's providers")?),
         Source::File(_) | Source::Environment => None,
@@ -74,8 +70,11 @@ pub fn prepare(
     let conf = server_conf(&config);
     let proxy_protocol = config.settings.proxy_protocol;
     let live = Arc::new(Live::new(config)?);
-    let is_public = !main.is_loopback() || proxy_protocol;
-    let reloader = Reloader::new(Arc::clone(&live), options, addresses, is_public);
+    let is_announced = move |it: &Bound| proxy_protocol && it.listener.is_main();
+    let is_local = move |it: &Bound| it.is_local() && !is_announced(it);
+    let is_exposed = |it: &Bound| it.listener.surface.has_traffic() && !is_local(it);
+    let exposed = bound.iter().any(is_exposed);
+    let reloader = Reloader::new(Arc::clone(&live), options, addresses, exposed);
     let reloader = Arc::new(reloader);
     let shared = Shared::new(
         Arc::clone(&live),
@@ -85,28 +84,21 @@ pub fn prepare(
     );
     // Before the first request: budgets go on where they were.
     shared.keep_books(true);
-    let addresses = (main.address(), admin.as_ref().map(Bound::address));
+    let mut listening: Vec<Listening> = bound.iter().map(Bound::shown).collect();
+    listening.sort_by_key(|it| !it.surface.has_traffic());
+    let files = bound.iter_mut().filter_map(|it| it.file.take()).collect();
 
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let surface = if admin.is_some() {
-        Surface::Traffic
-    } else {
-        Surface::All
-    };
     let open = watch::Sender::new(false);
-    let doors = [
-        ("edge", Some(main), surface),
-        ("admin", admin, Surface::Admin),
-    ];
-    for (name, bound, surface) in doors {
-        let Some(bound) = bound else { continue };
-        let is_announced = name == "edge" && proxy_protocol;
-        let is_local = bound.is_loopback() && !is_announced;
-        let proxy = Edge::proxy(&shared, surface, is_local, &server.configuration);
-        let cap = Cap::new(&proxy, &shared).announced(is_announced);
-        let mut door = bound.serve(name, cap, open.subscribe());
-        if let (Some(post), "edge") = (supervisor, name) {
+    let mut supervisor_calls = supervisor;
+    for bound in bound {
+        let (surface, is_announced) = (bound.listener.surface, is_announced(&bound));
+        let proxy = Edge::proxy(&shared, surface, is_local(&bound), &server.configuration);
+        let cap = Cap::new(&proxy, &shared, Some(&bound.listener)).announced(is_announced);
+        let mut door = bound.serve(cap, open.subscribe());
+        // The supervisor asks the first one.
+        if let Some(post) = supervisor_calls.take() {
             let (socket, path) = post.door().map_err(|why| anyhow!(why))?;
             door = door.with_private(socket, &path);
             server.add_service(check_door(post, &proxy, &shared)?);
@@ -140,9 +132,9 @@ pub fn prepare(
             shared: Arc::clone(&shared),
             logs: logs.clone(),
             post: supervisor.cloned(),
+            files: Mutex::new(files),
         },
     ));
-    let (address, admin) = addresses;
     Ok(Prepared {
         server,
         logs,
@@ -150,8 +142,7 @@ pub fn prepare(
         post: supervisor.cloned(),
         open,
         snapshot: live.current(),
-        address,
-        admin,
+        listening,
     })
 }
 
@@ -192,18 +183,8 @@ fn check_door(
 ) -> anyhow::Result<Door> {
     let (socket, path) = post.check().map_err(|why| anyhow!(why))?;
     let at_once = watch::Sender::new(true).subscribe();
-    let door = Door::shut("check", Cap::new(proxy, shared), at_once);
+    let door = Door::shut("check", Cap::new(proxy, shared, None), at_once);
     Ok(door.with_private(socket, &path))
-}
-
-fn bind_admin(supervisor: Option<&Post>, listen: &str) -> anyhow::Result<Bound> {
-    let (host, port) = listen
-        .rsplit_once(':')
-        .context("admin.listen: write host:port")?;
-    let port = port
-        .parse()
-        .context("admin.listen: the port is not a number")?;
-    Bound::bind(supervisor, "admin", host, port)
 }
 
 fn server_conf(config: &Config) -> ServerConf {

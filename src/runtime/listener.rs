@@ -5,7 +5,8 @@ use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -16,52 +17,118 @@ use pingora::services::Service;
 use pingora::services::listening;
 use tokio::sync::watch;
 
+use crate::config::{ListenAddress, Listener, Surface};
 use crate::proxy::Cap;
-use crate::supervise::{self, Post};
+use crate::supervise::{self, Post, SocketFile};
 
 /// A bound address.
 pub struct Bound {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Socket,
+    /// What the configuration says of it.
+    pub listener: Listener,
+    /// Where it is, for TCP.
+    pub address: Option<SocketAddr>,
+    /// Of a Unix socket that is not the supervisor's.
+    pub file: Option<SocketFile>,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    /// With its file and the file's permissions.
+    Unix(UnixListener, PathBuf, u32),
+}
+
+/// Where is listened, for people.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// `https://127.0.0.1:8443`, `unix:/run/pointsman.sock`.
+    pub url: String,
+    /// The same without the scheme, for TCP.
+    pub address: Option<SocketAddr>,
+    /// What is served there.
+    pub surface: Surface,
+    /// A name that its certificate is for.
+    pub host: Option<String>,
 }
 
 impl Bound {
-    /// The socket of the listener `name`, at `host:port`; port 0 takes a free one.
-    pub fn bind(
-        supervisor: Option<&Post>,
-        name: &str,
-        host: &str,
-        port: u16,
-    ) -> anyhow::Result<Self> {
-        let socket = match supervisor {
-            Some(supervisor) => supervisor.listen(name, host, port),
-            None => supervise::bind(host, port),
+    /// The socket of a listener; port 0 takes a free one.
+    pub fn bind(supervisor: Option<&Post>, listener: &Listener) -> anyhow::Result<Self> {
+        let bound = match &listener.address {
+            ListenAddress::Tcp { host, port } => bind_tcp(supervisor, &listener.name, host, *port),
+            ListenAddress::Unix { path, mode } => match supervisor {
+                Some(supervisor) => supervisor.listen_unix(path, *mode).map(|it| (it, None)),
+                None => supervise::bind_unix(path, *mode).map(|(it, file)| (it, Some(file))),
+            }
+            .map(|(socket, file)| (Socket::Unix(socket, path.clone(), *mode), file)),
         };
-        let socket = socket.map_err(|why| anyhow!(why))?;
-        let address = socket
-            .local_addr()
-            .with_context(|| format!("cannot listen on {host}:{port}"))?;
-        Ok(Bound { socket, address })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+        let (socket, file) = bound.map_err(|why| anyhow!(why))?;
+        let address = match &socket {
+            Socket::Tcp(socket) => {
+                let address = socket.local_addr();
+                Some(address.with_context(|| format!("cannot listen on {}", listener.address))?)
+            }
+            Socket::Unix(..) => None,
+        };
+        Ok(Bound {
+            socket,
+            listener: listener.clone(),
+            address,
+            file,
+        })
     }
 
     /// Whether only this machine can reach it.
-    pub fn is_loopback(&self) -> bool {
-        self.address.ip().is_loopback()
+    pub fn is_local(&self) -> bool {
+        self.address.is_none_or(|it| it.ip().is_loopback())
+    }
+
+    /// Where it is, for people.
+    pub fn shown(&self) -> Listening {
+        let url = match self.address {
+            Some(address) => format!("{}://{address}", self.listener.scheme()),
+            None => self.listener.address.to_string(),
+        };
+        let certificate = self
+            .listener
+            .tls
+            .as_ref()
+            .and_then(|it| it.certificates.first());
+        let mut names = certificate.into_iter().flat_map(|it| &it.names);
+        Listening {
+            url,
+            address: self.address,
+            surface: self.listener.surface,
+            host: names.find(|it| !it.contains('*')).cloned(),
+        }
     }
 
     /// Makes it the door of an application, which stays shut until `open`.
-    pub fn serve(self, name: &str, cap: Cap, open: watch::Receiver<bool>) -> Door {
-        let address = self.address.to_string();
-        let mut door = Door::shut(name, cap, open);
-        door.inner.add_tcp(&address);
-        door.fds.lock().add(address, self.socket.into_raw_fd());
+    pub fn serve(self, cap: Cap, open: watch::Receiver<bool>) -> Door {
+        let mut door = Door::shut(&self.listener.name, cap, open);
+        match self.socket {
+            Socket::Unix(socket, path, mode) => door.add_unix(socket, &path, mode),
+            Socket::Tcp(socket) => {
+                let address = self.address.map_or_else(String::new, |it| it.to_string());
+                door.inner.add_tcp(&address);
+                door.fds.lock().add(address, socket.into_raw_fd());
+            }
+        }
         door
     }
+}
+
+fn bind_tcp(
+    supervisor: Option<&Post>,
+    name: &str,
+    host: &str,
+    port: u16,
+) -> Result<(Socket, Option<SocketFile>), String> {
+    let socket = match supervisor {
+        Some(supervisor) => supervisor.listen(name, host, port),
+        None => supervise::bind(host, port),
+    };
+    Ok((Socket::Tcp(socket?), None))
 }
 
 /// A Pingora service that serves sockets which are bound already.
@@ -83,11 +150,16 @@ impl Door {
 
     /// Serves a socket of the supervisor's as well.
     pub fn with_private(mut self, socket: impl Into<OwnedFd>, path: &Path) -> Door {
+        self.add_unix(socket, path, 0o600);
+        self
+    }
+
+    /// Pingora sets the permissions once more, and would open the file to everybody if it was not told.
+    fn add_unix(&mut self, socket: impl Into<OwnedFd>, path: &Path, mode: u32) {
         let path = path.display().to_string();
         self.inner
-            .add_uds(&path, Some(Permissions::from_mode(0o600)));
+            .add_uds(&path, Some(Permissions::from_mode(mode)));
         self.fds.lock().add(path, socket.into().into_raw_fd());
-        self
     }
 }
 

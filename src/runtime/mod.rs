@@ -9,3 +9,4 @@ pub mod background;
 
 pub use assemble::{Prepared, prepare};
 pub use background::Announce;
+pub use listener::Listening;

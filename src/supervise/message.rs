@@ -1,6 +1,8 @@
 //! What supervisor and worker say to each other. They may be of different versions: what is not understood is passed
 //! over, and fields are only ever added.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Spoken by both; a worker that speaks another one is not started.
@@ -25,6 +27,13 @@ pub enum FromWorker {
         host: String,
         /// 0 takes a free one, the same for every later worker.
         port: u16,
+    },
+    /// It wants to listen on a Unix socket; the answer is [`ToWorker::Socket`] or [`ToWorker::Refused`].
+    ListenUnix {
+        /// Its file.
+        path: PathBuf,
+        /// The file's permissions, when it is bound.
+        mode: u32,
     },
     /// It wants a socket on which the supervisor asks it; the answer is [`ToWorker::Socket`] with a path.
     Private {

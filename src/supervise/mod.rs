@@ -26,6 +26,7 @@ mod post;
 mod runtime_dir;
 mod sockets;
 mod supervisor;
+mod unix;
 mod workers;
 
 pub use control::{Answer, ask_for_upgrade};
@@ -33,3 +34,4 @@ pub use post::{Opening, Post};
 pub use runtime_dir::{RuntimeDir, candidates};
 pub use sockets::bind;
 pub use supervisor::{Plan, run};
+pub use unix::{SocketFile, bind_unix};

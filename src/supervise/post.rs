@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::channel::{Channel, MAX_MESSAGE};
@@ -47,6 +47,13 @@ impl Post {
             port,
         })?;
         Ok(TcpListener::from(socket))
+    }
+
+    /// The Unix socket of a listener.
+    pub fn listen_unix(&self, path: &Path, mode: u32) -> Result<UnixListener, String> {
+        let path = path.to_owned();
+        let (socket, _) = self.ask(&FromWorker::ListenUnix { path, mode })?;
+        Ok(UnixListener::from(socket))
     }
 
     /// The socket on which the supervisor asks as soon as everything is built.

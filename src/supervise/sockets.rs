@@ -5,39 +5,85 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::machine::Generation;
+use super::unix::{SocketFile, bind_unix};
 
 /// Connections that wait while no worker takes them; the kernel's own limit (`somaxconn`) may be lower.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// What a worker asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// What the listener is for.
-    pub name: String,
-    /// Host name or address.
-    pub host: String,
-    /// 0 is any.
-    pub port: u16,
+pub enum Wish {
+    /// A TCP port.
+    Tcp {
+        /// What the listener is for.
+        name: String,
+        /// Host name or address.
+        host: String,
+        /// 0 is any.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix {
+        /// Its file.
+        path: PathBuf,
+        /// The file's permissions; its worker sets them again when it opens its doors.
+        mode: u32,
+    },
 }
 
 impl Wish {
     /// Whether one socket serves both.
     fn is_met_by(&self, other: &Wish) -> bool {
-        self.host == other.host
-            && self.port == other.port
-            && (self.port != 0 || self.name == other.name)
+        match (self, other) {
+            (
+                Wish::Tcp { name, host, port },
+                Wish::Tcp {
+                    name: n,
+                    host: h,
+                    port: p,
+                },
+            ) => host == h && port == p && (*port != 0 || name == n),
+            (Wish::Unix { path, .. }, Wish::Unix { path: p, .. }) => path == p,
+            (Wish::Tcp { .. }, Wish::Unix { .. }) | (Wish::Unix { .. }, Wish::Tcp { .. }) => false,
+        }
+    }
+}
+
+/// A socket that is listened on.
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+impl Socket {
+    fn copy(&self) -> Result<OwnedFd, String> {
+        let copy = match self {
+            Socket::Tcp(socket) => socket.as_fd().try_clone_to_owned(),
+            Socket::Unix(socket, _) => socket.as_fd().try_clone_to_owned(),
+        };
+        copy.map_err(|error| format!("cannot hand over a socket: {error}"))
+    }
+
+    fn shown(&self) -> Option<String> {
+        match self {
+            Socket::Tcp(socket) => socket.local_addr().ok().map(|it| it.to_string()),
+            Socket::Unix(_, file) => Some(file.to_string()),
+        }
     }
 }
 
 /// All of them, and who uses which.
 #[derive(Debug, Default)]
 pub struct Sockets {
-    held: Vec<(Wish, TcpListener)>,
+    held: Vec<(Wish, Socket)>,
     wishes: HashMap<Generation, Vec<Wish>>,
 }
 
@@ -46,10 +92,16 @@ impl Sockets {
     pub fn lend(&mut self, worker: Generation, wish: Wish) -> Result<OwnedFd, String> {
         let at = self.held.iter().position(|(held, _)| wish.is_met_by(held));
         let lent = if let Some((_, socket)) = at.and_then(|at| self.held.get(at)) {
-            copy(socket)?
+            socket.copy()?
         } else {
-            let socket = self.bind_beside(&wish)?;
-            let lent = copy(&socket)?;
+            let socket = match &wish {
+                Wish::Tcp { host, port, .. } => Socket::Tcp(self.bind_beside(host, *port)?),
+                Wish::Unix { path, mode } => {
+                    let (socket, file) = bind_unix(path, *mode)?;
+                    Socket::Unix(socket, file)
+                }
+            };
+            let lent = socket.copy()?;
             self.held.push((wish.clone(), socket));
             lent
         };
@@ -57,10 +109,10 @@ impl Sockets {
         Ok(lent)
     }
 
-    /// Where they are.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        let addresses = self.held.iter().map(|(_, socket)| socket.local_addr());
-        addresses.filter_map(Result::ok).collect()
+    /// Where they are, for people.
+    pub fn addresses(&self) -> Vec<String> {
+        let sockets = self.held.iter().map(|(_, socket)| socket);
+        sockets.filter_map(Socket::shown).collect()
     }
 
     /// Closes what only a worker has wanted that will not serve.
@@ -84,29 +136,30 @@ impl Sockets {
 
     /// Binds an address that may overlap with one held here, as 0.0.0.0 does with 127.0.0.1: for that moment both say
     /// that they share. Nobody else's socket does, so an address that is taken stays taken.
-    fn bind_beside(&self, wish: &Wish) -> Result<TcpListener, String> {
+    fn bind_beside(&self, host: &str, port: u16) -> Result<TcpListener, String> {
         let neighbours = || {
-            let held = self.held.iter();
-            held.filter(|(held, _)| held.port == wish.port && wish.port != 0)
+            self.held.iter().filter_map(|(_, socket)| match socket {
+                Socket::Tcp(socket) => Some(socket).filter(|it| port != 0 && is_at(it, port)),
+                Socket::Unix(..) => None,
+            })
         };
         if neighbours().next().is_none() {
-            return bind(&wish.host, wish.port);
+            return bind(host, port);
         }
         let share = |on: bool| {
-            for (_, socket) in neighbours() {
+            for socket in neighbours() {
                 let _ = set_socket_reuseport(socket, on);
             }
         };
         share(true);
-        let bound = bind_sharing(&wish.host, wish.port);
+        let bound = bind_sharing(host, port);
         share(false);
-        bound.map_err(|error| refused(&wish.host, wish.port, &error))
+        bound.map_err(|error| refused(host, port, &error))
     }
 }
 
-fn copy(socket: &TcpListener) -> Result<OwnedFd, String> {
-    let copy = socket.as_fd().try_clone_to_owned();
-    copy.map_err(|error| format!("cannot hand over a socket: {error}"))
+fn is_at(socket: &TcpListener, port: u16) -> bool {
+    socket.local_addr().is_ok_and(|it| it.port() == port)
 }
 
 /// Listens on `host:port`, at once or not at all; port 0 takes a free one. The error names the remedy.
@@ -176,7 +229,7 @@ mod tests {
     const NEW: Generation = Generation(2);
 
     fn wish(name: &str, host: &str, port: u16) -> Wish {
-        Wish {
+        Wish::Tcp {
             name: name.to_owned(),
             host: host.to_owned(),
             port,
@@ -234,7 +287,26 @@ mod tests {
         // It serves: what only the old one has wanted is closed.
         sockets.lend(NEW, wish("edge", "127.0.0.1", 0)).unwrap();
         sockets.adopt(NEW);
-        assert_eq!(sockets.addresses(), [kept]);
+        assert_eq!(sockets.addresses(), [kept.to_string()]);
+    }
+
+    #[test]
+    fn the_file_of_a_socket_goes_with_the_last_worker_that_wants_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let wish = || Wish::Unix {
+            path: path.clone(),
+            mode: 0o660,
+        };
+        let mut sockets = Sockets::default();
+        sockets.lend(OLD, wish()).unwrap();
+        sockets.adopt(OLD);
+        sockets.lend(NEW, wish()).unwrap();
+        sockets.forget(NEW);
+        assert_eq!(sockets.addresses(), [format!("unix:{}", path.display())]);
+        assert!(path.exists());
+        sockets.adopt(NEW);
+        assert!(sockets.addresses().is_empty() && !path.exists());
     }
 
     #[test]

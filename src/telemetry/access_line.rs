@@ -10,6 +10,7 @@ use log::kv::Value;
 
 use crate::telemetry::fields;
 use crate::telemetry::tracing::Trace;
+use crate::types::ClientCertificate;
 use crate::types::Dialect;
 use crate::types::RequestId;
 
@@ -58,6 +59,8 @@ pub struct AccessLine<'r> {
     pub tokens: TokenCounts,
     /// Why the model stopped, in the client's words.
     pub stop_reason: Option<&'r str>,
+    /// The certificate that the client has shown.
+    pub certificate: Option<&'r ClientCertificate>,
     /// How it ended.
     pub end: End<'r>,
     /// The route it took.
@@ -143,6 +146,7 @@ impl<'r> AccessLine<'r> {
             cache: None,
             tokens: TokenCounts::default(),
             stop_reason: None,
+            certificate: None,
             end: End::Ok,
             route: None,
             vendor: None,
@@ -208,6 +212,7 @@ impl AccessLine<'_> {
                 parts.push(self.end.label().to_owned());
             }
         }
+        parts.extend(self.certificate.map(|it| short(it.subject())));
         parts.push(self.request_id.to_string());
         parts.join("  ")
     }
@@ -323,6 +328,14 @@ impl AccessLine<'_> {
             (
                 fields::USAGE_ESTIMATED,
                 self.tokens.estimated.then(|| Value::from(true)),
+            ),
+            (
+                fields::CLIENT_SUBJECT,
+                self.certificate.map(|it| Value::from(it.subject())),
+            ),
+            (
+                fields::CLIENT_FINGERPRINT,
+                self.certificate.map(|it| Value::from(it.fingerprint())),
             ),
         ];
         all.into_iter()

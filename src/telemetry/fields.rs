@@ -74,3 +74,7 @@ pub const GEN_AI_CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens
 pub const GEN_AI_CACHE_CREATION_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
 /// The tokens are our estimate, because the provider counted none.
 pub const USAGE_ESTIMATED: &str = "usage.estimated";
+/// Subject of the certificate that the client has shown.
+pub const CLIENT_SUBJECT: &str = "tls.client.subject";
+/// SHA-256 of the certificate that the client has shown.
+pub const CLIENT_FINGERPRINT: &str = "tls.client.hash.sha256";

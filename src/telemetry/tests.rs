@@ -201,6 +201,7 @@ fn levels_follow_the_setting_but_libraries_stay_quiet() {
 
 fn access_line(id: &RequestId) -> AccessLine<'_> {
     AccessLine {
+        certificate: None,
         dialect: Some(Dialect::Anthropic),
         model_asked: Some("claude-sonnet-4-5"),
         model_sent: Some("glm-4.6"),

@@ -2,6 +2,7 @@
 //! what happened lately. No behaviour beyond parsing, display, looking up and that.
 
 pub mod calendar;
+mod client_certificate;
 mod clock;
 mod dialect;
 mod identity;
@@ -16,6 +17,7 @@ pub mod vendor;
 mod vendors;
 
 pub use calendar::Day;
+pub use client_certificate::ClientCertificate;
 pub use clock::Clock;
 pub use dialect::Dialect;
 pub use identity::ModelIdentity;

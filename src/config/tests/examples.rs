@@ -73,7 +73,9 @@ fn every_example_loads() {
 
 #[test]
 fn the_full_example_has_every_key_and_the_schema_knows_them() {
+    let directory = tempfile::tempdir().unwrap();
     let text = switched_on(include_str!("../../../conf/full.yaml"));
+    let text = with_certificates(&text, directory.path());
     let config = loaded(&text, everything());
     assert!(config.is_ok(), "{config:?}");
     let tree = tree::parse("full.yaml", &text).unwrap();
@@ -85,6 +87,19 @@ fn the_full_example_has_every_key_and_the_schema_knows_them() {
             assert!(found, "conf/full.yaml lacks {} in {name}", field.key);
         }
     }
+}
+
+/// Leads to certificates that are there.
+fn with_certificates(text: &str, directory: &Path) -> String {
+    let made = rcgen::generate_simple_self_signed(vec!["gateway.example".to_owned()]).unwrap();
+    for (file, pem) in [
+        ("fullchain.pem", made.cert.pem()),
+        ("clients.pem", made.cert.pem()),
+        ("privkey.pem", made.key_pair.serialize_pem()),
+    ] {
+        std::fs::write(directory.join(file), pem).unwrap();
+    }
+    text.replace("/etc/pointsman/tls", &directory.display().to_string())
 }
 
 /// Notes each key of `node` under its table; every one must be in `schema`, too.

@@ -9,12 +9,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::proxy::Shared;
-use crate::supervise::Post;
+use crate::supervise::{Post, SocketFile};
 use crate::telemetry::Logs;
 
 /// How often is looked whether the last request has ended.
@@ -37,6 +38,8 @@ pub struct Drain {
     pub logs: Logs,
     /// The supervisor, who sends another one in time.
     pub post: Option<Arc<Post>>,
+    /// Of Unix sockets, which nobody listens on from then on.
+    pub files: Mutex<Vec<SocketFile>>,
 }
 
 #[async_trait]
@@ -48,6 +51,7 @@ impl BackgroundService for Drain {
         // Before anybody can read that it drains: a signal that answers the line below must not be lost.
         let insisted = second_signal();
         self.shared.closing.drain();
+        self.files.lock().clear();
         if let Some(post) = &self.post {
             post.leave();
         }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::config::{Config, ConfigFault, LoadOptions, Source, changes, load_with_files};
+use crate::config::{
+    Config, ConfigFault, ListenAddress, LoadOptions, Source, Surface, changes, load_with_files,
+};
 use crate::demo;
 use crate::proxy::Reload;
 use crate::snapshot::{Live, Snapshot};
@@ -165,10 +167,18 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             a.access_log.json != b.access_log.json,
         ),
         ("admin.listen", old.admin.listen != new.admin.listen),
+        ("listeners", listed(old) != listed(new)),
     ]
     .into_iter()
     .filter_map(|(key, differs)| differs.then_some(key))
     .collect()
+}
+
+/// What only a restart changes about listeners: certificates and HTTP versions are those in force.
+fn listed(config: &Config) -> Vec<(&ListenAddress, Surface)> {
+    let all = config.listeners.iter();
+    let listed = all.filter(|it| it.name.starts_with("listeners"));
+    listed.map(|it| (&it.address, it.surface)).collect()
 }
 
 fn sentence(faults: &[ConfigFault]) -> String {

@@ -98,7 +98,13 @@ impl Supervisor {
                 None
             }
             FromWorker::Listen { name, host, port } => {
-                let lent = self.sockets.lend(generation, Wish { name, host, port });
+                let lent = self
+                    .sockets
+                    .lend(generation, Wish::Tcp { name, host, port });
+                self.hand_over(generation, lent.map(|socket| (socket, None)))
+            }
+            FromWorker::ListenUnix { path, mode } => {
+                let lent = self.sockets.lend(generation, Wish::Unix { path, mode });
                 self.hand_over(generation, lent.map(|socket| (socket, None)))
             }
             FromWorker::Private { name } => {
@@ -174,17 +180,8 @@ impl Supervisor {
     pub(super) fn adopt(&mut self, generation: Generation) {
         self.adopted = Some(generation);
         self.sockets.adopt(generation);
-        let addresses: Vec<String> = self
-            .sockets
-            .addresses()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        log::info!(
-            "{} serves {}",
-            self.describe(generation),
-            addresses.join(", ")
-        );
+        let addresses = self.sockets.addresses().join(", ");
+        log::info!("{} serves {addresses}", self.describe(generation));
     }
 
     pub(super) fn signal(&mut self, generation: Generation, sign: Sign) {

@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
+use tokio::io::ReadHalf;
+use tokio::io::WriteHalf;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -207,10 +211,10 @@ impl SseEvent {
     }
 }
 
-/// One connection.
-pub struct Client {
-    input: OwnedReadHalf,
-    output: OwnedWriteHalf,
+/// One connection; over TCP unless said otherwise.
+pub struct Client<R = OwnedReadHalf, W = OwnedWriteHalf> {
+    input: R,
+    output: W,
     buffer: Buffer,
     framing: Framing,
     stream: Vec<u8>,
@@ -233,6 +237,31 @@ impl Client {
     pub fn over(stream: TcpStream) -> Client {
         stream.set_nodelay(true).unwrap();
         let (input, output) = stream.into_split();
+        Client::of(input, output)
+    }
+
+    /// Both directions, for who wants to write and read at once.
+    pub fn into_parts(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        (self.input, self.output)
+    }
+
+    /// Leaves with a reset, as a killed program does.
+    pub fn abort(self) {
+        let stream = self.input.reunite(self.output).unwrap();
+        stream.set_zero_linger().unwrap();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite> Client<ReadHalf<S>, WriteHalf<S>> {
+    /// Over anything else: TLS, a Unix socket.
+    pub fn through(stream: S) -> Self {
+        let (input, output) = tokio::io::split(stream);
+        Client::of(input, output)
+    }
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
+    fn of(input: R, output: W) -> Self {
         Client {
             input,
             output,
@@ -343,20 +372,13 @@ impl Client {
         .await;
         std::mem::take(&mut self.buffer.0)
     }
-
-    /// Both directions, for who wants to write and read at once.
-    pub fn into_parts(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        (self.input, self.output)
-    }
-
-    /// Leaves with a reset, as a killed program does.
-    pub fn abort(self) {
-        let stream = self.input.reunite(self.output).unwrap();
-        stream.set_zero_linger().unwrap();
-    }
 }
 
-async fn receive(buffer: &mut Buffer, input: &mut OwnedReadHalf, bodiless: bool) -> Reply {
+async fn receive(
+    buffer: &mut Buffer,
+    input: &mut (impl AsyncRead + Unpin),
+    bodiless: bool,
+) -> Reply {
     let mut interim = Vec::new();
     loop {
         let head = match buffer.head(input).await {
@@ -389,7 +411,7 @@ async fn receive(buffer: &mut Buffer, input: &mut OwnedReadHalf, bodiless: bool)
 async fn receive_body(
     framing: Framing,
     buffer: &mut Buffer,
-    input: &mut OwnedReadHalf,
+    input: &mut (impl AsyncRead + Unpin),
 ) -> (Vec<u8>, Ending) {
     match framing {
         Framing::Length(length) => {

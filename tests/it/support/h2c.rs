@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use parking_lot::Mutex;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -41,7 +43,7 @@ impl H2Client {
     }
 
     /// Shakes hands over a connection that is there already.
-    pub async fn over(stream: TcpStream) -> H2Client {
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> H2Client {
         let (sender, connection) = soon("HTTP/2", h2::client::handshake(stream)).await.unwrap();
         let driver = tokio::spawn(connection);
         H2Client { sender, driver }

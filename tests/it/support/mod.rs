@@ -12,6 +12,7 @@ pub mod otlp;
 pub mod proxy;
 pub mod script;
 pub mod setup;
+pub mod tls;
 pub mod upstream;
 pub mod wire;
 

@@ -34,7 +34,7 @@ use super::soon;
 const PAUSE: Duration = Duration::from_millis(5);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
-const READY: &str = "listening on http://";
+const READY: &str = "listening on http";
 
 /// A running Pointsman; it is ended with this value, and must not have panicked or printed a secret by then.
 pub struct Proxy {
@@ -139,9 +139,7 @@ impl Proxy {
     /// Waits until it listens, and remembers where.
     async fn listens(&mut self) {
         let line = self.line(READY).await;
-        let address = line.split(READY).nth(1).unwrap();
-        let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
-        self.address = address[..end.unwrap_or(address.len())].parse().unwrap();
+        self.address = address_in(&line).unwrap();
     }
 
     /// Kills it as nothing but a kill does (`kill -9`).
@@ -187,15 +185,21 @@ impl Proxy {
 
     /// `pointsman upgrade`: its exit code, and what it said.
     pub async fn upgrade(&self) -> (Option<i32>, String) {
+        self.elsewhere(&["upgrade"]).await
+    }
+
+    /// Another process of the program, with the same configuration, while this one goes on: its exit code, and what it said.
+    async fn elsewhere(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
         command
-            .args(["upgrade", "--config"])
+            .args(arguments)
+            .arg("--config")
             .arg(self.config_path())
             .current_dir(self.directory.path())
             .env_clear()
             .env("XDG_RUNTIME_DIR", self.directory.path());
         let asked = tokio::task::spawn_blocking(move || command.output().unwrap());
-        let output = soon("the upgrade", asked).await.unwrap();
+        let output = soon("the command", asked).await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.code(), said)
     }
@@ -223,6 +227,19 @@ impl Proxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its listeners for models are that have an address, in their order.
+    pub async fn addresses(&mut self) -> Vec<SocketAddr> {
+        self.line("Claude Code:").await;
+        let lines = self.console.lines.lock();
+        let ready = lines.iter().filter(|it| it.contains(READY));
+        ready.filter_map(|it| address_in(it)).collect()
+    }
+
+    /// `pointsman health`: its exit code, and what it said.
+    pub async fn health(&self) -> (Option<i32>, String) {
+        self.elsewhere(&["health"]).await
     }
 
     /// A new connection to it.
@@ -406,6 +423,13 @@ impl Console {
     fn text(&self) -> String {
         self.lines.lock().join("\n")
     }
+}
+
+/// The address in a line of the banner.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once(READY)?.1.split_once("://")?;
+    let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+    address[..end.unwrap_or(address.len())].parse().ok()
 }
 
 /// Where the program is found.

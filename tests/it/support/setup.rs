@@ -134,6 +134,8 @@ pub struct Setup {
     settings: Vec<String>,
     sections: Vec<String>,
     secrets: Vec<String>,
+    /// It listens where a list says.
+    listed: bool,
 }
 
 impl Setup {
@@ -143,6 +145,13 @@ impl Setup {
             providers: providers.into_iter().collect(),
             ..Setup::default()
         }
+    }
+
+    /// Listens there and nowhere else: one text a listener, `{address: "127.0.0.1:0", tls: …}`.
+    pub fn listening(mut self, listeners: &[&str]) -> Setup {
+        self.listed = true;
+        let list: String = listeners.iter().map(|it| format!("  - {it}\n")).collect();
+        self.section(&format!("listeners:\n{list}"))
     }
 
     /// The same for a setup that has its routes already.
@@ -230,9 +239,13 @@ impl Setup {
             }
         }
         text.push_str(&self.routes.concat());
-        text.push_str("settings:\n  port: 0\n  log_file_path: journey.jsonl\n");
+        text.push_str("settings:\n  log_file_path: journey.jsonl\n");
+        if !self.listed {
+            text.push_str("  port: 0\n");
+        }
+        let host = (!self.listed).then_some(("host", "127.0.0.1"));
         // Most journeys say themselves when the file is read again.
-        for (key, value) in [("host", "127.0.0.1"), ("watch_config", "0")] {
+        for (key, value) in host.into_iter().chain([("watch_config", "0")]) {
             if !self.settings.iter().any(|line| line.starts_with(key)) {
                 text.push_str(&format!("  {key}: {value}\n"));
             }

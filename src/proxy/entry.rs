@@ -1,0 +1,188 @@
+//! The first bytes of a connection: TLS where the listener has certificates, and which HTTP is spoken.
+//!
+//! Pingora could do the handshakes of a listener, but out of our sight: for up to a minute, uncounted, with an ERROR in
+//! the log for each scanner that comes by, unseen by a drain that waits for fresh connections, and with the certificates
+//! of its start. Here a handshake is a part of the connection, and takes the certificates of the configuration that is
+//! in force: a reload needs to tell nobody.
+
+mod opening;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use pingora::listeners::tls::{Acceptor, TlsSettings};
+use pingora::listeners::{ALPN, TlsAccept};
+use pingora::protocols::l4::stream::Stream as Socket;
+use pingora::protocols::tls::TlsRef;
+use pingora::protocols::{Ssl, Stream};
+use pingora::proxy::Session;
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::front::begins_as_http2;
+use super::http1::refuse;
+use super::request_head::HeadFault;
+use super::service::Shared;
+use crate::config::{Listener, Tls, fingerprint};
+use crate::types::ClientCertificate;
+use opening::Opening;
+
+/// What every TLS client begins with.
+const HANDSHAKE: u8 = 0x16;
+/// For who speaks in the clear where TLS is spoken.
+const NOT_TLS: HeadFault = HeadFault {
+    status: 400,
+    reason: "Bad Request",
+    text: "this port is for TLS; write https:// in place of http://",
+};
+
+/// The way into one listener.
+pub struct Entry {
+    shared: Arc<Shared>,
+    /// As it was when it was opened; `None` is a private socket, which has no TLS.
+    opened_as: Option<Listener>,
+    acceptor: ArcSwapOption<Accepting>,
+}
+
+/// Made once for each set of certificates, because it remembers sessions that clients may resume.
+struct Accepting {
+    identity: [u8; 32],
+    http2: bool,
+    acceptor: Acceptor,
+}
+
+impl Entry {
+    /// The way into `listener`.
+    pub fn new(shared: &Arc<Shared>, listener: Option<&Listener>) -> Self {
+        Entry {
+            shared: Arc::clone(shared),
+            opened_as: listener.cloned(),
+            acceptor: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Lets a connection in, with whether it speaks HTTP/2 in the clear. `None`: it is to be closed.
+    pub async fn admit(&self, mut stream: Stream, patience: Duration) -> Option<(Stream, bool)> {
+        let (tls, http2) = self.terms();
+        if let Some(tls) = tls
+            && !is_private(&stream)
+        {
+            let stream = self.shake_hands(stream, &tls, http2, patience).await?;
+            return Some((stream, false)); // told by ALPN
+        }
+        let is_http2 = http2
+            && tokio::time::timeout(patience, begins_as_http2(&mut stream))
+                .await
+                .ok()??;
+        Some((stream, is_http2))
+    }
+
+    /// What the configuration in force says of this listener. One that it does not know any more is served as it was
+    /// when it was opened, until the upgrade that closes it.
+    fn terms(&self) -> (Option<Arc<Tls>>, bool) {
+        let Some(opened_as) = &self.opened_as else {
+            return (None, true);
+        };
+        let snapshot = self.shared.live.current();
+        let mut all = snapshot.config.listeners.iter();
+        let now = all.find(|it| it.is_at_the_place_of(opened_as));
+        let listener = now.unwrap_or(opened_as);
+        (listener.tls.clone(), listener.http2)
+    }
+
+    async fn shake_hands(
+        &self,
+        mut stream: Stream,
+        tls: &Tls,
+        http2: bool,
+        patience: Duration,
+    ) -> Option<Stream> {
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut first = [0];
+        let peek = stream.try_peek(&mut first);
+        tokio::time::timeout_at(deadline, peek).await.ok()?.ok()?;
+        if first != [HANDSHAKE] {
+            if first[0].is_ascii_uppercase() {
+                refuse(&mut stream, &NOT_TLS, "invalid_request_error").await;
+            }
+            return None;
+        }
+        let accepting = self.accepting(tls, http2)?;
+        let socket = stream.into_any().downcast::<Socket>().ok()?;
+        let handshake = Box::pin(accepting.acceptor.tls_handshake(*socket));
+        match tokio::time::timeout_at(deadline, handshake).await {
+            Ok(Ok(stream)) => {
+                // What HTTP/1.1 begins with has a deadline of its own, in `front`.
+                let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+                let deadline = is_http2.then_some(deadline);
+                Some(Box::new(Opening::new(stream, deadline)))
+            }
+            Ok(Err(error)) => {
+                log::debug!("a TLS handshake failed: {error}");
+                None
+            }
+            Err(_) => {
+                log::debug!("a TLS handshake was not done in time");
+                None
+            }
+        }
+    }
+
+    fn accepting(&self, tls: &Tls, http2: bool) -> Option<Arc<Accepting>> {
+        let known = self.acceptor.load_full();
+        let fits = |it: &Arc<Accepting>| it.identity == tls.identity && it.http2 == http2;
+        if let Some(known) = known.filter(fits) {
+            return Some(known);
+        }
+        let new = Arc::new(Accepting {
+            identity: tls.identity,
+            http2,
+            acceptor: acceptor(tls, http2)?,
+        });
+        self.acceptor.store(Some(Arc::clone(&new)));
+        Some(new)
+    }
+}
+
+/// The certificate that the client of this session has shown.
+pub fn certificate_of(session: &Session) -> Option<ClientCertificate> {
+    let tls = session.as_ref().digest()?.ssl_digest.as_ref()?;
+    tls.extension.get::<ClientCertificate>().cloned()
+}
+
+/// Whether it came through a Unix socket: the supervisor's, since a listener with TLS is none.
+fn is_private(stream: &Stream) -> bool {
+    let digest = stream.get_socket_digest();
+    digest.is_some_and(|it| it.local_addr().is_some_and(|it| it.as_unix().is_some()))
+}
+
+/// Always there: nothing is read here any more that could be missing.
+fn acceptor(tls: &Tls, http2: bool) -> Option<Acceptor> {
+    let mut settings = TlsSettings::with_callbacks(Box::new(Introduction)).ok()?;
+    settings.set_cert_resolver(Arc::clone(&tls.resolver));
+    if let Some(verifier) = &tls.verifier {
+        settings.set_client_cert_verifier(Arc::clone(verifier));
+    }
+    settings.set_alpn(if http2 { ALPN::H2H1 } else { ALPN::H1 });
+    Some(settings.build())
+}
+
+/// Notes who the client is.
+struct Introduction;
+
+#[async_trait]
+impl TlsAccept for Introduction {
+    async fn handshake_complete_callback(
+        &self,
+        tls: &TlsRef,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
+        let der = tls.peer_certificate_der()?;
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let fingerprint = fingerprint(&CertificateDer::from(der));
+        let subject = certificate.subject().to_string();
+        Some(Arc::new(ClientCertificate::new(&subject, &fingerprint)))
+    }
+}
