@@ -91,6 +91,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("serde_yaml", &["config"]),
     ("ring", &["access", "config"]),
     ("rusqlite", &["ledger"]),
+    ("rustls", &["cli", "config", "proxy"]),
 ];
 
 /// Crates that are not named in these rooms.

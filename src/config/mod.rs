@@ -56,7 +56,7 @@ pub use model::{
 pub use schema::schema;
 pub use service_account::ServiceAccount;
 pub use teams::expiry;
-pub use tls::{Certificate, ClientAuth, Tls, fingerprint};
+pub use tls::{Certificate, ClientAuth, Tls, cryptography, fingerprint};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod pem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -193,8 +194,7 @@ fn certificate(
     for der in &chain {
         identity.update(der);
     }
-    let provider = rustls::crypto::ring::default_provider();
-    let key = match CertifiedKey::from_der(chain, key, &provider) {
+    let key = match CertifiedKey::from_der(chain, key, &cryptography()) {
         Ok(key) => Arc::new(key),
         Err(error) => {
             report.fault_at(pair.at("key"), key_file, unfit(&error, cert_file));
@@ -252,8 +252,8 @@ fn verifier(
             return None;
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider);
+    let authorities = Arc::new(authorities);
+    let builder = WebPkiClientVerifier::builder_with_provider(authorities, cryptography());
     let builder = match client_auth {
         ClientAuth::Optional => builder.allow_unauthenticated(),
         ClientAuth::None | ClientAuth::Required => builder,
@@ -267,6 +267,11 @@ fn verifier(
     }
 }
 
+/// What TLS is made of here.
+pub fn cryptography() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
 /// The SHA-256 of a certificate in hexadecimal.
 pub fn fingerprint(der: &CertificateDer<'_>) -> String {
     use std::fmt::Write;
@@ -277,4 +282,52 @@ pub fn fingerprint(der: &CertificateDer<'_>) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_one_label() {
+        for (pattern, name, fits) in [
+            ("a.example", "a.example", true),
+            ("a.example", "b.example", false),
+            ("*.example", "a.example", true),
+            ("*.example", "example", false),
+            ("*.example", ".example", false),
+            ("*.example", "a.b.example", false),
+            ("*", "example", false),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn of_two_for_a_name_the_one_that_the_client_can_verify_is_picked() {
+        let made = |algorithm| {
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            let chain = vec![params.self_signed(&key).unwrap().der().clone()];
+            let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            let key = CertifiedKey::from_der(chain, key, &cryptography()).unwrap();
+            (vec!["a.example".to_owned()], Arc::new(key))
+        };
+        let all = Certificates(vec![
+            made(&rcgen::PKCS_ED25519),
+            made(&rcgen::PKCS_ECDSA_P256_SHA256),
+        ]);
+        let picked = |name: Option<&str>, schemes: &[SignatureScheme]| {
+            let key = all.pick(name, schemes).unwrap();
+            all.0.iter().position(|it| Arc::ptr_eq(&it.1, &key))
+        };
+        let (new, old) = (
+            SignatureScheme::ED25519,
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+        );
+        assert_eq!(picked(Some("A.example"), &[old, new]), Some(0));
+        assert_eq!(picked(Some("a.example"), &[old]), Some(1));
+        assert_eq!(picked(None, &[old]), Some(1));
+        assert_eq!(picked(Some("a.example"), &[]), Some(0));
+    }
 }

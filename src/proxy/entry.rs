@@ -5,7 +5,7 @@
 //! of its start. Here a handshake is a part of the connection, and takes the certificates of the configuration that is
 //! in force: a reload needs to tell nobody.
 
-mod opening;
+mod encrypted;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -19,16 +19,17 @@ use pingora::protocols::l4::stream::Stream as Socket;
 use pingora::protocols::tls::TlsRef;
 use pingora::protocols::{Ssl, Stream};
 use pingora::proxy::Session;
+use pingora::{Error, ErrorType, OrErr, Result};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::front::begins_as_http2;
+use super::front::{PREFACE, begins_as_http2};
 use super::http1::refuse;
 use super::request_head::HeadFault;
 use super::service::Shared;
 use crate::config::{Listener, Tls, fingerprint};
 use crate::types::ClientCertificate;
-use opening::Opening;
+use encrypted::Encrypted;
 
 /// What every TLS client begins with.
 const HANDSHAKE: u8 = 0x16;
@@ -112,20 +113,15 @@ impl Entry {
         }
         let accepting = self.accepting(tls, http2)?;
         let socket = stream.into_any().downcast::<Socket>().ok()?;
-        let handshake = Box::pin(accepting.acceptor.tls_handshake(*socket));
+        let handshake = Box::pin(begin(&accepting.acceptor, *socket));
         match tokio::time::timeout_at(deadline, handshake).await {
-            Ok(Ok(stream)) => {
-                // What HTTP/1.1 begins with has a deadline of its own, in `front`.
-                let is_http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-                let deadline = is_http2.then_some(deadline);
-                Some(Box::new(Opening::new(stream, deadline)))
-            }
+            Ok(Ok(stream)) => Some(Box::new(stream)),
             Ok(Err(error)) => {
-                log::debug!("a TLS handshake failed: {error}");
+                log::debug!("a TLS connection did not begin: {error}");
                 None
             }
             Err(_) => {
-                log::debug!("a TLS handshake was not done in time");
+                log::debug!("a TLS connection did not begin in time");
                 None
             }
         }
@@ -145,6 +141,18 @@ impl Entry {
         self.acceptor.store(Some(Arc::clone(&new)));
         Some(new)
     }
+}
+
+/// The handshake, and the preface where it has agreed on HTTP/2. What HTTP/1.1 begins with is read in `front`.
+async fn begin(acceptor: &Acceptor, socket: Socket) -> Result<Encrypted> {
+    let mut stream = Encrypted::new(acceptor.tls_handshake(socket).await?);
+    if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+        let begun = stream.begins_with(PREFACE).await;
+        if !begun.or_err(ErrorType::ReadError, "no preface")? {
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "no preface of HTTP/2");
+        }
+    }
+    Ok(stream)
 }
 
 /// The certificate that the client of this session has shown.

@@ -12,12 +12,14 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
 
+use crate::config::cryptography;
+
 /// Speaks TLS on `stream`, asking for the certificate of `name`.
 pub fn over(
     stream: TcpStream,
     name: Option<&str>,
 ) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = cryptography();
     let verifier = Arc::new(Believe(provider.signature_verification_algorithms));
     let config = client(provider, verifier).map_err(io::Error::other)?;
     let name = ServerName::try_from(name.unwrap_or("localhost").to_owned());

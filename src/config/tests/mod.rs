@@ -3,6 +3,7 @@
 mod any;
 mod behaviour;
 mod examples;
+mod listeners;
 mod observe;
 mod rules;
 mod services;

@@ -233,7 +233,15 @@ async fn what_is_no_tls_is_told_so_and_old_tls_is_refused() {
     assert_eq!(upstream.calls(), 0);
     let mut client = authority.trusted().http1(proxy.address(), NAME).await;
     assert_eq!(client.ask(Request::messages(ask("hi"))).await.status, 200);
+    drop(
+        authority
+            .trusted()
+            .dial(proxy.address(), NAME, &["h2"])
+            .await,
+    );
     // Scanners come by all day.
+    let mut client = authority.trusted().http1(proxy.address(), NAME).await;
+    assert_eq!(client.ask(Request::messages(ask("hi"))).await.status, 200);
     let printed = proxy.console();
     assert!(!printed.contains("andshake"), "{printed}");
 }
@@ -310,8 +318,8 @@ async fn handshakes_count_as_connections() {
     drop(silent);
     let dialler = authority.trusted();
     eventually("room", || async {
-        let dialled = dialler.dial(proxy.address(), NAME, &[]).await;
-        dialled.is_ok().then_some(())
+        let reached = dialler.dial(proxy.address(), NAME, &[]).await;
+        reached.is_ok().then_some(())
     })
     .await;
 }

@@ -150,8 +150,8 @@ impl Setup {
     /// Listens there and nowhere else: one text a listener, `{address: "127.0.0.1:0", tls: …}`.
     pub fn listening(mut self, listeners: &[&str]) -> Setup {
         self.listed = true;
-        let list: String = listeners.iter().map(|it| format!("  - {it}\n")).collect();
-        self.section(&format!("listeners:\n{list}"))
+        let list = listeners.join("\n  - ");
+        self.section(&format!("listeners:\n  - {list}"))
     }
 
     /// The same for a setup that has its routes already.

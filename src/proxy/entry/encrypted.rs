@@ -1,5 +1,5 @@
-//! A TLS connection whose HTTP/2 has yet to begin. Pingora waits for the preface without a limit; here a read that is
-//! due before it has come fails once the deadline has passed.
+//! A TLS connection. Pingora waits for the preface of HTTP/2 without a limit, and writes an ERROR where none comes; so
+//! it is read before Pingora sees the connection, and read again by it.
 
 use std::io;
 use std::pin::Pin;
@@ -15,57 +15,49 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID, UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
-
-use crate::proxy::front::PREFACE;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// The connection.
 #[derive(Debug)]
-pub struct Opening {
+pub struct Encrypted {
     stream: TlsStream<Socket>,
-    /// Rings when the preface is late; `None` once it has come, and for HTTP/1.1.
-    late: Option<Pin<Box<Sleep>>>,
-    /// Bytes of the preface that have yet to come.
-    missing: usize,
+    /// Was read already and is read once more.
+    again: &'static [u8],
 }
 
-impl Opening {
-    /// `deadline` is for the preface of HTTP/2.
-    pub fn new(stream: TlsStream<Socket>, deadline: Option<Instant>) -> Self {
-        Opening {
-            stream,
-            late: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-            missing: PREFACE.len(),
-        }
+impl Encrypted {
+    /// With its handshake done.
+    pub fn new(stream: TlsStream<Socket>) -> Self {
+        Encrypted { stream, again: &[] }
+    }
+
+    /// Whether it begins with `expected`, which stays to be read.
+    pub async fn begins_with(&mut self, expected: &'static [u8]) -> io::Result<bool> {
+        let mut seen = vec![0; expected.len()];
+        self.stream.read_exact(&mut seen).await?;
+        self.again = expected;
+        Ok(seen == expected)
     }
 }
 
-impl AsyncRead for Opening {
+impl AsyncRead for Encrypted {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if let Some(late) = &mut self.late {
-            if read.is_pending() {
-                return late
-                    .as_mut()
-                    .poll(cx)
-                    .map(|()| Err(io::ErrorKind::TimedOut.into()));
-            }
-            self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
-            if self.missing == 0 {
-                self.late = None;
-            }
+        if self.again.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
         }
-        read
+        let count = self.again.len().min(buffer.remaining());
+        let (now, later) = self.again.split_at(count);
+        buffer.put_slice(now);
+        self.again = later;
+        Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Opening {
+impl AsyncWrite for Encrypted {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -96,20 +88,20 @@ impl AsyncWrite for Opening {
 }
 
 #[async_trait]
-impl Shutdown for Opening {
+impl Shutdown for Encrypted {
     async fn shutdown(&mut self) {
         // A client that has gone already is no news, which is why this is not Pingora's.
         let _ = AsyncWriteExt::shutdown(&mut self.stream).await;
     }
 }
 
-impl UniqueID for Opening {
+impl UniqueID for Encrypted {
     fn id(&self) -> UniqueIDType {
         self.stream.id()
     }
 }
 
-impl Ssl for Opening {
+impl Ssl for Encrypted {
     fn get_ssl(&self) -> Option<&TlsRef> {
         self.stream.get_ssl()
     }
@@ -123,7 +115,7 @@ impl Ssl for Opening {
     }
 }
 
-impl GetTimingDigest for Opening {
+impl GetTimingDigest for Encrypted {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.stream.get_timing_digest()
     }
@@ -137,16 +129,16 @@ impl GetTimingDigest for Opening {
     }
 }
 
-impl GetProxyDigest for Opening {
+impl GetProxyDigest for Encrypted {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         self.stream.get_proxy_digest()
     }
 }
 
-impl GetSocketDigest for Opening {
+impl GetSocketDigest for Encrypted {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.stream.get_socket_digest()
     }
 }
 
-impl Peek for Opening {}
+impl Peek for Encrypted {}
