@@ -32,7 +32,7 @@ fn the_commit_point_is_the_first_thing_a_reader_sees() {
         r#"{"content":"\n\nx"}"#,
         r#"{"reasoning":"a"}"#,
         r#"{"refusal":"a"}"#,
-        r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"n","arguments":""}}]}"#,
+        r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"n","arguments":"{"}}]}"#,
     ] {
         let content = &chunk(content);
         let all = [
@@ -45,6 +45,10 @@ fn the_commit_point_is_the_first_thing_a_reader_sees() {
         ];
         assert_eq!(content_after(&all), Some(5), "{content}");
     }
+    // The rest of a function's name may follow.
+    let named =
+        r#"{"tool_calls":[{"index":0,"id":"call_1","function":{"name":"n","arguments":""}}]}"#;
+    assert_eq!(content_after(&[role, &chunk(named)]), None);
     // Spaces may be the beginning of a thinking tag; the end of an empty answer is content as well.
     assert_eq!(content_after(&[role, &chunk(r#"{"content":"\n"}"#)]), None);
     let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
