@@ -102,15 +102,15 @@ async fn play_one(address: std::net::SocketAddr, drip: &Drip) -> Vec<u8> {
     };
     let mut got = Vec::new();
     let reading = async {
-        let mut piece = [0; 4096];
+        let mut piece = vec![0; 4096];
         while let Ok(count @ 1..) = input.read(&mut piece).await {
             got.extend_from_slice(&piece[..count]);
         }
     };
-    crate::support::soon(drip.name, async {
+    let both = async {
         tokio::select! { () = dripping => {}, () = reading => {} }
-    })
-    .await;
+    };
+    crate::support::soon(drip.name, Box::pin(both)).await;
     got
 }
 
@@ -124,7 +124,7 @@ async fn whoever_takes_too_long_is_let_go() {
     let mut playing = JoinSet::new();
     for drip in drips() {
         let address = proxy.address();
-        playing.spawn(async move { (play_one(address, &drip).await, drip) });
+        playing.spawn(async move { (Box::pin(play_one(address, &drip)).await, drip) });
     }
     let mut complaints = Vec::new();
     while let Some(played) = playing.join_next().await {
