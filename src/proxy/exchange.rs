@@ -431,7 +431,7 @@ impl<'e, 's> Exchange<'e, 's> {
         }
     }
 
-    fn any_case<'c>(&'c self, candidate: &'c Candidate) -> Case<'c> {
+    pub(super) fn any_case<'c>(&'c self, candidate: &'c Candidate) -> Case<'c> {
         Case {
             began: Instant::now(),
             snapshot: &self.snapshot,
@@ -439,6 +439,7 @@ impl<'e, 's> Exchange<'e, 's> {
             key: None,
             model: candidate.model.as_str(),
             request: &self.request.id,
+            credentials: &self.request.credentials,
             fingerprint: self.request.fingerprint(),
         }
     }

@@ -4,6 +4,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+
 use super::answer::Refused;
 use super::choose::is_passthrough;
 use crate::credential::{KeyIndex, wait_told};
@@ -40,6 +43,8 @@ pub struct Case<'a> {
     pub model: &'a str,
     /// For which request.
     pub request: &'a RequestId,
+    /// What its client signs in with where that is forwarded.
+    pub credentials: &'a [(HeaderName, HeaderValue)],
     /// Tells repeats of one request apart from different requests.
     pub fingerprint: Option<u64>,
 }
@@ -55,7 +60,7 @@ pub fn fault_of(case: &Case<'_>, refused: &Refused) -> Fault {
         return fault.with_source(format!("status {status}"));
     }
     let mut error = errors::parse(case.endpoint.dialect, Some(status), &refused.body);
-    error.message = without_keys(case.endpoint, &error.message);
+    error.message = masked(case, &error.message);
     let kind = kind_of(case, status, &error, refused);
     let source = format!("status {status}: {}", error.message);
     Fault::new(kind, error.message_for_anthropic()).with_source(source)
@@ -73,11 +78,47 @@ pub fn without_keys(endpoint: &Endpoint, text: &str) -> String {
     text
 }
 
+/// A fault that may quote what a provider said inside its answer.
+pub fn masked_fault(case: &Case<'_>, mut fault: Fault) -> Fault {
+    fault.public = masked(case, &fault.public);
+    fault.source = fault.source.map(|it| masked(case, &it));
+    fault
+}
+
+/// Pieces of an answer that tell of an error, without our own keys.
+pub fn masked_pieces(endpoint: &Endpoint, pieces: Vec<Bytes>) -> Vec<Bytes> {
+    let masked = |piece: Bytes| match str::from_utf8(&piece) {
+        Ok(text) if quotes_a_key(endpoint, &piece) => Bytes::from(without_keys(endpoint, text)),
+        _ => piece,
+    };
+    pieces.into_iter().map(masked).collect()
+}
+
+fn masked(case: &Case<'_>, text: &str) -> String {
+    let text = without_keys(case.endpoint, text);
+    if is_passthrough(case.endpoint) {
+        without_values(case.credentials, text)
+    } else {
+        text
+    }
+}
+
+/// The same without the client's own: they are nobody's in a log, where this text goes as well.
+fn without_values(credentials: &[(HeaderName, HeaderValue)], mut text: String) -> String {
+    for (_, value) in credentials {
+        let token = value.to_str().ok().and_then(|it| it.rsplit(' ').next());
+        if let Some(token) = token.filter(|it| !it.is_empty() && text.contains(it)) {
+            text = text.replace(token, "***");
+        }
+    }
+    text
+}
+
 /// Whether a text holds one of our own keys.
 pub fn quotes_a_key(endpoint: &Endpoint, text: &[u8]) -> bool {
     let quotes =
         |key: &str| !key.is_empty() && memchr::memmem::find(text, key.as_bytes()).is_some();
-    endpoint.any_secret(|key| quotes(key.expose()))
+    endpoint.any_secret(quotes)
 }
 
 fn kind_of(case: &Case<'_>, status: u16, error: &UpstreamError, refused: &Refused) -> FaultKind {

@@ -16,7 +16,7 @@ use super::downstream::{Gone, Shown};
 use super::estimate::PromptEstimate;
 use super::exchange::{End, Ending, Exchange, Outcome};
 use super::timers::{Alarm, Due, stalled_text};
-use super::{finish, hedge, refuse};
+use super::{finish, hedge, judge, refuse};
 use crate::cache;
 use crate::config::Timeouts;
 use crate::credential::{KeyIndex, Told};
@@ -240,8 +240,11 @@ impl Exchange<'_, '_> {
             }
         }
         let relayed_error = relay.running.attempt().incoming().relayed_error();
+        let relayed_error =
+            relayed_error.map(|fault| judge::masked_fault(&self.any_case(candidate), fault));
         if relayed_error.is_some() {
             self.steer_away(candidate);
+            pieces = judge::masked_pieces(&candidate.endpoint, pieces);
         }
         let written = if streamed {
             let written = self.client.stream(relay.head.take(), pieces, end).await;
@@ -303,7 +306,7 @@ impl Exchange<'_, '_> {
         drop(incoming);
         match (refused, fault) {
             (Some(refused), _) => (self.fault_of(candidate, &refused), Some(refused)),
-            (None, Some(fault)) => (fault, None),
+            (None, Some(fault)) => (judge::masked_fault(&self.any_case(candidate), fault), None),
             (None, None) => (bad_answer("the attempt ended without an answer"), None),
         }
     }

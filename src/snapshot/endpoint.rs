@@ -13,6 +13,21 @@ use crate::net::PeerFactory;
 use crate::routing::{Pattern, Vitals, blended, price_of};
 use crate::types::{Dialect, EndpointId, Price, Secret};
 
+/// Parts of the names of headers that hold credentials.
+const CREDENTIAL_NAMES: [&str; 9] = [
+    "auth",
+    "cookie",
+    "credential",
+    "key",
+    "pass",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
+/// Shorter values of such headers are words, which may stand anywhere.
+const MIN_CREDENTIAL: usize = 8;
+
 /// An endpoint that requests may be sent to.
 pub struct Endpoint {
     /// What the operator wrote.
@@ -80,15 +95,29 @@ impl Endpoint {
     }
 
     /// Whether this is so of any credential that [`Endpoint::secrets`] gives; looks, but copies none.
-    pub fn any_secret(&self, is: impl Fn(&Secret) -> bool) -> bool {
+    pub fn any_secret(&self, is: impl Fn(&str) -> bool) -> bool {
         let tokens = self.tokens.as_ref();
-        self.provider.keys.iter().any(&is) || tokens.is_some_and(|it| it.any_secret(&is))
+        self.provider.keys.iter().any(|it| is(it.expose()))
+            || tokens.is_some_and(|it| it.any_secret(|it| is(it.expose())))
+            || self.header_credentials().any(is)
     }
 
     /// Every credential of ours that an answer may quote.
     pub fn secrets(&self) -> Vec<Secret> {
         let tokens = self.tokens.iter().flat_map(|it| it.secrets());
-        self.provider.keys.iter().cloned().chain(tokens).collect()
+        let headers = self.header_credentials();
+        let headers = headers.map(|it| Secret::new(it.to_owned()));
+        let keys = self.provider.keys.iter().cloned();
+        keys.chain(tokens).chain(headers).collect()
+    }
+
+    /// Credentials among the headers that the operator adds, without the scheme before them (`Basic`).
+    fn header_credentials(&self) -> impl Iterator<Item = &str> {
+        let headers = self.provider.headers.iter();
+        headers
+            .filter(|(name, _)| is_of_credential(name))
+            .filter_map(|(_, value)| value.expose().split(' ').next_back())
+            .filter(|it| MIN_CREDENTIAL <= it.len())
     }
 
     /// Whether a request for `model` could be sent now, credentials and capacity included, and since when.
@@ -137,5 +166,28 @@ impl Endpoint {
             client.hash(&mut hasher);
         }
         hasher.finish()
+    }
+}
+
+/// Whether a header holds a credential, by its name. Others are settings, and may stand in any answer.
+fn is_of_credential(name: &str) -> bool {
+    CREDENTIAL_NAMES.iter().any(|it| name.contains(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_told_apart_by_their_names() {
+        for (name, is) in [
+            ("x-team-token", true),
+            ("ocp-apim-subscription-key", true),
+            ("proxy-authorization", true),
+            ("anthropic-beta", false),
+            ("x-title", false),
+        ] {
+            assert_eq!(is_of_credential(name), is, "{name}");
+        }
     }
 }

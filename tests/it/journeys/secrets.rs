@@ -5,6 +5,7 @@ use crate::support::answers::ask_stream;
 use crate::support::answers::begins;
 use crate::support::answers::delta;
 use crate::support::answers::error_body;
+use crate::support::answers::error_event;
 use crate::support::answers::message;
 use crate::support::answers::open_text;
 use crate::support::answers::refuses;
@@ -13,6 +14,7 @@ use crate::support::answers::start;
 use crate::support::client::Request;
 use crate::support::proxy::Proxy;
 use crate::support::script::Act;
+use crate::support::script::Gate;
 use crate::support::setup::Provider;
 use crate::support::setup::Setup;
 use crate::support::setup::key_of;
@@ -111,6 +113,20 @@ async fn an_error_that_quotes_our_key_is_not_relayed() {
             assert_eq!(reply.json()["type"], "error");
         }
     }
+}
+
+#[tokio::test]
+async fn an_error_event_that_quotes_our_key_is_relayed_without_it() {
+    let key = key_of("a");
+    let gate = Gate::new();
+    let event = error_event("api_error", &format!("bad header x-api-key: {key}"));
+    let act = begins(&[start(), open_text(), delta("x")]);
+    let (_upstream, proxy) = with_echo(act.wait(&gate).data(event).end(), &key).await;
+    let mut client = proxy.begin_stream().await;
+    gate.open();
+    let rest = client.rest().await;
+    is_clean(&rest);
+    assert!(rest.contains("bad header x-api-key: ***"), "{rest}");
 }
 
 #[tokio::test]
