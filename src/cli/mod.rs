@@ -4,6 +4,7 @@ mod banner;
 pub mod check;
 mod health;
 pub mod keys;
+mod memory;
 pub mod output;
 pub mod schema;
 mod serve;
@@ -78,6 +79,7 @@ enum Command {
 
 /// Runs the command line.
 pub fn run() -> ExitCode {
+    memory::seal();
     let args = Args::parse();
     let env = Env::of_process();
     let style = output::Style::of_stdout(env.get("NO_COLOR"));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::banner;
 use super::check::faults_text;
+use super::memory;
 use super::output::{Outcome, Style, print};
 use crate::config::{LoadOptions, load};
 use crate::runtime;
@@ -52,6 +53,7 @@ fn serve(options: LoadOptions, style: Style, post: Option<&Arc<Post>>) -> Result
     // What a worker says of its faults is shown elsewhere.
     let faults_style = if post.is_some() { Style::PLAIN } else { style };
     let config = load(&options).map_err(|faults| faults_text(&faults, faults_style))?;
+    memory::unseal_if(config.settings.core_dumps);
     let prepared = runtime::prepare(config, options, post)
         .map_err(|error| format!("{} {error:#}\n", faults_style.red("✗")))?;
     let style = match prepared.snapshot.config.settings.log.color {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::check::faults_text;
+use super::memory;
 use super::output::{Outcome, Style};
 use crate::config::{Config, LoadOptions, Source, load};
 use crate::supervise::{self, Plan, candidates};
@@ -19,6 +20,7 @@ pub fn run(options: &LoadOptions, style: Style) -> Outcome {
             };
         }
     };
+    memory::unseal_if(config.settings.core_dumps);
     let env = |name: &str| options.env.filled(name);
     let ended = supervise::run(Plan {
         started_as: std::env::args_os().next().map(PathBuf::from),

@@ -282,6 +282,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
     let supervisor = json!({
         "upgrade_timeout": seconds(it.upgrade_timeout),
         "runtime_dir": it.runtime_dir,
+        "core_dumps": it.core_dumps,
     });
     let parts = [whole, supervisor, edge(it), sight(it)];
     parts.into_iter().flat_map(fields).collect()

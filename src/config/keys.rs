@@ -1050,6 +1050,12 @@ pub(super) const SETTINGS: Table = &[
         "control socket and pid file of `run --supervise`; absent: $XDG_RUNTIME_DIR/pointsman, /run/pointsman or a directory below the temporary one",
     ),
     row(
+        "core_dumps",
+        Bool,
+        "false",
+        "a crash may leave the memory on disk, keys and prompts in it, and debuggers may attach",
+    ),
+    row(
         "token_counting",
         One(TOKEN_COUNTING),
         "",

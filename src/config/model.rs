@@ -617,6 +617,8 @@ pub struct Settings {
     pub upgrade_timeout: Duration,
     /// Where the supervisor has its control socket; `None` is one of the system's places.
     pub runtime_dir: Option<PathBuf>,
+    /// Whether a crash may leave the memory on disk.
+    pub core_dumps: bool,
     /// Whether sessions stay where they were served.
     pub affinity: AffinitySettings,
     /// Token counting.

@@ -95,6 +95,7 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
             .duration("upgrade_timeout")
             .unwrap_or(Duration::from_secs(60)),
         runtime_dir: reader.text("runtime_dir").map(PathBuf::from),
+        core_dumps: reader.boolean("core_dumps").unwrap_or(false),
         affinity: affinity(reader, report),
         token_counting: token_counting(&reader.section("token_counting")),
         deduplication: deduplication(reader),

@@ -158,6 +158,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             a.proxy_protocol != b.proxy_protocol,
         ),
         ("settings.threads", a.threads != b.threads),
+        ("settings.core_dumps", a.core_dumps != b.core_dumps),
         ("settings.log_level", a.log.level != b.log.level),
         ("settings.log_color", a.log.color != b.log.color),
         ("settings.log_file_path", a.log.file != b.log.file),

@@ -102,6 +102,8 @@ fn settings(providers: &[Arc<Provider>]) -> Setup {
         .setting("max_retry_wait: 1s")
         .setting("affinity: {return_after: 2s}")
         .setting("deduplication: all")
+        // Its files are counted from outside, which is not for everybody otherwise.
+        .setting("core_dumps: true")
         .setting("ping_after: 700ms")
         .setting("ping_interval: 400ms")
         .setting("timeouts: {connect: 1s, connect_total: 1s, first_byte: 3s, first_byte_whole: 3s, first_content: 3s, idle: 3s}")
