@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::config::fault::Report;
 
-/// Environment variables by name. `Debug` shows names only.
+/// Environment variables by name. `Debug` shows names only; values are wiped with the last holder.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Env(BTreeMap<String, String>);
+pub struct Env(BTreeMap<String, Zeroizing<String>>);
 
 impl Env {
     /// The environment of this process; variables that are not UTF-8 are left out.
@@ -21,7 +23,7 @@ impl Env {
 
     /// One variable; `None` when unset.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name).map(|it| it.as_str())
     }
 
     /// One variable, unset when empty.
@@ -68,13 +70,14 @@ fn read_entries(
             return;
         };
         last.clone_from(&name);
-        env.0.insert(name, value);
+        env.0.insert(name, Zeroizing::new(value));
     }
 }
 
 impl FromIterator<(String, String)> for Env {
     fn from_iter<T: IntoIterator<Item = (String, String)>>(pairs: T) -> Self {
-        Env(pairs.into_iter().collect())
+        let wiped = |(name, value)| (name, Zeroizing::new(value));
+        Env(pairs.into_iter().map(wiped).collect())
     }
 }
 

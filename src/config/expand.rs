@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::config::env::Env;
 use crate::config::fault::{Report, shown};
 use crate::config::tree::Node;
@@ -65,7 +67,7 @@ impl Sources<'_> {
         }
         match self.read_file(text, path, report) {
             Ok(inside) => {
-                let file = std::mem::replace(text, inside);
+                let file = std::mem::replace(text, inside.as_str().to_owned());
                 written.get_or_insert(file);
             }
             Err(remedy) => {
@@ -108,20 +110,22 @@ impl Sources<'_> {
         }
     }
 
-    /// Expands one text; `None` when a reference led nowhere, which is told as a fault.
+    /// Expands one text; `None` when a reference led nowhere, which is told as a fault. Pieces are put together in one
+    /// go: a text that grows leaves copies of itself behind.
     fn expand_text(&self, text: &str, path: &str, report: &mut Report) -> Option<String> {
         let mut broken = false;
-        let mut out = String::with_capacity(text.len());
+        let mut pieces: Vec<Zeroizing<String>> = Vec::new();
+        let mut push = |piece: &str| pieces.push(Zeroizing::new(piece.to_owned()));
         let mut rest = text;
         while let Some(at) = rest.find("${") {
             let (before, reference) = rest.split_at(at);
             if let Some(literal) = before.strip_suffix('$') {
-                out.push_str(literal);
-                out.push_str("${");
+                push(literal);
+                push("${");
                 rest = reference.get(2..).unwrap_or_default();
                 continue;
             }
-            out.push_str(before);
+            push(before);
             let Some((inner, after)) = reference.get(2..).and_then(|it| it.split_once('}')) else {
                 report.fault(
                     path,
@@ -130,7 +134,7 @@ impl Sources<'_> {
                 return None;
             };
             match self.look_up(inner, path, report) {
-                Ok(value) => out.push_str(&value),
+                Ok(value) => push(&value),
                 Err(remedy) => {
                     broken = true;
                     report.fault(path, remedy);
@@ -138,11 +142,16 @@ impl Sources<'_> {
             }
             rest = after;
         }
-        out.push_str(rest);
-        (!broken).then_some(out)
+        push(rest);
+        (!broken).then(|| joined(&pieces))
     }
 
-    fn look_up(&self, inner: &str, path: &str, report: &mut Report) -> Result<String, String> {
+    fn look_up(
+        &self,
+        inner: &str,
+        path: &str,
+        report: &mut Report,
+    ) -> Result<Zeroizing<String>, String> {
         if let Some(file) = inner.strip_prefix("file:") {
             return self.read_file(file, path, report);
         }
@@ -158,15 +167,20 @@ impl Sources<'_> {
             );
         }
         match (self.env.get(name), default) {
-            (Some("") | None, Some(default)) => Ok(default.to_owned()),
-            (Some(value), _) => Ok(value.to_owned()),
+            (Some("") | None, Some(default)) => Ok(Zeroizing::new(default.to_owned())),
+            (Some(value), _) => Ok(Zeroizing::new(value.to_owned())),
             (None, None) => Err(format!(
                 "the environment variable {name} is not set; export it, or write it into .env beside the configuration"
             )),
         }
     }
 
-    fn read_file(&self, file: &str, path: &str, report: &mut Report) -> Result<String, String> {
+    fn read_file(
+        &self,
+        file: &str,
+        path: &str,
+        report: &mut Report,
+    ) -> Result<Zeroizing<String>, String> {
         let place = self.dir.join(file);
         report.files.insert(place.clone());
         let facts = std::fs::metadata(&place)
@@ -183,9 +197,18 @@ impl Sources<'_> {
             );
         }
         std::fs::read_to_string(&place)
-            .map(|it| it.trim_end().to_owned())
+            .map(Zeroizing::new)
+            .map(|it| Zeroizing::new(it.trim_end().to_owned()))
             .map_err(|error| format!("the file {file} cannot be read: {}", error.kind()))
     }
+}
+
+fn joined(pieces: &[Zeroizing<String>]) -> String {
+    let mut whole = String::with_capacity(pieces.iter().map(|it| it.len()).sum());
+    for piece in pieces {
+        whole.push_str(piece);
+    }
+    whole
 }
 
 /// A key inside a path: quoted when it would be mistaken.

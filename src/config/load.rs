@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::config::access;
 use crate::config::edge;
 use crate::config::env::Env;
@@ -105,6 +107,7 @@ fn from_file(
         _ => PathBuf::from("."),
     };
     let text = String::from_utf8(text)
+        .map(Zeroizing::new)
         .map_err(|_| vec![whole_fault(label, "is not UTF-8 text; save it as UTF-8")])?;
     checked(label, &text, &dir, options, report)
 }
@@ -132,7 +135,9 @@ fn checked(
     Sources { env: &env, dir }.expand(&mut root, report);
     walk(&root, TOP, report);
     let source = Source::File(PathBuf::from(label));
-    resolve(Some(&root), source, &env, options, dir, report)
+    let outcome = resolve(Some(&root), source, &env, options, dir, report);
+    root.wipe();
+    outcome
 }
 
 /// The file that [`load`] would read.

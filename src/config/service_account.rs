@@ -83,9 +83,11 @@ struct File {
 
 /// Reads a key file; the error is a remedy and quotes nothing of it but the names of fields.
 pub(super) fn parse(text: &str) -> Result<ServiceAccount, String> {
-    let file: File = serde_json::from_str(text).map_err(|_| {
+    let mut file: File = serde_json::from_str(text).map_err(|_| {
         format!("is not the JSON of a service account's key file; {AGAIN}, or give its path as `credentials_file`")
     })?;
+    // Whatever else is wrong with the file, this is wiped.
+    let pem = Zeroizing::new(file.private_key.take().unwrap_or_default());
     if let Some(other) = file.r#type.filter(|it| it != "service_account") {
         let other: String = other.chars().filter(char::is_ascii_graphic).collect();
         let other = other.get(..40).unwrap_or(&other);
@@ -95,7 +97,9 @@ pub(super) fn parse(text: &str) -> Result<ServiceAccount, String> {
     }
     let email = filled(file.client_email, "client_email")?;
     let token_uri = filled(file.token_uri, "token_uri")?;
-    let pem = Zeroizing::new(filled(file.private_key, "private_key")?);
+    if pem.trim().is_empty() {
+        return Err(format!("has no `private_key`; {AGAIN}"));
+    }
     let address = Address::parse_endpoint(&token_uri)
         .map_err(|remedy| format!("has a `token_uri` that cannot be called: it {remedy}"))?;
     if !address.tls() && !is_loopback(&address.host) {
@@ -138,7 +142,8 @@ fn key(pem: &str) -> Result<KeyPair, String> {
             format!("has a `private_key` that is no PKCS#8 PEM; {AGAIN}")
         });
     };
-    let plain: Zeroizing<String> = Zeroizing::new(inside.split_ascii_whitespace().collect());
+    let mut plain = Zeroizing::new(String::with_capacity(inside.len()));
+    plain.extend(inside.split_ascii_whitespace());
     let der = BASE64_STANDARD
         .decode(plain.as_bytes())
         .map(Zeroizing::new)

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{
     Deserialize, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
+use zeroize::Zeroize;
 
 use crate::config::fault::{ConfigFault, shown};
 
@@ -71,6 +72,24 @@ impl Node {
             Node::Float(it) => Some(it.to_string()),
             Node::Text { text, written } => Some(shown(written.as_ref().unwrap_or(text))),
             Node::Null | Node::List(_) | Node::Map(_) | Node::Tagged | Node::Broken => None,
+        }
+    }
+
+    /// Overwrites all texts: keys stand among them, and what was read of them lives elsewhere from here on.
+    pub fn wipe(&mut self) {
+        match self {
+            Node::Text { text, written } => {
+                text.zeroize();
+                written.zeroize();
+            }
+            Node::List(items) => items.iter_mut().for_each(Node::wipe),
+            Node::Map(entries) => entries.iter_mut().for_each(|it| it.1.wipe()),
+            Node::Null
+            | Node::Bool(_)
+            | Node::Int(_)
+            | Node::Float(_)
+            | Node::Tagged
+            | Node::Broken => {}
         }
     }
 

@@ -12,11 +12,15 @@ use pingora::protocols::l4::stream::Stream;
 use pingora::{Error, ErrorType, OrErr, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use zeroize::Zeroizing;
 
 use crate::config::{EgressProxy, EgressScheme};
 
 /// Longest head that a proxy may answer `CONNECT` with, bytes.
 const MAX_HEAD: usize = 8 * 1024;
+
+/// Longest message that RFC 1929 knows, bytes.
+const MAX_SIGN_IN: usize = 3 + 2 * 255;
 
 /// Connects to `host:port` through `proxy`.
 #[derive(Debug)]
@@ -55,12 +59,15 @@ impl Tunnel {
         } else {
             format!("{}:{}", self.host, self.port)
         };
-        let mut head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n");
+        let head = format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n");
+        let mut signed_in = Zeroizing::default();
         if let Some((name, password)) = &self.proxy.credentials {
-            let token = base64(format!("{name}:{}", password.expose()).as_bytes());
-            head = format!("{head}proxy-authorization: Basic {token}\r\n");
+            let pair = Zeroizing::new([name, ":", password.expose()].concat());
+            let token = Zeroizing::new(base64(pair.as_bytes()));
+            let line = ["proxy-authorization: Basic ", &token, "\r\n"].concat();
+            signed_in = Zeroizing::new(line);
         }
-        head.push_str("\r\n");
+        let head = Zeroizing::new([head.as_str(), signed_in.as_str(), "\r\n"].concat());
         socket
             .write_all(head.as_bytes())
             .await
@@ -108,7 +115,8 @@ impl Tunnel {
         match (chosen, &self.proxy.credentials) {
             ([5, 0], _) => {}
             ([5, 2], Some((name, password))) => {
-                let mut message = vec![1];
+                let mut message = Zeroizing::new(Vec::with_capacity(MAX_SIGN_IN));
+                message.push(1);
                 push_short(&mut message, name.as_bytes())?;
                 push_short(&mut message, password.expose().as_bytes())?;
                 socket

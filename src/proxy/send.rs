@@ -3,7 +3,9 @@
 //! Headers of a client go on by deny-list: what the vendor invents tomorrow passes today. Credentials and whatever
 //! tells who stands behind the proxy stay here.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use zeroize::Zeroizing;
 
 use super::answer::is_hop_by_hop;
 use crate::config::{Platform, Provider, ProviderAuth};
@@ -132,14 +134,10 @@ fn headers(
         ));
     }
     for (name, value) in &provider.headers {
-        let parsed = (
-            name.parse::<HeaderName>(),
-            HeaderValue::from_str(value.expose()),
-        );
-        let (Ok(name), Ok(mut value)) = parsed else {
+        let parsed = (name.parse::<HeaderName>(), sensitive(["", value.expose()]));
+        let (Ok(name), Ok(value)) = parsed else {
             continue;
         };
-        value.set_sensitive(true);
         headers.retain(|(n, _)| *n != name);
         headers.push((name, value));
     }
@@ -169,16 +167,21 @@ fn sign_in(
     };
     let key =
         key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;
-    let text = match place {
-        None => format!("Bearer {}", key.expose()),
-        Some(_) => key.expose().to_owned(),
-    };
-    let mut value = HeaderValue::from_str(&text)
+    let scheme = if place.is_none() { "Bearer " } else { "" };
+    let value = sensitive([scheme, key.expose()])
         .map_err(|_| Fault::internal("a key that is no header value"))?;
-    value.set_sensitive(true);
     let name = place.map_or(http::header::AUTHORIZATION, HeaderName::from_static);
     headers.push((name, value));
     Ok(())
+}
+
+/// A value that is wiped when its last holder lets go, which `Debug` does not show and HTTP/2 keeps out of its tables.
+fn sensitive(parts: [&str; 2]) -> Result<HeaderValue, InvalidHeaderValue> {
+    // Of its final size from the start: a text that grows leaves copies behind.
+    let text = Zeroizing::new(parts.concat().into_bytes());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn ours(accept: &'static str) -> Vec<(HeaderName, HeaderValue)> {
@@ -213,6 +216,14 @@ fn named_by_connection(client: &HeaderMap) -> Vec<HeaderName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_secrets_say_what_they_should_and_show_nothing() {
+        let value = sensitive(["Bearer ", "sk-canary"]).unwrap();
+        assert_eq!(value.as_bytes(), b"Bearer sk-canary");
+        assert_eq!(format!("{value:?}"), "Sensitive");
+        assert!(sensitive(["", "line\nbreak"]).is_err());
+    }
 
     #[test]
     fn unknown_headers_pass_and_credentials_and_hops_stop() {

@@ -1,7 +1,7 @@
 //! What is shown: log lines for people on the console, the same as JSON lines in a file.
 //!
-//! The facade is `log`: a static sentence and key-value pairs named in [`fields`]. This module sets it up, caps the
-//! libraries that print credentials at their debug levels, and keeps secrets and control characters out of every line.
+//! The facade is `log`: a static sentence and key-value pairs named in [`fields`]. This module sets it up, caps
+//! libraries, which print credentials at their debug levels, and keeps secrets and control characters out of every line.
 //! Call [`init`] after any fork: threads write the console and the file.
 
 pub mod capture;
@@ -45,8 +45,6 @@ pub use access_line::{ACCESS_TARGET, AccessLine, End, TokenCounts};
 
 /// Our own targets; everything else is a library.
 const OWN_TARGETS: [&str; 2] = [env!("CARGO_PKG_NAME"), ACCESS_TARGET];
-/// Libraries whose debug lines print requests with their credentials: never below INFO, whatever is asked for.
-const LOOSE_TONGUES: [&str; 5] = ["pingora", "h2", "hyper", "rustls", "tokio"];
 /// Longest wait for the console, and for the file, at the end.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
 
@@ -199,12 +197,18 @@ fn is_noise(record: &Record<'_>) -> bool {
             && record.args().as_str() == Some("failed to acquire reusable stream")
 }
 
+/// Libraries never below INFO, whatever is asked for: their debug lines print requests with their credentials. Trace
+/// lines are not even compiled (`max_level_debug` of `log`): Pingora's can panic over what an upstream sends.
 fn may_be_printed(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target();
-    metadata.level() <= Level::Info
-        || !LOOSE_TONGUES
-            .iter()
-            .any(|tongue| target.starts_with(tongue))
+    metadata.level() <= Level::Info || is_own(metadata.target())
+}
+
+/// A target of ours, or a module below one.
+fn is_own(target: &str) -> bool {
+    let below = |rest: &str| rest.is_empty() || rest.starts_with("::");
+    OWN_TARGETS
+        .iter()
+        .any(|own| target.strip_prefix(own).is_some_and(below))
 }
 
 #[cfg(test)]
