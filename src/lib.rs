@@ -29,6 +29,7 @@ pub mod health;
 pub mod routing;
 
 pub mod net;
+pub mod oauth;
 pub mod protocol;
 pub mod tokens;
 

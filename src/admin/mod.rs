@@ -3,9 +3,11 @@
 //! `proxy/local.rs`.
 
 mod metrics;
+mod oauth;
 mod requests;
 mod status;
 
 pub use metrics::endpoint_states;
+pub use oauth::{login, oauth_status, refreshed, signed_in};
 pub use requests::{Filter, RecentRequests, RequestRecord, StepRecord};
 pub use status::{health, model, models, providers};

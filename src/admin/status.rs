@@ -157,6 +157,9 @@ fn token_state(token: &TokenView) -> Value {
 }
 
 fn reason(endpoint: &Endpoint, view: &EndpointView, now: Instant) -> Option<String> {
+    if let Some(why) = endpoint.out_of_use() {
+        return Some(why);
+    }
     if endpoint.keys.all_benched() {
         return Some(
             "all its keys were refused; put a good one into the configuration and reload"

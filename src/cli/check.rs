@@ -133,7 +133,10 @@ fn credentials(it: &Provider) -> String {
     match it.auth {
         ProviderAuth::Passthrough => "the client's own credential".to_owned(),
         ProviderAuth::None => "no credential".to_owned(),
-        ProviderAuth::OAuth => "OAuth".to_owned(),
+        ProviderAuth::OAuth => match &it.oauth {
+            Some(profile) => format!("OAuth, profile {}", profile.name),
+            None => "OAuth".to_owned(),
+        },
         ProviderAuth::ServiceAccount => it
             .service_account
             .as_ref()

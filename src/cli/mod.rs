@@ -4,6 +4,7 @@ mod banner;
 pub mod check;
 mod health;
 pub mod keys;
+pub mod login;
 mod memory;
 pub mod output;
 pub mod schema;
@@ -69,6 +70,8 @@ enum Command {
         #[command(subcommand)]
         command: keys::Command,
     },
+    /// Sign an account in by OAuth, for providers of `auth_type: oauth`
+    Login(login::LoginArgs),
     /// Show what was used, by key, team, model, provider, day or session
     Usage(usage::Usage),
     /// Print the JSON Schema of the configuration, for editors
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
             check::run(&options, check::CheckArgs { json, verbose }, style)
         }
         Command::Keys { command } => keys::run(command, &options, style),
+        Command::Login(args) => login::run(&args, &options, style),
         Command::Usage(usage) => usage::run(&usage, &options, style),
         Command::Schema => schema::run(),
         Command::Health => health::run(&options),

@@ -48,6 +48,11 @@ fn changed_secrets(old: &Config, new: &Config) -> Vec<String> {
             "settings.tracing.headers",
             trace_headers(old) != trace_headers(new),
         ),
+        ("oauth.profiles", old.oauth.profiles != new.oauth.profiles),
+        (
+            "oauth.store.key",
+            old.oauth.store.key != new.oauth.store.key,
+        ),
     ];
     paths.extend(whole.iter().filter(|it| it.1).map(|it| it.0.to_owned()));
     paths

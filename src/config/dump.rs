@@ -9,8 +9,9 @@ use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Capture, Config, Cors, DeclaredPrice,
     Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts,
     PerAddress, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule,
-    Settings, Sharing, Stalls, Timeouts, TokenCounting, Tracing,
+    Settings, Sharing, Stalls, Target, Timeouts, TokenCounting, Tracing,
 };
+use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
 use crate::config::tls::{Certificate, Tls};
 use crate::types::calendar::rfc3339;
@@ -50,6 +51,7 @@ pub(super) fn masked_tree(config: &Config) -> Value {
             "path": it.path,
             "retention_days": it.retention_days,
         })),
+        "oauth": oauth(&config.oauth),
         "admin": {
             "key": config.admin.key.as_ref().map(Secret::masked),
             "listen": config.admin.listen,
@@ -133,6 +135,7 @@ fn provider(it: &Provider) -> Value {
         "auth_type": auth_type(it.auth),
         "api_keys": masked(&it.keys),
         "service_account": it.service_account.as_ref().map(service_account),
+        "oauth": it.oauth.as_ref().map(|it| &it.name),
         "key_strategy": key_strategy(it.key_strategy),
         "enabled": it.enabled,
         "inactive": it.inactive,
@@ -149,6 +152,47 @@ fn provider(it: &Provider) -> Value {
         "stream_only": it.stream_only,
         "big_model": it.big_model,
         "small_model": it.small_model,
+    })
+}
+
+fn oauth(it: &OAuthSettings) -> Value {
+    let profiles = it.profiles.iter();
+    json!({
+        "profiles": profiles.map(|it| (it.name.clone(), oauth_profile(it))).collect::<Map<_, _>>(),
+        "store": {
+            "path": it.store.path,
+            "key": it.store.key.as_ref().map(|_| "***"),
+        },
+        "auto_refresh": it.auto_refresh,
+    })
+}
+
+fn oauth_profile(it: &OAuthProfile) -> Value {
+    let url = |it: &Target| {
+        let scheme = if it.tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", it.authority, it.inference.shown())
+    };
+    let named = |list: &[(String, Secret)]| -> Map<String, Value> {
+        let one = |(name, value): &(String, Secret)| (name.clone(), json!(value.masked()));
+        list.iter().map(one).collect()
+    };
+    json!({
+        "authorize_url": it.authorize_url,
+        "token_url": url(&it.token_target),
+        "profile_url": it.profile_target.as_ref().map(url),
+        "client_id": it.client_id,
+        "client_secret": it.client_secret.as_ref().map(|_| "***"),
+        "client_secret_in": if it.secret_in_body { "body" } else { "header" },
+        "scopes": it.scopes,
+        "redirect_uri": it.redirect_uri,
+        "issuer": it.issuer,
+        "token_request_format": if it.json { "json" } else { "form" },
+        "send_state": it.sends_state,
+        "authorize_params": named(&it.authorize_params),
+        "token_params": named(&it.token_params),
+        "upstream_headers": named(&it.upstream_headers),
+        "proxy": it.proxy.as_ref().map(proxy),
+        "refresh_lead": seconds(it.refresh_lead),
     })
 }
 

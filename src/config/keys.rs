@@ -133,7 +133,12 @@ pub(super) const TOP: Table = &[
     )
     .not_yet(LATER),
     row("zed_config", Any, "", "Zed sessions").not_yet(LATER),
-    row("oauth", Any, "", "OAuth profiles").not_yet("providers that sign in by OAuth are skipped"),
+    row(
+        "oauth",
+        One(OAUTH),
+        "",
+        "authorization servers to sign in at, and where tokens are kept; see docs/oauth.md",
+    ),
 ];
 
 /// One provider.
@@ -229,8 +234,12 @@ pub(super) const PROVIDER: Table = &[
         "",
         "tells accounts apart that share a name",
     ),
-    row("oauth", Text, "", "OAuth profile to sign in with")
-        .not_yet("the provider is skipped when it signs in by OAuth"),
+    row(
+        "oauth",
+        Text,
+        "",
+        "with `auth_type: oauth`: the profile to sign in with; absent: the only one there is",
+    ),
     row(
         "proxy",
         Secret,
@@ -787,7 +796,7 @@ const ADMIN: Table = &[
     ),
 ];
 
-const NO_OAUTH: &str = "providers that sign in by OAuth are skipped";
+const NO_KEYRING: &str = "tokens are kept in an encrypted file: `oauth.store` at the top";
 const NO_RELOAD: &str = "there is no code to reload; send SIGHUP to reload the configuration";
 
 /// `settings`.
@@ -1144,7 +1153,12 @@ pub(super) const SETTINGS: Table = &[
     ),
     row("cache_size_limit", Count(0, BIG), "", "cached answers"),
     row("max_cache_size", Count(0, BIG), "", "cached answers"),
-    row("oauth", One(OAUTH), "", "OAuth store").not_yet(NO_OAUTH),
+    row(
+        "oauth",
+        One(OAUTH_SWITCHES),
+        "",
+        "switches of OAuth; profiles and store stand in `oauth` at the top",
+    ),
     row(
         "routing",
         Any,
@@ -1368,7 +1382,7 @@ const CACHE: Table = &[
     row("max_bytes", Size, "64MiB", "how much"),
 ];
 
-const OAUTH: Table = &[
+const OAUTH_SWITCHES: Table = &[
     row(
         "enable_persistence",
         Bool,
@@ -1379,8 +1393,125 @@ const OAUTH: Table = &[
         "enable_auto_refresh",
         Bool,
         "true",
-        "refresh tokens before they end",
+        "refresh tokens before they end; otherwise when one is needed",
     ),
-    row("service_name", Text, "", "name in the key store"),
-    row("proxy", Secret, "", "way out for token calls"),
+    row("service_name", Text, "", "name in the key store").unused(NO_KEYRING),
+    row(
+        "proxy",
+        Secret,
+        "",
+        "way out for token calls of profiles that name none",
+    ),
+];
+
+const OAUTH: Table = &[
+    row(
+        "profiles",
+        Named(OAUTH_PROFILE),
+        "",
+        "authorization servers, by a name of yours",
+    ),
+    row("store", One(OAUTH_STORE), "", "where tokens are kept"),
+];
+
+const OAUTH_STORE: Table = &[
+    row("path", Text, "data/oauth-tokens", "the encrypted file"),
+    row(
+        "key",
+        Secret,
+        "",
+        "what it is encrypted with, 32 characters or more; absent: a key that is made beside it",
+    ),
+];
+
+const OAUTH_PROFILE: Table = &[
+    row(
+        "authorize_url",
+        Text,
+        "",
+        "where a person signs in and agrees",
+    )
+    .required(),
+    row(
+        "token_url",
+        Text,
+        "",
+        "where codes and refresh tokens are exchanged",
+    )
+    .required(),
+    row(
+        "profile_url",
+        Text,
+        "",
+        "where the server tells who has signed in",
+    ),
+    row("client_id", Text, "", "your client's id there").required(),
+    row(
+        "client_secret",
+        Secret,
+        "",
+        "your client's secret; absent for public clients",
+    ),
+    row(
+        "client_secret_in",
+        Choice(&["header", "body"]),
+        "header",
+        "where the secret goes: Authorization: Basic, or the body",
+    ),
+    row("scopes", Texts, "", "what is asked for"),
+    row(
+        "redirect_uri",
+        Text,
+        "",
+        "where the person is sent afterwards, as it is registered there",
+    )
+    .required(),
+    row(
+        "issuer",
+        Text,
+        "",
+        "the server's name for itself (RFC 9207); with it, redirects must carry it",
+    ),
+    row(
+        "token_request_format",
+        Choice(&["form", "json"]),
+        "form",
+        "how token requests are written; the standard says form",
+    ),
+    row(
+        "send_state",
+        Bool,
+        "false",
+        "repeat the state in the request for the token, as some servers want",
+    ),
+    row(
+        "authorize_params",
+        Headers,
+        "",
+        "further parameters of `authorize_url`",
+    ),
+    row(
+        "token_params",
+        Headers,
+        "",
+        "further parameters of token requests",
+    ),
+    row(
+        "upstream_headers",
+        Headers,
+        "",
+        "headers for providers of this profile; anthropic-beta is added to, not replaced",
+    ),
+    row(
+        "proxy",
+        Secret,
+        "",
+        "way out for token calls: http:// or socks5://",
+    ),
+    row(
+        "refresh_lead",
+        Duration,
+        "5m",
+        "time before its end at which a token is refreshed; half its life if that is less",
+    ),
 ];

@@ -13,6 +13,7 @@ use crate::config::fault::{ConfigFault, Report};
 use crate::config::keys::TOP;
 use crate::config::listeners::{self, Listener};
 use crate::config::model::{Admin, Auth, Config, Provider, Settings, Source, Timeouts};
+use crate::config::oauth::{self, OAuthSettings};
 use crate::config::observe;
 use crate::config::overrides::Overrides;
 use crate::config::provider;
@@ -219,7 +220,8 @@ fn resolve(
     override_settings(&mut settings, &overrides, options, report);
     observe::observe(&mut settings, &section, (env, &overrides), report);
     let timeouts = settings::timeouts(&section, overrides.request_timeout, report);
-    let mut providers = read_providers(&top, &source, env, timeouts, report);
+    let oauth = oauth::oauth(&top, &section, report);
+    let mut providers = read_providers(&top, &source, env, (timeouts, &oauth), report);
     if let Some(strategy) = overrides.key_strategy {
         for provider in &mut providers {
             provider.key_strategy = strategy;
@@ -270,6 +272,7 @@ fn resolve(
         listeners,
         auth,
         admin,
+        oauth,
         ledger,
         notes: std::mem::take(&mut report.notes),
     })
@@ -342,7 +345,7 @@ fn read_providers(
     top: &Reader<'_>,
     source: &Source,
     env: &Env,
-    timeouts: Timeouts,
+    (timeouts, oauth): (Timeouts, &OAuthSettings),
     report: &mut Report,
 ) -> Vec<Provider> {
     if top.has("providers") {
@@ -353,7 +356,7 @@ fn read_providers(
                 "is an empty list; add a provider (see conf/minimal.yaml)",
             );
         }
-        return provider::providers(&readers, timeouts, report);
+        return provider::providers(&readers, timeouts, &oauth.profiles, report);
     }
     let providers = vendors::providers(env, timeouts);
     let none =

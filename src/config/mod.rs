@@ -6,6 +6,7 @@
 //! that may be a secret is ever part of one.
 
 mod access;
+mod accounts;
 mod diff;
 mod dump;
 mod edge;
@@ -19,6 +20,7 @@ mod listeners;
 mod load;
 mod model;
 mod near;
+mod oauth;
 mod observe;
 mod overrides;
 mod provider;
@@ -53,6 +55,7 @@ pub use model::{
     ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Source,
     Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When,
 };
+pub use oauth::{OAuthProfile, OAuthSettings, OAuthStore};
 pub use schema::schema;
 pub use service_account::ServiceAccount;
 pub use teams::expiry;

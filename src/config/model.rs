@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::config::listeners::Listener;
+use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
 use crate::types::quirks::ThinkingStyle;
 use crate::types::{Dialect, EndpointId, MicroUsd, Network, Quirks, Secret, Vendor};
@@ -31,6 +32,8 @@ pub struct Config {
     pub auth: Auth,
     /// Who may administer.
     pub admin: Admin,
+    /// Who may be signed in as by OAuth.
+    pub oauth: OAuthSettings,
     /// Where usage is written down, if it is.
     pub ledger: Option<LedgerSettings>,
     /// What people should be told once at start: deprecated keys, keys not active yet, doubtful values.
@@ -88,6 +91,10 @@ pub struct Provider {
     pub keys: Vec<Secret>,
     /// Whose tokens we sign in with, where `auth` says so.
     pub service_account: Option<ServiceAccount>,
+    /// Where and how we sign in by OAuth, where `auth` says so.
+    pub oauth: Option<OAuthProfile>,
+    /// Stands, with others of its name, for one that names no account: they take turns as `key_strategy` says.
+    pub takes_turns: bool,
     /// How one of several keys is chosen.
     pub key_strategy: KeyStrategy,
     /// As written.
@@ -230,7 +237,7 @@ pub enum ProviderAuth {
     Passthrough,
     /// Nothing.
     None,
-    /// OAuth; not active yet.
+    /// `Authorization: Bearer` with a token of an account that has signed in by OAuth.
     OAuth,
 }
 

@@ -64,7 +64,7 @@ fn read_tracing(
     report: &mut Report,
 ) -> Option<Tracing> {
     let (endpoint, target) = collector(reader, env, report)?;
-    let mut headers = provider::headers(reader, report);
+    let mut headers = provider::headers(reader, "headers", report);
     if headers.is_empty() {
         let told = env.filled(HEADERS).unwrap_or_default();
         headers = pairs(told, HEADERS, report)

@@ -9,6 +9,7 @@ use crate::config::model::{
     EgressProxy, EgressScheme, Http2, KeyStrategy, Platform, Probe, ProbeAsk, Provider,
     ProviderAuth, Target, Timeouts,
 };
+use crate::config::oauth::{self, OAuthProfile};
 use crate::config::read::Reader;
 use crate::config::secrets;
 use crate::config::settings;
@@ -40,6 +41,7 @@ const OWN_HEADERS: &[&str] = &[
 pub(super) fn providers(
     readers: &[Reader<'_>],
     base: Timeouts,
+    profiles: &[OAuthProfile],
     report: &mut Report,
 ) -> Vec<Provider> {
     let mut seen = BTreeSet::new();
@@ -48,7 +50,7 @@ pub(super) fn providers(
         let enabled = reader.boolean("enabled").unwrap_or(true);
         let mut unheard = Report::new("");
         let judge = if enabled { &mut *report } else { &mut unheard };
-        let provider = provider(reader, enabled, base, judge);
+        let provider = provider(reader, enabled, base, profiles, judge);
         if !provider.name.is_empty() && !seen.insert(provider.id.clone()) {
             report.fault_at(
                 reader.at("name"),
@@ -61,7 +63,13 @@ pub(super) fn providers(
     providers
 }
 
-fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Report) -> Provider {
+fn provider(
+    reader: &Reader<'_>,
+    enabled: bool,
+    base: Timeouts,
+    profiles: &[OAuthProfile],
+    report: &mut Report,
+) -> Provider {
     let name = name(reader, report);
     let account_email = reader.text("account_email").map(str::to_lowercase);
     let vendor = reader.choice("vendor").and_then(Vendor::named);
@@ -80,7 +88,8 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
         vertex::warn_of_keys(reader, report);
         credentials(reader, vendor, dialect.is_some(), report).into()
     };
-    let inactive = inactive(kind, dialect, auth);
+    let oauth = oauth::profile_of(reader, auth, profiles, report);
+    let inactive = inactive(kind, dialect).or_else(|| oauth.as_ref().err().cloned());
     if let Some(why) = inactive.as_ref().filter(|_| enabled) {
         report.warn(&reader.path, format!("{name}: {why}; it is skipped"));
     }
@@ -113,10 +122,12 @@ fn provider(reader: &Reader<'_>, enabled: bool, base: Timeouts, report: &mut Rep
         auth,
         keys,
         service_account,
+        oauth: oauth.unwrap_or_default(),
+        takes_turns: false,
         key_strategy: key_strategy(reader.choice("key_strategy")),
         enabled,
         inactive,
-        headers: headers(reader, report),
+        headers: headers(reader, "headers", report),
         proxy: reader
             .text("proxy")
             .filter(|it| !it.is_empty())
@@ -160,14 +171,10 @@ fn dialect(kind: &str) -> Option<Dialect> {
     }
 }
 
-fn inactive(kind: &str, dialect: Option<Dialect>, auth: ProviderAuth) -> Option<String> {
-    if dialect.is_none() {
-        Some(format!("type {kind} is not active yet"))
-    } else if auth == ProviderAuth::OAuth {
-        Some("auth_type oauth is not active yet".to_owned())
-    } else {
-        None
-    }
+fn inactive(kind: &str, dialect: Option<Dialect>) -> Option<String> {
+    dialect
+        .is_none()
+        .then(|| format!("type {kind} is not active yet"))
 }
 
 /// Where a vendor of OpenAI's dialects has its key, if in a header of its own. Anthropic's and Google's dialects have
@@ -373,11 +380,15 @@ pub(super) fn parsed(
     }
 }
 
-/// The headers that are added to calls; names in lower case.
-pub(super) fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, Secret)> {
+/// The headers under `key`, in lower case.
+pub(super) fn headers(
+    reader: &Reader<'_>,
+    key: &str,
+    report: &mut Report,
+) -> Vec<(String, Secret)> {
     let mut headers = Vec::new();
-    for (name, node) in reader.entries("headers") {
-        let path = join(&reader.at("headers"), name);
+    for (name, node) in reader.entries(key) {
+        let path = join(&reader.at(key), name);
         let Some(value) = units::text(node)
             .map(str::to_owned)
             .or_else(|| node.shown())
@@ -398,7 +409,8 @@ pub(super) fn headers(reader: &Reader<'_>, report: &mut Report) -> Vec<(String, 
     headers
 }
 
-fn egress(reader: &Reader<'_>, text: &str, report: &mut Report) -> Option<EgressProxy> {
+/// The egress proxy at `text`, which stands under `proxy`.
+pub(super) fn egress(reader: &Reader<'_>, text: &str, report: &mut Report) -> Option<EgressProxy> {
     let path = reader.at("proxy");
     if text
         .get(..8)
@@ -494,8 +506,11 @@ fn probe(reader: &Reader<'_>, target: Option<&Target>, report: &mut Report) -> O
 fn pace(reader: &Reader<'_>, key: &str, auth: ProviderAuth, report: &mut Report) -> Option<u64> {
     let limit = reader.count(key)?;
     match auth {
-        ProviderAuth::ApiKey | ProviderAuth::AuthToken | ProviderAuth::OAuth => Some(limit),
-        ProviderAuth::Passthrough | ProviderAuth::ServiceAccount | ProviderAuth::None => {
+        ProviderAuth::ApiKey | ProviderAuth::AuthToken => Some(limit),
+        ProviderAuth::Passthrough
+        | ProviderAuth::ServiceAccount
+        | ProviderAuth::OAuth
+        | ProviderAuth::None => {
             report.warn(
                 reader.at(key),
                 "is a limit per key, and there is none here; remove it",

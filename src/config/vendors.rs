@@ -48,6 +48,8 @@ fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider
         key_header: None,
         keys: vec![key],
         service_account: None,
+        oauth: None,
+        takes_turns: false,
         key_strategy: KeyStrategy::default(),
         enabled: true,
         inactive: None,

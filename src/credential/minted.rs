@@ -25,6 +25,8 @@ const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);
 const REFUSAL_REST: Duration = Duration::from_secs(30);
 /// First rest after a failure of the way or the server, and after a refusal, which seldom passes by itself.
 const REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// Shortest and longest rest that an endpoint may ask for.
+const TOLD_REST: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 /// Longest rest; each failure in a row doubles it until then.
 const MAX_REST: Duration = Duration::from_secs(300);
 /// Replaced tokens that are remembered, because answers to them may still quote them.
@@ -35,6 +37,16 @@ const RETIRED: usize = 2;
 pub trait Mint: Send + Sync {
     /// Fetches a new token. Never called twice at once; may be cancelled.
     async fn mint(&self) -> Result<Minted, MintError>;
+
+    /// The provider refused this token: it is not to be given again.
+    fn refused(&self, token: &Secret) {
+        let _ = token;
+    }
+
+    /// Why there is no token until somebody does something about it.
+    fn dead(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A token just fetched.
@@ -61,6 +73,23 @@ pub enum MintError {
         /// Its status.
         status: u16,
     },
+    /// An answer that says when to come back.
+    #[error("the token endpoint answered with status {status}")]
+    Limited {
+        /// Its status.
+        status: u16,
+        /// How long it wants to be left alone.
+        after: Duration,
+    },
+    /// What we signed in with is no good any more; only a person can sign in again.
+    #[error("{why}")]
+    NeedsLogin {
+        /// What happened, and what to do.
+        why: String,
+    },
+    /// Where tokens are kept cannot be read.
+    #[error("{0}")]
+    NoStore(String),
     /// Who we are is not accepted.
     #[error("the token endpoint refused to sign in (status {status}): {why}")]
     Refused {
@@ -81,8 +110,18 @@ impl MintError {
     fn first_rest(&self) -> Duration {
         match self {
             MintError::Unreachable { .. } | MintError::Unavailable { .. } => REST.0,
-            MintError::Refused { .. } | MintError::Malformed(_) | MintError::Internal(_) => REST.1,
+            MintError::Limited { after, .. } => (*after).clamp(TOLD_REST.0, TOLD_REST.1),
+            MintError::NeedsLogin { .. } => MAX_REST,
+            MintError::Refused { .. }
+            | MintError::Malformed(_)
+            | MintError::NoStore(_)
+            | MintError::Internal(_) => REST.1,
         }
+    }
+
+    /// Whether the endpoint itself has said how long.
+    fn is_told(&self) -> bool {
+        matches!(self, MintError::Limited { .. })
     }
 }
 
@@ -101,6 +140,12 @@ pub struct TokenView {
     pub good_for: Option<Duration>,
     /// Why the last one could not be fetched, until the next one is.
     pub why: Option<String>,
+    /// Why only a person can help.
+    pub dead: Option<String>,
+    /// How often a token was given.
+    pub uses: u64,
+    /// When one was given last.
+    pub last_use: Option<SystemTime>,
 }
 
 /// Where the tokens of one account come from.
@@ -111,6 +156,8 @@ pub struct TokenSource {
     clock: Clock,
     /// From 0 to 1.
     jitter: fn() -> f64,
+    /// Time before its end at which a token is fetched anew, where it is not [`LEAD`].
+    lead: Option<Duration>,
     state: Mutex<State>,
     /// Held by who fetches.
     turn: Semaphore,
@@ -124,6 +171,8 @@ struct State {
     refused_at: Option<Instant>,
     failures: u32,
     rest: Option<(Instant, MintError)>,
+    uses: u64,
+    last_use: Option<SystemTime>,
 }
 
 struct Current {
@@ -141,14 +190,34 @@ impl TokenSource {
             name,
             clock,
             jitter,
+            lead: None,
             state: Mutex::default(),
             turn: Semaphore::new(1),
+        }
+    }
+
+    /// The same, fetching that long before a token ends, or at half its life if that is less.
+    #[must_use]
+    pub fn with_lead(self, lead: Duration) -> Self {
+        TokenSource {
+            lead: Some(lead),
+            ..self
         }
     }
 
     /// A token that is good now: the one at hand, or else a new one, waiting for whoever is fetching it already. Waits
     /// as long as that takes; the caller sets the limit.
     pub async fn token(&self) -> Result<Bearer, MintError> {
+        let taken = self.taken().await;
+        if taken.is_ok() {
+            let mut state = self.state.lock();
+            state.uses += 1;
+            state.last_use = Some(self.clock.wall());
+        }
+        taken
+    }
+
+    async fn taken(&self) -> Result<Bearer, MintError> {
         if let Some(bearer) = self.at_hand() {
             return Ok(bearer);
         }
@@ -180,6 +249,26 @@ impl TokenSource {
         }
     }
 
+    /// Fetches a token now, whatever is at hand and however long the source was to rest. On error the one at hand stays.
+    pub async fn fetch(&self) -> Result<Bearer, MintError> {
+        match self.turn.acquire().await {
+            Ok(_turn) => self.renew().await,
+            Err(_) => Err(MintError::Internal("the source is closed")),
+        }
+    }
+
+    /// What is at hand is no longer ours, and why there was nothing does not count any more.
+    pub fn forget(&self) {
+        let mut state = self.state.lock();
+        state.retire();
+        (state.failures, state.rest, state.refused_at) = (0, None, None);
+    }
+
+    /// Why there will be no token until a person does something; `None` while one is at hand, or may be.
+    pub fn dead(&self) -> Option<String> {
+        self.mint.dead()
+    }
+
     /// The provider refused this token. Returns whether another one is worth a try; it is not when that has just been
     /// tried.
     pub fn refused(&self, bearer: &Bearer) -> bool {
@@ -195,6 +284,8 @@ impl TokenSource {
         }
         state.refused_at = Some(now);
         state.retire();
+        drop(state);
+        self.mint.refused(&bearer.secret);
         true
     }
 
@@ -220,6 +311,9 @@ impl TokenSource {
         TokenView {
             good_for: state.current.as_ref().and_then(left),
             why: state.rest.as_ref().map(|(_, error)| error.to_string()),
+            dead: self.mint.dead(),
+            uses: state.uses,
+            last_use: state.last_use,
         }
     }
 
@@ -259,7 +353,10 @@ impl TokenSource {
     fn keep(&self, minted: Minted) -> Bearer {
         let wall = self.clock.wall();
         let lives = minted.lives.min(MAX_LIFE);
-        let lead = LEAD.min(lives / 4);
+        let lead = match self.lead {
+            Some(lead) => lead.min(lives / 2),
+            None => LEAD.min(lives / 4),
+        };
         // Sources that were filled together must not all be due together.
         let lead = lead.mul_f64(0.75 + 0.25 * (self.jitter)());
         let mut state = self.state.lock();
@@ -292,17 +389,30 @@ impl TokenSource {
             .first_rest()
             .saturating_mul(2_u32.saturating_pow(state.failures))
             .min(MAX_REST);
-        let rest = doubled.mul_f64(1.0 - 0.25 * (self.jitter)());
+        let rest = if error.is_told() {
+            error.first_rest()
+        } else {
+            doubled.mul_f64(1.0 - 0.25 * (self.jitter)())
+        };
         state.failures = state.failures.saturating_add(1);
         state.rest = Some((now + rest, error.clone()));
         drop(state);
         let (name, seconds) = (&self.name, rest.as_secs_f64());
-        if matches!(error, MintError::Refused { .. }) {
-            log::error!(
-                "provider {name} has no token: {error}; look at its service account; asked again in {seconds:.0} s"
-            );
-        } else {
-            log::warn!("provider {name} has no token: {error}; asked again in {seconds:.0} s");
+        match error {
+            MintError::NeedsLogin { .. } => log::error!("provider {name} has no token: {error}"),
+            MintError::Refused { .. } => log::error!(
+                "provider {name} has no new token: {error}; look at what it signs in with; asked again in {seconds:.0} s"
+            ),
+            MintError::Unreachable { .. }
+            | MintError::Unavailable { .. }
+            | MintError::Limited { .. }
+            | MintError::NoStore(_)
+            | MintError::Malformed(_)
+            | MintError::Internal(_) => {
+                log::warn!(
+                    "provider {name} has no new token: {error}; asked again in {seconds:.0} s"
+                );
+            }
         }
     }
 }

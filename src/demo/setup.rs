@@ -71,6 +71,8 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         key_header: None,
         keys: Vec::new(),
         service_account: None,
+        oauth: None,
+        takes_turns: false,
         key_strategy: KeyStrategy::default(),
         enabled: true,
         inactive: None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::asked::{self, has_images};
 use super::request::Request;
 use super::trail::{MODEL_UNKNOWN, Skip};
-use crate::config::{ProviderAuth, RouteCandidate, Terms};
+use crate::config::{KeyStrategy, ProviderAuth, RouteCandidate, Strategy, Terms};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
@@ -154,6 +154,7 @@ fn routed(
             };
             let (state, mut rng) = (&snapshot.strategy, fastrand::Rng::new());
             let mut order = state.order_for(turn, strategy, pattern, candidates, &mut rng);
+            take_turns(snapshot, turn, candidates, &mut order, &mut rng);
             let now = Instant::now();
             rank(strategy, &mut order, candidates, |at| {
                 let it = candidates.get(at);
@@ -177,6 +178,47 @@ fn routed(
                 text.push_str(&near.join(", "));
             }
             Err(Fault::new(FaultKind::ModelNotFound, text))
+        }
+    }
+}
+
+/// Accounts that stand for one provider take turns where the strategy would always begin with the first of them.
+fn take_turns(
+    snapshot: &Snapshot,
+    turn: Turn,
+    candidates: &[RouteCandidate],
+    order: &mut [usize],
+    rng: &mut fastrand::Rng,
+) {
+    let config = &snapshot.config;
+    if !matches!(
+        config.settings.strategy,
+        Strategy::Priority | Strategy::Cheapest
+    ) {
+        return;
+    }
+    let of = |at: &usize| {
+        let candidate = candidates.get(*at)?;
+        let provider = config.providers.get(candidate.provider)?;
+        provider
+            .takes_turns
+            .then_some((candidate.priority, provider))
+    };
+    let same = |a: &usize, b: &usize| match (of(a), of(b)) {
+        (Some(a), Some(b)) => a.0 == b.0 && a.1.name == b.1.name,
+        _ => false,
+    };
+    for accounts in order.chunk_by_mut(same).filter(|it| 1 < it.len()) {
+        let Some((_, provider)) = accounts.first().and_then(of) else {
+            continue;
+        };
+        match provider.key_strategy {
+            KeyStrategy::Failover => {}
+            KeyStrategy::Random => rng.shuffle(accounts),
+            KeyStrategy::RoundRobin => {
+                let first = snapshot.strategy.turn(turn, &provider.name) % accounts.len();
+                accounts.rotate_left(first);
+            }
         }
     }
 }

@@ -216,6 +216,7 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         | Call::Responses
         | Call::CountTokens
         | Call::CountInput
+        | Call::OAuth(_)
         | Call::Usage => Err(Fault::internal("a call was answered in the wrong place")),
     }
 }
@@ -404,7 +405,7 @@ fn model(snapshot: &Snapshot, path: &str, asked: &Asked<'_>) -> Answer {
 
 /// `%2F` as `/`: names such as `google/gemini` arrive escaped from some clients. What is no escape, or no UTF-8 then,
 /// stays as it is.
-fn percent_decoded(text: &str) -> String {
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -49,6 +49,7 @@ mod judge;
 mod kept;
 mod local;
 mod losses;
+mod oauth;
 mod patience;
 mod prepare;
 mod probe;

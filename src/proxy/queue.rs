@@ -195,6 +195,15 @@ impl Exchange<'_, '_> {
             });
             return None;
         }
+        if let Some(why) = endpoint.out_of_use() {
+            self.trail.pass_over(Skip {
+                endpoint: endpoint.id().as_str().to_owned(),
+                why,
+                back_in: None,
+                dead: true,
+            });
+            return None;
+        }
         let limit = endpoint.provider.max_in_flight;
         match endpoint.health.admit(now, candidate.model.as_str(), limit) {
             Ok(permit) => Some(permit),

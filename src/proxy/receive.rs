@@ -63,6 +63,27 @@ pub enum Call {
     Usage,
     /// `POST /admin/cache/purge`.
     PurgeCache,
+    /// Below `/oauth/`.
+    OAuth(OAuthCall),
+}
+
+/// What may be called of OAuth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OAuthCall {
+    /// `GET /oauth/authorize`: begins a login, and leads there.
+    Authorize,
+    /// `GET /oauth/callback`: ends it.
+    Callback,
+    /// `GET /oauth/generate-url`: begins a login, and tells where.
+    GenerateUrl,
+    /// `POST /oauth/exchange-code`: ends it by hand.
+    Exchange,
+    /// `GET /oauth/status`.
+    Status,
+    /// `POST /oauth/refresh/{email}`.
+    Refresh,
+    /// `DELETE /oauth/tokens`, `DELETE /oauth/tokens/{email}`.
+    Remove,
 }
 
 impl Call {
@@ -70,6 +91,8 @@ impl Call {
     pub fn of(method: &Method, path: &str) -> Result<Call, Fault> {
         const GET: &str = "GET, HEAD";
         const POST: &str = "POST";
+        // What changes something is not done for who only looks.
+        const ONLY_GET: &str = "GET";
         let (call, allow) = match path {
             "/v1/messages" => (Call::Messages, POST),
             "/v1/chat/completions" => (Call::ChatCompletions, POST),
@@ -88,6 +111,14 @@ impl Call {
             "/admin/usage" => (Call::Usage, GET),
             "/providers/reload" | "/admin/config/reload" => (Call::Reload, POST),
             "/admin/cache/purge" => (Call::PurgeCache, POST),
+            "/oauth/authorize" => (Call::OAuth(OAuthCall::Authorize), ONLY_GET),
+            "/oauth/callback" => (Call::OAuth(OAuthCall::Callback), ONLY_GET),
+            "/oauth/generate-url" => (Call::OAuth(OAuthCall::GenerateUrl), ONLY_GET),
+            "/oauth/exchange-code" => (Call::OAuth(OAuthCall::Exchange), POST),
+            "/oauth/status" => (Call::OAuth(OAuthCall::Status), GET),
+            "/oauth/tokens" => (Call::OAuth(OAuthCall::Remove), "DELETE"),
+            _ if is_one_below("/oauth/tokens/", path) => (Call::OAuth(OAuthCall::Remove), "DELETE"),
+            _ if is_one_below("/oauth/refresh/", path) => (Call::OAuth(OAuthCall::Refresh), POST),
             _ if is_one_below("/v1/models/", path) => (Call::Model, GET),
             _ if is_one_below("/api/event_logging/", path) => (Call::EventLogging, POST),
             _ => {
@@ -106,6 +137,10 @@ impl Call {
 
     /// Whether it is part of the admin surface.
     pub fn is_admin(self) -> bool {
+        if let Call::OAuth(call) = self {
+            // A browser that is sent back has no key: the state it brings speaks for it.
+            return call != OAuthCall::Callback;
+        }
         matches!(
             self,
             Call::Providers

@@ -40,6 +40,8 @@ const STOPPED_FAMILIES: [&str; 5] = [
     "x-pointsman-",
     "sec-fetch-",
 ];
+/// A list that clients and OAuth profiles both write.
+const BETA: &str = "anthropic-beta";
 /// What Anthropic's endpoints are told when the client says nothing: the version all its older clients send.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
@@ -141,7 +143,41 @@ fn headers(
         headers.retain(|(n, _)| *n != name);
         headers.push((name, value));
     }
+    let profile = provider.oauth.iter().flat_map(|it| &it.upstream_headers);
+    for (name, value) in profile {
+        add(&mut headers, name, value.expose());
+    }
     headers
+}
+
+/// Adds a header of an OAuth profile: to the list that is there, where it is one, else in place of what is there.
+fn add(headers: &mut Vec<(HeaderName, HeaderValue)>, name: &str, value: &str) {
+    let Ok(name) = name.parse::<HeaderName>() else {
+        return;
+    };
+    let mut value = value.to_owned();
+    if name == BETA {
+        let there = headers.iter().filter(|(n, _)| *n == name);
+        let there: Vec<&str> = there.filter_map(|(_, it)| it.to_str().ok()).collect();
+        let ours = value.split(',').map(str::trim);
+        let mut all: Vec<&str> = Vec::new();
+        for one in there
+            .iter()
+            .flat_map(|it| it.split(','))
+            .map(str::trim)
+            .chain(ours)
+        {
+            if !one.is_empty() && !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        value = all.join(",");
+    }
+    if let Ok(mut value) = HeaderValue::from_str(&value) {
+        value.set_sensitive(name != BETA);
+        headers.retain(|(n, _)| *n != name);
+        headers.push((name, value));
+    }
 }
 
 /// Adds the credential. `passthrough` is what the client signs in with itself.

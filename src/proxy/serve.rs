@@ -13,7 +13,7 @@ use super::receive::Call;
 use super::request::{Arrival, Request};
 use super::service::{Edge, InFlight};
 use super::share::{self, Shared, Ticket};
-use super::{cors, count, finish, local, refuse};
+use super::{cors, count, finish, local, oauth, refuse};
 use crate::access::limits::Place;
 use crate::access::{self, Access, AdminGate, AdminRefusal, Verdict};
 use crate::config::Surface;
@@ -66,6 +66,7 @@ pub async fn serve(edge: &Edge, session: &mut Session) -> Afterwards {
             return inference(edge, session, arrival, access).await;
         }
         Call::CountTokens | Call::CountInput => count::serve(edge, session, arrival, access).await,
+        Call::OAuth(call) => oauth::serve(edge, session, &arrival, call).await,
         _ => local::serve(edge, session, &arrival, call, access.holder.as_deref()).await,
     }
     Afterwards::Usable

@@ -87,9 +87,12 @@ pub(super) fn needs_another(
 fn fault_of(error: &MintError) -> Fault {
     let kind = match error {
         MintError::Refused { status, .. } => FaultKind::UpstreamAuth { status: *status },
-        MintError::Unreachable { .. } | MintError::Unavailable { .. } | MintError::Malformed(_) => {
-            FaultKind::UpstreamUnreachable
-        }
+        MintError::NeedsLogin { .. } => FaultKind::UpstreamAuth { status: 401 },
+        MintError::Unreachable { .. }
+        | MintError::Unavailable { .. }
+        | MintError::Limited { .. }
+        | MintError::NoStore(_)
+        | MintError::Malformed(_) => FaultKind::UpstreamUnreachable,
         MintError::Internal(what) => return Fault::internal(what),
     };
     Fault::new(kind, "the provider cannot be signed in at").with_source(error)

@@ -88,6 +88,12 @@ impl StrategyState {
         groups.concat()
     }
 
+    /// How often the accounts of this provider have taken turns before.
+    pub fn turn(&self, turn: Turn, provider: &str) -> usize {
+        // No pattern begins with a line break.
+        self.next_turn(turn, &format!("\n{provider}"))
+    }
+
     /// Forgets routes that are gone.
     pub fn keep_only(&self, table: &Table) {
         let mut routes = self.routes.lock();

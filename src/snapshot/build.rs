@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::endpoint::Endpoint;
@@ -14,8 +15,9 @@ use crate::config::{Config, PerAddress, Provider, Settings};
 use crate::credential::{KeyPool, Pace};
 use crate::health::{BreakerPolicy, HealthRegistry};
 use crate::net::{Client, PeerFactory, Resolver};
+use crate::oauth::Accounts;
 use crate::routing::{Pattern, StrategyState, Table};
-use crate::types::EndpointId;
+use crate::types::{Clock, EndpointId};
 
 /// Why a configuration cannot be put in force.
 #[derive(Debug, Error)]
@@ -28,6 +30,8 @@ pub enum SnapshotError {
 /// The current snapshot and what outlives it.
 pub struct Live {
     current: ArcSwap<Snapshot>,
+    /// The configuration as it was written: which accounts stand for its providers changes without it.
+    written: Mutex<Config>,
     lasting: Lasting,
 }
 
@@ -36,20 +40,25 @@ struct Lasting {
     health: HealthRegistry,
     resolver: Arc<Resolver>,
     client: Arc<Client>,
+    accounts: Arc<Accounts>,
 }
 
 impl Live {
     /// Puts the first configuration in force.
     pub fn new(config: Config) -> Result<Self, SnapshotError> {
         let resolver = Arc::new(Resolver::new());
+        let client = Arc::new(Client::new(Arc::clone(&resolver)));
         let lasting = Lasting {
             health: HealthRegistry::new(),
-            client: Arc::new(Client::new(Arc::clone(&resolver))),
+            accounts: Arc::new(Accounts::new(Arc::clone(&client), Clock::system())),
+            client,
             resolver,
         };
+        let written = config.clone();
         let first = build(config, &lasting, None)?;
         Ok(Live {
             current: ArcSwap::from_pointee(first),
+            written: Mutex::new(written),
             lasting,
         })
     }
@@ -61,6 +70,29 @@ impl Live {
 
     /// Puts another configuration in force; on error the old one stays.
     pub fn replace(&self, config: Config) -> Result<Arc<Snapshot>, SnapshotError> {
+        let mut written = self.written.lock();
+        let new = self.put(config.clone())?;
+        *written = config;
+        Ok(new)
+    }
+
+    /// Who has signed in by OAuth.
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.lasting.accounts
+    }
+
+    /// Puts the same configuration in force with the accounts that have signed in or out since.
+    pub fn follow_accounts(&self) {
+        let written = self.written.lock();
+        if self.current().accounts == self.lasting.accounts.signed_in() {
+            return;
+        }
+        if let Err(error) = self.put(written.clone()) {
+            log::error!("the accounts that have signed in are not in force: {error}");
+        }
+    }
+
+    fn put(&self, config: Config) -> Result<Arc<Snapshot>, SnapshotError> {
         let old = self.current();
         let new = Arc::new(build(config, &self.lasting, Some(&old))?);
         let ids: Vec<EndpointId> = new.config.providers.iter().map(|p| p.id.clone()).collect();
@@ -75,6 +107,12 @@ fn build(
     lasting: &Lasting,
     old: Option<&Snapshot>,
 ) -> Result<Snapshot, SnapshotError> {
+    lasting.accounts.settle(&config.oauth);
+    let accounts = lasting.accounts.signed_in();
+    let config = config.with_accounts(|profile| {
+        let its = accounts.iter().filter(|it| it.0 == profile);
+        its.map(|it| it.1.clone()).collect()
+    });
     let policy = breaker_policy(&config.settings);
     let endpoint = |provider: &Provider| {
         let (target, dialect) = (provider.target.clone()?, provider.dialect?);
@@ -103,7 +141,7 @@ fn build(
                 .health
                 .endpoint(&provider.id, &provider.base_url, policy),
             keys,
-            tokens: tokens::source(provider, &lasting.client, old),
+            tokens: tokens::source(provider, &lasting.client, &lasting.accounts, old),
             peers: PeerFactory::new(provider, &target, Arc::clone(&lasting.resolver)),
             target,
             provider: provider.clone(),
@@ -121,6 +159,7 @@ fn build(
         addresses: address_limits(config.settings.per_address),
         texts: TextRules::new(&config.settings),
         generation: old.map_or(0, |old| old.generation + 1),
+        accounts,
         config,
     })
 }

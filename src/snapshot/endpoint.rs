@@ -67,7 +67,14 @@ impl Endpoint {
 
     /// Whether a request could be sent now, credentials included.
     pub fn is_usable(&self, now: Instant) -> bool {
-        self.health.check(now, "", None).is_ok() && self.keys.any_usable(now)
+        self.health.check(now, "", None).is_ok()
+            && self.keys.any_usable(now)
+            && self.out_of_use().is_none()
+    }
+
+    /// Why it cannot be used until a person does something: its account must sign in.
+    pub fn out_of_use(&self) -> Option<String> {
+        self.tokens.as_ref()?.dead()
     }
 
     /// The token to sign in with; `None` for an endpoint that signs in otherwise. Waits for one no longer than for a
@@ -125,6 +132,9 @@ impl Endpoint {
         let Some(keys) = self.keys.usable_since(now) else {
             return Standing::Refused;
         };
+        if self.out_of_use().is_some() {
+            return Standing::Refused;
+        }
         let max_in_flight = self.provider.max_in_flight;
         match self.health.standing(now, model, max_in_flight) {
             Standing::Well(since) => Standing::Well(since.max(keys)),

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub gateway: GatewayKeys,
     /// What each client address may do.
     pub addresses: AddressLimits,
+    /// Who had signed in by OAuth when it was compiled, by profile.
+    pub accounts: Vec<(String, String)>,
     /// What error texts mean to this operator.
     pub texts: TextRules,
 }

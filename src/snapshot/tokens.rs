@@ -11,6 +11,7 @@ use super::Snapshot;
 use crate::config::{EgressProxy, Provider, Target};
 use crate::credential::{Answer, PostForm, ServiceAccountMint, TokenSource};
 use crate::net::Client;
+use crate::oauth::Accounts;
 use crate::types::Clock;
 
 /// Longest wait for a token endpoint; requests that wait for a token give up sooner.
@@ -21,8 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn source(
     provider: &Provider,
     client: &Arc<Client>,
+    accounts: &Accounts,
     old: Option<&Snapshot>,
 ) -> Option<Arc<TokenSource>> {
+    if let Some(profile) = &provider.oauth {
+        return Some(accounts.source(profile, provider.account_email.as_deref()));
+    }
     let account = provider.service_account.as_ref()?;
     let before = old.and_then(|old| old.active().find(|it| it.id() == &provider.id));
     let same = before.filter(|it| {

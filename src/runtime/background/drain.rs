@@ -85,7 +85,9 @@ impl BackgroundService for Drain {
 
 impl Drain {
     fn under_way(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+        // A refresh that is cut would lose the token that it has used up.
+        let refreshes = self.shared.live.accounts().under_way();
+        self.shared.in_flight.load(Ordering::Relaxed) + refreshes
     }
 
     /// Ends what is under way.

@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod assembly;
+pub mod authority;
 pub mod client;
 #[cfg(test)]
 mod direct;

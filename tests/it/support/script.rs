@@ -42,7 +42,7 @@ impl Gate {
         self.0.close();
     }
 
-    async fn pass(&self) {
+    pub(super) async fn pass(&self) {
         if let Ok(permit) = self.0.acquire().await {
             permit.forget();
         }

@@ -66,6 +66,11 @@ impl Provider {
         Provider::of_type("gemini", name, url).keyed(&[&key_of(name)])
     }
 
+    /// An Anthropic-type provider that signs in by OAuth.
+    pub fn oauth(name: &str, url: &str) -> Provider {
+        Provider::of_type("anthropic", name, url).with("auth_type: oauth")
+    }
+
     fn of_type(kind: &str, name: &str, url: &str) -> Provider {
         Provider {
             name: name.to_owned(),
