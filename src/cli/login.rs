@@ -103,13 +103,13 @@ fn sign_in(args: &LoginArgs, config: &Config, style: Style) -> Result<String, St
         before: tokens(&accounts),
         style,
     };
-    let waited = runtime.block_on(async {
+    let end = runtime.block_on(async {
         let limit = Duration::from_secs(login.seconds);
         tokio::time::timeout(limit, waiting.end(news)).await
     });
     // A refresh or an exchange is whole by now; the thread that reads lines never is.
     runtime.shutdown_background();
-    waited.unwrap_or_else(|_| Err("nobody has signed in within ten minutes".to_owned()))
+    end.unwrap_or_else(|_| Err("nobody has signed in within ten minutes".to_owned()))
 }
 
 fn invitation(login: &Login, listens: bool, style: Style) -> String {

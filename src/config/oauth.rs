@@ -22,17 +22,24 @@ const DEFAULT_PATH: &str = "data/oauth-tokens";
 const DEFAULT_LEAD: Duration = Duration::from_secs(300);
 /// Characters that a key of the store has at least.
 const LEAST_KEY: usize = 32;
-/// Parameters that we write ourselves.
-const OWN_PARAMS: &[&str] = &[
+/// Parameters of the address where a person signs in that we write ourselves.
+const OWN_AUTHORIZE: &[&str] = &[
     "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+];
+/// Parameters of token requests that we write ourselves.
+const OWN_TOKEN: &[&str] = &[
     "grant_type",
     "client_id",
     "client_secret",
     "redirect_uri",
     "code",
     "code_verifier",
-    "code_challenge",
-    "code_challenge_method",
     "state",
     "refresh_token",
 ];
@@ -180,8 +187,8 @@ fn profile(
         issuer: reader.text("issuer").map(str::to_owned),
         json: reader.choice("token_request_format") == Some("json"),
         sends_state: reader.boolean("send_state").unwrap_or(false),
-        authorize_params: params(reader, "authorize_params", report),
-        token_params: params(reader, "token_params", report),
+        authorize_params: params(reader, "authorize_params", OWN_AUTHORIZE, report),
+        token_params: params(reader, "token_params", OWN_TOKEN, report),
         upstream_headers: provider::headers(reader, "upstream_headers", report),
         proxy: proxy(reader, report).or_else(|| fallback.cloned()),
         refresh_lead: reader.duration("refresh_lead").unwrap_or(DEFAULT_LEAD),
@@ -231,14 +238,19 @@ fn scopes(reader: &Reader<'_>) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-fn params(reader: &Reader<'_>, key: &str, report: &mut Report) -> Vec<(String, Secret)> {
+fn params(
+    reader: &Reader<'_>,
+    key: &str,
+    own: &[&str],
+    report: &mut Report,
+) -> Vec<(String, Secret)> {
     let mut params = Vec::new();
     for (name, node) in reader.entries(key) {
         let value = units::text(node).map(str::to_owned);
         let Some(value) = value.or_else(|| node.shown()) else {
             continue;
         };
-        if OWN_PARAMS.contains(&name) {
+        if own.contains(&name) {
             let place = join(&reader.at(key), name);
             report.fault(place, "is a parameter that is written anyway; remove it");
         } else {

@@ -145,6 +145,7 @@ mod text {
 mod maybe_text {
     use super::{Deserialize, Deserializer, Secret, Serialize, Serializer};
 
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
     pub fn serialize<S: Serializer>(secret: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
         secret.as_ref().map(Secret::expose).serialize(to)
     }

@@ -106,7 +106,7 @@ impl AccountMint {
             let step = self
                 .store
                 .update(|book| turn::step(book, self.who(), &wish, lead, now));
-            match step.map_err(unkept)? {
+            match step.map_err(|it| unkept(&it))? {
                 Step::Give(token, left) => return Ok(minted(token, left)),
                 Step::Dead(why) => return Err(MintError::NeedsLogin { why }),
                 Step::Wait if waited.as_secs() < LEASE_SECONDS => {
@@ -149,7 +149,7 @@ impl AccountMint {
             }
             Some((account.access.clone(), turn::left(account, now)))
         });
-        match (what, update.map_err(unkept)?) {
+        match (what, update.map_err(|it| unkept(&it))?) {
             // Another process, or a new login, was faster.
             (Refused::Grant(_), None) => self.as_it_stands(now),
             (Refused::Grant(words), Some(_)) => Err(MintError::NeedsLogin { why: why(&words) }),
@@ -171,7 +171,7 @@ impl AccountMint {
             take_over(account, granted, now);
             Some(minted(account.access.clone(), turn::left(account, now)))
         });
-        match kept.map_err(unkept)? {
+        match kept.map_err(|it| unkept(&it))? {
             Some(minted) => Ok(minted),
             None => self.as_it_stands(now),
         }
@@ -213,7 +213,7 @@ fn minted(token: Secret, left: u64) -> Minted {
     }
 }
 
-fn unkept(error: StoreError) -> MintError {
+fn unkept(error: &StoreError) -> MintError {
     MintError::NoStore(error.to_string())
 }
 

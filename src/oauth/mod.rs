@@ -10,6 +10,7 @@
 //! - `turn`: what is to be done about a token: given, refreshed, waited for, given up;
 //! - `mint`: refreshing, one at a time among all processes that share a store;
 //! - `choice`: which profile a login is meant for;
+//! - `finish`: from what came back to an account;
 //! - `accounts`: what the rest of the program asks.
 //!
 //! Two rules hold throughout. What a server has given is written down before it is used, because a refresh token is
@@ -20,6 +21,7 @@ mod book;
 mod call;
 mod choice;
 mod exchange;
+mod finish;
 mod mint;
 mod pkce;
 mod redirect;
@@ -27,7 +29,8 @@ mod seal;
 mod store;
 mod turn;
 
-pub use accounts::{Accounts, Login, LoginError, Seen, SignedIn};
+pub use accounts::{Accounts, Login, Seen};
 pub use choice::{Wanted, choose};
+pub use finish::{LoginError, SignedIn};
 pub use redirect::{Returned, read_pasted, read_query};
 pub use store::StoreError;

@@ -70,6 +70,9 @@ struct Stamp {
     node: u64,
 }
 
+/// What a file held, and how it looked.
+type Found = (Zeroizing<Vec<u8>>, Stamp);
+
 /// Accounts and logins, in memory and on disk.
 pub(super) struct Store {
     /// `None` keeps them in memory only.
@@ -183,9 +186,10 @@ impl Store {
             let state = self.state.lock();
             (state.book.clone(), state.unsaved)
         };
-        let (before, seen) = match was_unsaved {
-            true => (was, None),
-            false => self.read(file)?,
+        let (before, seen) = if was_unsaved {
+            (was, None)
+        } else {
+            self.read(file)?
         };
         let mut book = before.clone();
         let result = change(&mut book);
@@ -318,10 +322,7 @@ fn lock(file: &Path) -> Result<File, StoreError> {
 }
 
 /// What a file holds; nothing where there is none. One that others may read is closed to them.
-fn bytes_of(
-    path: &Path,
-    done: &'static str,
-) -> Result<Option<(Zeroizing<Vec<u8>>, Stamp)>, StoreError> {
+fn bytes_of(path: &Path, done: &'static str) -> Result<Option<Found>, StoreError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -128,4 +128,6 @@ fn lead_of(account: &Account, lead: Duration) -> u64 {
 }
 
 #[cfg(test)]
+pub(super) mod sample;
+#[cfg(test)]
 mod tests;

@@ -77,18 +77,14 @@ async fn answer(
     call: OAuthCall,
 ) -> Result<Reply, Fault> {
     let config = &arrival.snapshot.config;
-    let body = match call {
-        OAuthCall::Exchange => {
-            let memory = &edge.shared.memory;
-            Some(receive::read_body(session, &config.settings, memory).await?)
-        }
-        _ => {
-            if !session.as_mut().is_body_done() {
-                receive::discard_body(session, &config.settings).await;
-            }
-            None
-        }
-    };
+    let mut body = Bytes::new();
+    if call == OAuthCall::Exchange {
+        let memory = &edge.shared.memory;
+        let read = receive::read_body(session, &config.settings, memory).await?;
+        body = read.bytes.clone();
+    } else if !session.as_mut().is_body_done() {
+        receive::discard_body(session, &config.settings).await;
+    }
     if config.oauth.profiles.is_empty() {
         let text = "there is no OAuth profile; write `oauth.profiles` into the configuration";
         return Err(Fault::new(FaultKind::UnknownPath, text));
@@ -108,10 +104,7 @@ async fn answer(
         OAuthCall::Authorize => desk.begin(&query, is_browser).await?,
         OAuthCall::GenerateUrl => desk.begin(&query, false).await?,
         OAuthCall::Callback => desk.called_back(read_query(&query)).await,
-        OAuthCall::Exchange => {
-            let body = body.map(|it| it.bytes).unwrap_or_default();
-            desk.exchange(&body).await
-        }
+        OAuthCall::Exchange => desk.exchange(&body).await,
         OAuthCall::Refresh => desk.refresh(&percent_decoded(last)).await,
         OAuthCall::Remove if arrival.path == "/oauth/tokens" => desk.remove(None).await?,
         OAuthCall::Remove => desk.remove(Some(percent_decoded(last))).await?,

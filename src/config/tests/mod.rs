@@ -4,6 +4,7 @@ mod any;
 mod behaviour;
 mod examples;
 mod listeners;
+mod oauth;
 mod observe;
 mod rules;
 mod services;

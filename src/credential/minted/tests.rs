@@ -267,3 +267,38 @@ async fn nothing_that_is_printed_holds_a_token() {
     let printed = format!("{:?} {bearer:?} {:?}", bench.source, bench.source.view());
     assert!(!printed.contains("t1"), "{printed}");
 }
+
+#[tokio::test]
+async fn an_endpoint_that_says_when_to_come_back_is_taken_at_its_word() {
+    for (told, rests) in [(1, 5), (60, 60), (9999, 300)] {
+        let limited = MintError::Limited {
+            status: 429,
+            after: Duration::from_secs(told),
+        };
+        let bench = Bench::scripted([Err(limited.clone()), Err(limited), Ok(60)]);
+        for calls in [1, 2] {
+            bench.source.keep_fresh().await;
+            bench.clock.advance(Duration::from_secs(rests - 1));
+            bench.source.keep_fresh().await;
+            assert_eq!(bench.calls(), calls, "{told}");
+            bench.clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(bench.token().await, "t3");
+    }
+}
+
+#[tokio::test]
+async fn a_token_can_be_fetched_in_spite_of_everything_and_forgotten() {
+    let bench = Bench::scripted([Ok(3600), Err(MintError::Internal("x")), Ok(3600)]);
+    assert_eq!(bench.token().await, "t1");
+    assert!(bench.source.fetch().await.is_err());
+    // The one at hand stays.
+    assert_eq!(bench.token().await, "t1");
+    // The source rests, but not for who asks so.
+    assert_eq!(bench.source.fetch().await.unwrap().secret.expose(), "t3");
+    assert_eq!(bench.token().await, "t3");
+    bench.source.forget();
+    assert!(bench.source.at_hand().is_none());
+    assert_eq!(bench.token().await, "t4");
+    assert_eq!(bench.source.view().uses, 4);
+}

@@ -64,11 +64,11 @@ pub struct Asked {
 struct Ways {
     lives: Option<u64>,
     rotates: bool,
-    refreshable: bool,
-    tells_scope: bool,
+    /// Its answers hold what they must and no more.
+    is_terse: bool,
     tells_email: bool,
     gate: Option<Gate>,
-    failures: VecDeque<(u16, Vec<(String, String)>, String)>,
+    failures: VecDeque<Answer>,
 }
 
 #[derive(Default)]
@@ -119,8 +119,7 @@ impl Authority {
         let ways = Ways {
             lives: Some(3600),
             rotates: true,
-            refreshable: true,
-            tells_scope: true,
+            is_terse: false,
             tells_email: true,
             gate: None,
             failures: VecDeque::new(),
@@ -164,8 +163,7 @@ impl Authority {
     /// The answer is as short as the standard allows.
     pub fn terse(self) -> Authority {
         self.change(|ways| {
-            (ways.lives, ways.refreshable) = (None, false);
-            (ways.tells_scope, ways.tells_email) = (false, false);
+            (ways.lives, ways.is_terse, ways.tells_email) = (None, true, false);
         });
         self
     }
@@ -263,9 +261,19 @@ impl Authority {
 
     /// A setup with these providers and a profile `desk` for it; no secret of the first logins may be printed.
     pub fn setup(&self, providers: impl IntoIterator<Item = Provider>, more: &str) -> Setup {
+        self.setup_with(providers, more, "")
+    }
+
+    /// The same with another line beside the profiles.
+    pub fn setup_with(
+        &self,
+        providers: impl IntoIterator<Item = Provider>,
+        more: &str,
+        store: &str,
+    ) -> Setup {
         let lines = self.lines();
         let profile = format!(
-            "oauth:\n  profiles:\n    desk: {{{lines}, redirect_uri: http://localhost:9/oauth/callback{more}}}\n"
+            "oauth:\n  profiles:\n    desk: {{{lines}, redirect_uri: http://localhost:9/oauth/callback{more}}}\n{store}"
         );
         let setup = Setup::of(providers).section(&profile);
         let secrets = (1..20).flat_map(|it| [access(it), refresh(it)]);
@@ -396,11 +404,11 @@ fn grant(state: &mut State, params: &HashMap<String, String>) -> Answer {
     if let Some(lives) = ways.lives {
         body["expires_in"] = json!(lives);
     }
-    if ways.refreshable && (is_first || ways.rotates) {
+    if !ways.is_terse && (is_first || ways.rotates) {
         body["refresh_token"] = json!(refresh(number));
         state.refresh.insert(refresh(number), email.clone());
     }
-    if ways.tells_scope {
+    if !ways.is_terse {
         body["scope"] = json!("infer profile");
     }
     if ways.tells_email && is_first {
