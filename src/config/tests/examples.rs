@@ -31,6 +31,8 @@ fn everything() -> Env {
     Env::from([
         ("ANTHROPIC_API_KEY", KEY),
         ("ANTHROPIC_KEY_A", KEY),
+        ("OAUTH_CLIENT_SECRET", KEY),
+        ("OAUTH_STORE_KEY", "0123456789abcdef0123456789abcdef"),
         ("ANTHROPIC_KEY_B", "sk-b"),
         ("OPENROUTER_API_KEY", KEY),
         ("OPENROUTER_KEY_A", KEY),

@@ -100,7 +100,7 @@ async fn accounts_may_be_pinned_and_are_found_however_they_are_written() {
     // The first one to sign in is not the one that is asked for.
     sign_in(&proxy, &authority, "ONE@b.c").await;
     let reply = proxy.ask(Request::messages(ask("hi"))).await;
-    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(reply.status, 502, "{}", reply.text());
     sign_in(&proxy, &authority, "Two@B.C").await;
     for text in ["1", "2"] {
         assert_eq!(hi(&proxy, text).await, message("a"));
