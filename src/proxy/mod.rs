@@ -18,7 +18,7 @@
 //! | error | `trail`, `refuse` | – | – |
 //! | end | `finish`, `traced`, `kept`, `estimate`, `bill` | – | access line, spans, bodies that are kept, losses, how far estimates were off, row in the ledger |
 //!
-//! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local` and
+//! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local`, `oauth` and
 //! `usage`, token counts in `count`;
 //! `probe` asks endpoints without a client.
 
