@@ -546,6 +546,10 @@ impl Strategy {
 
 /// Behaviour.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the file by itself"
+)]
 pub struct Settings {
     /// Address to listen on.
     pub host: String,
