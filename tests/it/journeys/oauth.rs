@@ -18,7 +18,7 @@ use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::eventually;
 use crate::support::proxy::Proxy;
-use crate::support::script::Gate;
+use crate::support::script::{Act, Gate};
 use crate::support::setup::Provider;
 use crate::support::upstream::Seen;
 use crate::support::upstream::Upstream;
@@ -226,7 +226,10 @@ async fn a_refused_token_is_refreshed_once_and_nobody_notices() {
 #[tokio::test]
 async fn requests_that_are_refused_together_make_one_refresh() {
     let gate = Gate::new();
-    let expired = || refuses(401, "authentication_error", "token revoked");
+    // None is refused before all have come: a late one would wait for the new token and never be refused.
+    let all_there = Gate::new();
+    let refused = refuses(401, "authentication_error", "token revoked");
+    let expired = || Act::new().wait(&all_there).and(&refused);
     let claude = Upstream::first((0..8).map(|_| expired()), says("a")).await;
     let authority = Authority::start().await;
     let (second, proxy) = before(&claude, &authority, "").await;
@@ -242,6 +245,7 @@ async fn requests_that_are_refused_together_make_one_refresh() {
         });
     }
     claude.called(8).await;
+    all_there.open();
     authority.called(2).await;
     gate.open();
     assert_eq!(asked.join_all().await, vec![message("a"); 8]);
