@@ -194,7 +194,7 @@ async fn afterwards(proxy: &Proxy, traces: &[Trace]) -> (Value, Vec<Value>) {
         requests.all(told).then_some(log)
     })
     .await;
-    let lines = log.lines().map(|it| serde_json::from_str(it).unwrap());
-    let log = lines.collect();
-    (providers, log)
+    let parsed =
+        |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    (providers, log.lines().map(parsed).collect())
 }

@@ -21,7 +21,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// Nothing in a journey takes this long unless something hangs; it is a net, not a measure.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Waits for `future`, but not for ever: a hang becomes a failure that says what was awaited.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

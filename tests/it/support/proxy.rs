@@ -360,9 +360,12 @@ impl Proxy {
         self.console.text()
     }
 
-    /// Everything in the log file so far.
+    /// Every whole line in the log file so far: a line that is just being written shows up in part.
     pub fn log_file(&self) -> String {
-        fs::read_to_string(self.directory.path().join("journey.jsonl")).unwrap_or_default()
+        let path = self.directory.path().join("journey.jsonl");
+        let mut log = fs::read_to_string(path).unwrap_or_default();
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        log
     }
 
     /// The configuration file.
