@@ -3,10 +3,12 @@
 //! Kept in memory, as text, so that its size is known: the oldest give way when there are too many of them or they are
 //! too large. Bodies, headers and texts of providers never get here; keys only as masks.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::status::epoch;
@@ -109,10 +111,10 @@ impl RecentRequests {
             return;
         }
         let record = Record {
-            session: request.session.map(|it| short(it, MAX_NAME)),
+            session: request.session.map(|it| short(it, MAX_NAME).into_owned()),
             end: request.end,
             fault: request.fault,
-            json: request.json(SystemTime::now()).to_string(),
+            json: request.json(SystemTime::now()),
         };
         let mut kept = self.kept.lock();
         kept.bytes += record.json.len();
@@ -143,54 +145,105 @@ impl Record {
     fn matches(&self, filter: &Filter) -> bool {
         let of_session = filter.session.as_ref().map(|it| short(it, MAX_NAME));
         let outcome = filter.outcome.as_deref();
-        (of_session.is_none() || of_session == self.session)
+        (of_session.is_none() || of_session.as_deref() == self.session.as_deref())
             && outcome.is_none_or(|it| it == self.end || Some(it) == self.fault)
     }
 }
 
+/// The text that is kept: every request writes one, so no tree is built for it.
+#[derive(Serialize)]
+struct Text<'r> {
+    request_id: &'r str,
+    time: f64,
+    end: &'static str,
+    fault: Option<&'static str>,
+    status: Option<u16>,
+    model_asked: Cow<'r, str>,
+    model_sent: Option<Cow<'r, str>>,
+    provider: Option<&'r str>,
+    route: Cow<'r, str>,
+    dialect: &'static str,
+    stream: bool,
+    session: Option<Cow<'r, str>>,
+    hedge: Option<&'static str>,
+    steps: Vec<Step<'r>>,
+    losses: Option<Cow<'r, str>>,
+    tokens: Option<Tokens>,
+    ttft_ms: Option<u64>,
+    duration_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Step<'r> {
+    provider: Cow<'r, str>,
+    key: Option<&'r str>,
+    what: Cow<'r, str>,
+    ms: Option<u64>,
+    hedge: bool,
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    input: u64,
+    cache_read: u64,
+    output: u64,
+}
+
 impl RequestRecord<'_> {
-    fn json(&self, now: SystemTime) -> Value {
-        let millis = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
-        let step = |it: &StepRecord| {
-            json!({
-                "provider": short(&it.endpoint, MAX_NAME),
-                "key": it.key,
-                "what": short(&it.what, MAX_TEXT),
-                "ms": it.took.map(millis),
-                "hedge": it.hedge,
-            })
+    fn json(&self, now: SystemTime) -> String {
+        let text = Text {
+            request_id: self.id,
+            time: epoch(now),
+            end: self.end,
+            fault: self.fault,
+            status: self.status,
+            model_asked: short(self.model_asked, MAX_NAME),
+            model_sent: self.model_sent.map(|it| short(it, MAX_NAME)),
+            provider: self.provider,
+            route: short(self.route, MAX_NAME),
+            dialect: self.dialect,
+            stream: self.stream,
+            session: self.session.map(|it| short(it, MAX_NAME)),
+            hedge: self.hedge,
+            steps: self.steps.iter().map(StepRecord::text).collect(),
+            losses: (!self.losses.is_empty()).then(|| short(&self.losses, MAX_TEXT)),
+            tokens: self.tokens.map(|[input, cache_read, output]| Tokens {
+                input,
+                cache_read,
+                output,
+            }),
+            ttft_ms: self.ttft.map(millis),
+            duration_ms: millis(self.duration),
         };
-        json!({
-            "request_id": self.id,
-            "time": epoch(now),
-            "end": self.end,
-            "fault": self.fault,
-            "status": self.status,
-            "model_asked": short(self.model_asked, MAX_NAME),
-            "model_sent": self.model_sent.map(|it| short(it, MAX_NAME)),
-            "provider": self.provider,
-            "route": short(self.route, MAX_NAME),
-            "dialect": self.dialect,
-            "stream": self.stream,
-            "session": self.session.map(|it| short(it, MAX_NAME)),
-            "hedge": self.hedge,
-            "steps": self.steps.iter().map(step).collect::<Vec<Value>>(),
-            "losses": (!self.losses.is_empty()).then(|| short(&self.losses, MAX_TEXT)),
-            "tokens": self.tokens.map(|[prompt, cached, output]| json!({
-                "input": prompt,
-                "cache_read": cached,
-                "output": output,
-            })),
-            "ttft_ms": self.ttft.map(millis),
-            "duration_ms": millis(self.duration),
-        })
+        // Nothing in it can fail to be written.
+        serde_json::to_string(&text).unwrap_or_default()
     }
 }
 
-fn short(text: &str, most: usize) -> String {
+impl StepRecord {
+    fn text(&self) -> Step<'_> {
+        Step {
+            provider: short(&self.endpoint, MAX_NAME),
+            key: self.key.as_deref(),
+            what: short(&self.what, MAX_TEXT),
+            ms: self.took.map(millis),
+            hedge: self.hedge,
+        }
+    }
+}
+
+fn millis(it: Duration) -> u64 {
+    u64::try_from(it.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn short(text: &str, most: usize) -> Cow<'_, str> {
+    // No character is shorter than a byte.
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
     match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+        None => Cow::Borrowed(text),
     }
 }
 
