@@ -6,6 +6,7 @@
 //! what a client sends ahead of its turn can neither end up in another request nor cut the answer to the first.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -79,14 +80,15 @@ impl Turnstile {
         }
         // Whoever is silent takes no buffer of ours.
         self.held = BytesMut::new();
-        let mut byte = [0];
-        match self.inner.read(&mut byte).await {
-            Ok(0) | Err(_) => false,
-            Ok(_) => {
-                self.held.extend_from_slice(&byte);
-                true
-            }
-        }
+        poll_fn(|cx| self.poll_first(cx)).await
+    }
+
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut piece = [0; PIECE];
+        let mut piece = ReadBuf::new(&mut piece);
+        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, &mut piece));
+        self.held.extend_from_slice(piece.filled());
+        Poll::Ready(read.is_ok() && !piece.filled().is_empty())
     }
 
     /// Reads until the head is whole, or surely none. Gives its length; `None` when the connection ends before.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use pingora::services::listening;
@@ -110,12 +111,19 @@ impl Bound {
             Socket::Unix(socket, path, mode) => door.add_unix(socket, &path, mode),
             Socket::Tcp(socket) => {
                 let address = self.address.map_or_else(String::new, |it| it.to_string());
-                door.inner.add_tcp(&address);
+                let listener = ListenerConfig::tcp(&address).l4_buffer(unread());
+                door.inner.add_listener(listener);
                 door.fds.lock().add(address, socket.into_raw_fd());
             }
         }
         door
     }
+}
+
+/// Nothing is read ahead: the turnstile, TLS and HTTP/2 have buffers of their own, and Pingora's would be 64 KiB for
+/// each connection, idle ones included.
+fn unread() -> L4BufferSettings {
+    L4BufferSettings::default().read(0)
 }
 
 fn bind_tcp(
@@ -157,8 +165,8 @@ impl Door {
     /// Pingora sets the permissions once more, and would open the file to everybody if it was not told.
     fn add_unix(&mut self, socket: impl Into<OwnedFd>, path: &Path, mode: u32) {
         let path = path.display().to_string();
-        self.inner
-            .add_uds(&path, Some(Permissions::from_mode(mode)));
+        let listener = ListenerConfig::uds(&path).permissions(Permissions::from_mode(mode));
+        self.inner.add_listener(listener.l4_buffer(unread()));
         self.fds.lock().add(path, socket.into().into_raw_fd());
     }
 }
