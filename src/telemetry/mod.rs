@@ -13,6 +13,7 @@ mod access_line;
 mod console;
 mod json;
 mod line;
+mod queue;
 mod redact;
 mod sink;
 mod terminal;

@@ -11,104 +11,70 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
-use std::sync::mpsc::SyncSender;
-use std::sync::mpsc::TrySendError;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
+use super::queue::{Batch, Outlet, Queue, queue};
 use crate::telemetry::json;
 use crate::telemetry::line::Line;
 
-/// Lines that may wait for the disk.
-const QUEUE_LINES: usize = 8 * 1024;
-/// Lines are written together up to this many bytes.
-const BATCH_BYTES: usize = 64 * 1024;
 /// Time between two tries to open a file that could not be written.
 const REOPEN_AFTER: Duration = Duration::from_secs(5);
 
-/// Time between two tries to get into a full queue, for those who may wait.
-const FLUSH_RETRY: Duration = Duration::from_millis(1);
-
 /// Where JSON lines go.
 pub(super) struct FileSink {
-    queue: SyncSender<Job>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    lost: AtomicU64,
-    reopen: AtomicBool,
-}
-
-enum Job {
-    Line(String),
-    /// Answered when everything before it is written.
-    Flush(SyncSender<()>),
+    queue: Queue,
+    reopen: Arc<AtomicBool>,
 }
 
 impl FileSink {
     /// Starts the thread. The file and its directories are created when the first line comes.
     pub(super) fn new(path: PathBuf) -> Self {
-        let (queue, jobs) = sync_channel(QUEUE_LINES);
-        let shared = Arc::new(Shared::default());
+        let (queue, outlet) = queue();
+        let reopen = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             path,
-            shared: Arc::clone(&shared),
+            outlet,
+            reopen: Arc::clone(&reopen),
             file: None,
             failed_at: None,
             torn: false,
             told_lost: 0,
         };
-        // Without a thread the receiver is gone, and every line counts as lost.
+        // Without a thread the other end is gone, and every line counts as lost.
         let _ = std::thread::Builder::new()
             .name("log-file".to_owned())
-            .spawn(move || writer.run(&jobs));
-        FileSink { queue, shared }
+            .spawn(move || writer.run());
+        FileSink { queue, reopen }
     }
 
     /// Queues a line, or counts it as lost.
     pub(super) fn write(&self, line: String) {
-        if self.queue.try_send(Job::Line(line)).is_err() {
-            self.shared.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.queue.write(line.into_bytes());
     }
 
     /// Waits until everything queued is written, at most so long.
     pub(super) fn flush(&self, wait: Duration) {
-        let until = Instant::now() + wait;
-        let (done, written) = sync_channel(1);
-        let mut job = Job::Flush(done);
-        while let Err(TrySendError::Full(unsent)) = self.queue.try_send(job) {
-            if until <= Instant::now() {
-                return;
-            }
-            // The queue has no sending with a time limit, and a hanging disk must not hold up the end.
-            std::thread::sleep(FLUSH_RETRY);
-            job = unsent;
-        }
-        let _ = written.recv_timeout(until.saturating_duration_since(Instant::now()));
+        self.queue.flush(wait);
     }
 
     /// Opens the file anew before the next line.
     pub(super) fn reopen(&self) {
-        self.shared.reopen.store(true, Ordering::Relaxed);
+        self.reopen.store(true, Ordering::Relaxed);
     }
 
     /// Lines lost so far.
     pub(super) fn lost(&self) -> u64 {
-        self.shared.lost.load(Ordering::Relaxed)
+        self.queue.lost()
     }
 }
 
 struct Writer {
     path: PathBuf,
-    shared: Arc<Shared>,
+    outlet: Outlet,
+    reopen: Arc<AtomicBool>,
     file: Option<File>,
     /// When the file could last not be opened or written.
     failed_at: Option<Instant>,
@@ -119,26 +85,15 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
-            let mut batch = Batch::default();
-            let mut flushes = Vec::new();
-            batch.add(job, &mut flushes);
-            while batch.text.len() < BATCH_BYTES {
-                match jobs.try_recv() {
-                    Ok(job) => batch.add(job, &mut flushes),
-                    Err(_) => break,
-                }
-            }
+    fn run(mut self) {
+        while let Some(batch) = self.outlet.next() {
             self.write(&batch);
-            for flush in flushes {
-                let _ = flush.try_send(());
-            }
+            batch.written();
         }
     }
 
     fn write(&mut self, batch: &Batch) {
-        if self.shared.reopen.swap(false, Ordering::Relaxed) {
+        if self.reopen.swap(false, Ordering::Relaxed) {
             self.file = None;
             self.failed_at = None;
         }
@@ -146,7 +101,7 @@ impl Writer {
             return;
         }
         if let Err(error) = self.try_write(batch) {
-            self.shared.lost.fetch_add(batch.lines, Ordering::Relaxed);
+            self.outlet.lost.fetch_add(batch.lines, Ordering::Relaxed);
             self.file = None;
             if let Some(error) = error {
                 self.failed_at = Some(Instant::now());
@@ -168,7 +123,7 @@ impl Writer {
         if std::mem::replace(&mut self.torn, true) {
             file.write_all(b"\n")?;
         }
-        let lost = self.shared.lost.load(Ordering::Relaxed);
+        let lost = self.outlet.lost.load(Ordering::Relaxed);
         if self.told_lost < lost {
             file.write_all(lost_line(lost - self.told_lost).as_bytes())?;
             self.told_lost = lost;
@@ -200,22 +155,4 @@ fn lost_line(count: u64) -> String {
         message: "log lines were lost".to_owned(),
         fields: vec![("lines".to_owned(), count.into())],
     })
-}
-
-#[derive(Default)]
-struct Batch {
-    text: Vec<u8>,
-    lines: u64,
-}
-
-impl Batch {
-    fn add(&mut self, job: Job, flushes: &mut Vec<SyncSender<()>>) {
-        match job {
-            Job::Line(line) => {
-                self.text.extend_from_slice(line.as_bytes());
-                self.lines += 1;
-            }
-            Job::Flush(done) => flushes.push(done),
-        }
-    }
 }

@@ -6,71 +6,38 @@
 
 use std::io;
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
-use std::sync::mpsc::SyncSender;
-use std::sync::mpsc::TrySendError;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use std::time::Instant;
 
-/// Lines that may wait for their reader.
-const QUEUE_LINES: usize = 8 * 1024;
-/// Lines are written together up to this many bytes.
-const BATCH_BYTES: usize = 64 * 1024;
-/// Time between two tries to get into a full queue, for those who may wait.
-const FLUSH_RETRY: Duration = Duration::from_millis(1);
+use super::queue::{Outlet, Queue, queue};
 
 /// Where lines for people go.
 #[derive(Clone)]
 pub(super) struct Terminal {
-    queue: SyncSender<Job>,
-    lost: Arc<AtomicU64>,
-}
-
-enum Job {
-    Line(Vec<u8>),
-    /// Answered when everything before it is written.
-    Flush(SyncSender<()>),
+    queue: Queue,
 }
 
 impl Terminal {
     /// Starts the thread that writes to `out`.
     pub(super) fn new(out: impl Write + Send + 'static) -> Self {
-        let (queue, jobs) = sync_channel(QUEUE_LINES);
-        let lost = Arc::new(AtomicU64::new(0));
-        let told = Arc::clone(&lost);
-        // Without a thread the receiver is gone, and every line counts as lost.
+        let (queue, outlet) = queue();
+        // Without a thread the other end is gone, and every line counts as lost.
         let _ = std::thread::Builder::new()
             .name("log-console".to_owned())
-            .spawn(move || run(out, &jobs, &told));
-        Terminal { queue, lost }
+            .spawn(move || run(out, &outlet));
+        Terminal { queue }
     }
 
     /// Waits until everything queued is written, at most so long.
     pub(super) fn flush(&self, wait: Duration) {
-        let until = Instant::now() + wait;
-        let (done, written) = sync_channel(1);
-        let mut job = Job::Flush(done);
-        while let Err(TrySendError::Full(unsent)) = self.queue.try_send(job) {
-            if until <= Instant::now() {
-                return;
-            }
-            std::thread::sleep(FLUSH_RETRY);
-            job = unsent;
-        }
-        let _ = written.recv_timeout(until.saturating_duration_since(Instant::now()));
+        self.queue.flush(wait);
     }
 }
 
 /// Takes one line at a time, as the logger hands them over.
 impl Write for Terminal {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.queue.try_send(Job::Line(line.to_vec())).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.queue.write(line.to_vec());
         Ok(line.len())
     }
 
@@ -79,32 +46,22 @@ impl Write for Terminal {
     }
 }
 
-fn run(mut out: impl Write, jobs: &Receiver<Job>, lost: &AtomicU64) {
-    while let Ok(first) = jobs.recv() {
-        let (mut text, mut flushes) = (Vec::new(), Vec::new());
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Line(line) => text.extend_from_slice(&line),
-                Job::Flush(done) => flushes.push(done),
-            }
-            let more = text.len() < BATCH_BYTES;
-            next = more.then(|| jobs.try_recv().ok()).flatten();
-        }
+fn run(mut out: impl Write, outlet: &Outlet) {
+    while let Some(batch) = outlet.next() {
         // A console that is gone is no reason not to serve.
-        let _ = out.write_all(&text);
-        let count = lost.swap(0, Ordering::Relaxed);
+        let _ = out.write_all(&batch.text);
+        let count = outlet.lost.swap(0, Ordering::Relaxed);
         if 0 < count {
             let _ = writeln!(out, "{count} log lines were lost: nobody read them in time");
         }
-        for flush in flushes {
-            let _ = flush.try_send(());
-        }
+        batch.written();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use parking_lot::Mutex;
 
     use super::*;
