@@ -84,7 +84,7 @@ impl Reloader {
         if self.exposed && config.auth.is_open() && !config.auth.open_on_purpose {
             return Err(
                 "other machines reach this listener, and the new configuration has no gateway key; set \
-                 `auth: {api_key: …}`, or restart to listen elsewhere"
+                 `auth: {api_key: …}`, or restart (or `pointsman upgrade`) to listen elsewhere"
                     .to_owned(),
             );
         }
@@ -143,7 +143,7 @@ fn tell_news(old: &Config, new: &Config) {
     }
     let kept = needs_restart(old, new);
     if !kept.is_empty() {
-        log::warn!("restart to change {}", kept.join(", "));
+        log::warn!("restart or upgrade to change {}", kept.join(", "));
     }
 }
 

@@ -100,7 +100,9 @@ async fn what_only_a_restart_changes_is_said() {
     let other = Setup::of([a()]).setting("log_level: DEBUG");
     fs::write(proxy.config_path(), other.yaml()).unwrap();
     assert_eq!(proxy.ask(reload()).await.status, 200);
-    proxy.line("restart to change settings.log_level").await;
+    proxy
+        .line("restart or upgrade to change settings.log_level")
+        .await;
 }
 
 #[tokio::test]
