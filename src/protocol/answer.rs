@@ -17,12 +17,9 @@ use crate::types::Dialect;
 
 /// Bytes of a streamed answer that may be held back before its first content.
 const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of an answer that is not streamed: a hundred times what a model says at most.
+/// Bytes of an answer that is not streamed, or of one event that is relayed: a hundred times what a model says at most,
+/// and room for a picture that only the client understands.
 const MAX_WHOLE_BYTES: usize = 32 * 1024 * 1024;
-
-/// Bytes of one event that is relayed: more than we read of one, because it may hold a picture that only its client
-/// understands.
-const MAX_RELAYED_EVENT_BYTES: usize = 32 * 1024 * 1024;
 
 /// How an answer has to be read.
 pub enum Reading {
@@ -314,7 +311,7 @@ impl AnswerReader {
         }
         let Some(end) = last_blank_line(&self.held, &piece) else {
             self.held.extend_from_slice(&piece);
-            return if self.held.len() <= MAX_RELAYED_EVENT_BYTES {
+            return if self.held.len() <= MAX_WHOLE_BYTES {
                 Ok(None)
             } else {
                 Err(StreamError::TooMuch("an event that does not end"))
@@ -468,7 +465,7 @@ mod tests {
             };
             assert!(reader.push(Bytes::from(content)).unwrap().is_some());
             let piece = Bytes::from(vec![b'x'; 1 << 20]);
-            let pieces = MAX_RELAYED_EVENT_BYTES / piece.len();
+            let pieces = MAX_WHOLE_BYTES / piece.len();
             for _ in 0..pieces {
                 assert_eq!(reader.push(piece.clone()).unwrap(), None);
             }
