@@ -10,6 +10,7 @@ use crate::config::edge;
 use crate::config::env::Env;
 use crate::config::expand::Sources;
 use crate::config::fault::{ConfigFault, Report};
+use crate::config::import;
 use crate::config::keys::TOP;
 use crate::config::listeners::{self, Listener};
 use crate::config::model::{Admin, Auth, Config, Provider, Settings, Source, Timeouts};
@@ -133,11 +134,21 @@ fn checked(
 ) -> Result<Config, Vec<ConfigFault>> {
     let env = environment(options, dir, report);
     let mut root = tree::parse(label, text).map_err(|fault| vec![fault])?;
+    let foreign = import::is_foreign(&root);
+    if foreign {
+        let converted = import::tree(&root, report);
+        root.wipe();
+        root = converted.ok_or_else(|| std::mem::take(&mut report.faults))?;
+    }
+    let told = (report.faults.len(), report.notes.len());
     Sources { env: &env, dir }.expand(&mut root, report);
     walk(&root, TOP, report);
     let source = Source::File(PathBuf::from(label));
-    let outcome = resolve(Some(&root), source, &env, options, dir, report);
+    let mut outcome = resolve(Some(&root), source, &env, options, dir, report);
     root.wipe();
+    if foreign {
+        import::restore_names(&mut outcome, told);
+    }
     outcome
 }
 

@@ -15,6 +15,7 @@ mod env;
 mod expand;
 mod facts;
 mod fault;
+mod import;
 mod keys;
 mod listeners;
 mod load;
@@ -46,6 +47,7 @@ pub use dump::dump;
 pub use edit::{EditError, add_key, remove_key, revoke_key};
 pub use env::Env;
 pub use fault::ConfigFault;
+pub use import::{Imported, to_yaml};
 pub use listeners::{ListenAddress, Listener, Surface};
 pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{

@@ -2,6 +2,7 @@
 //! its path; `<<` merges are resolved.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::de::{
     Deserialize, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -146,7 +147,10 @@ fn syntax(file: &str, text: &str, error: &serde_yaml::Error) -> ConfigFault {
         .and_then(|it| text.lines().nth(it.line().saturating_sub(1)))
         .unwrap_or_default();
     let indent = line.len() - line.trim_start().len();
-    let remedy = if line.get(..indent).is_some_and(|it| it.contains('\t')) {
+    let is_json = Path::new(file).extension().is_some_and(|it| it == "json");
+    let remedy = if is_json {
+        "is not valid JSON here; check commas, quotes and brackets"
+    } else if line.get(..indent).is_some_and(|it| it.contains('\t')) {
         "the line is indented with a tab; use spaces"
     } else if said.contains("alias") || said.contains("anchor") {
         "a bare `*` or `&` starts a YAML alias; put patterns in quotes: \"*sonnet*\""

@@ -9,23 +9,8 @@ use crate::config::table::{Field, Kind, State, Table, find};
 use crate::config::tree::Node;
 use crate::config::units;
 
-/// Keys of the other old system's file.
-const FOREIGN: &[&str] = &["upstream", "currentUpstream", "loadBalance"];
-
 /// Walks the whole file.
 pub(super) fn walk(root: &Node, rows: Table, report: &mut Report) {
-    let Node::Map(entries) = root else {
-        return;
-    };
-    if entries.iter().any(|it| FOREIGN.contains(&it.0.as_str())) {
-        report.fault(
-            "",
-            "holds keys of another proxy's config.json (`upstream`, `currentUpstream`, `loadBalance`); importing such \
-             a file arrives later, until then write config.yaml with `providers:` and `model_routes:` (see \
-             conf/minimal.yaml)",
-        );
-        return;
-    }
     section(root, rows, "", report);
 }
 

@@ -387,7 +387,7 @@ const WHOLE: &[(&str, &str)] = &[
     ),
     (
         "upstream: []\ncurrentUpstream: 0\n",
-        "c.yaml: holds keys of another proxy's config.json",
+        "c.yaml: upstream: is empty: there is no service to ask",
     ),
     (
         "model_routes: {'*': [{provider: a}]}\n",
