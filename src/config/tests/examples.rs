@@ -160,15 +160,14 @@ fn written_defaults_change_nothing() {
                 out + it.key + ": " + it.default + ", "
             })
     };
-    let (settings, timers) = (
-        find(TOP, "settings").unwrap().kind.rows(),
-        crate::config::keys::TIMEOUTS,
-    );
+    let settings = find(TOP, "settings").unwrap().kind.rows();
+    let timers = find(settings, "timeouts").unwrap().kind.rows();
+    let providers = find(TOP, "providers").unwrap().kind.rows();
     let affinity = find(settings, "affinity").unwrap().kind.rows();
     let counting = find(settings, "token_counting").unwrap().kind.rows();
     let text = format!(
         "{}settings: {{{}timeouts: {{{}}}, token_counting: {{{}}}, affinity: {{{}}}}}\n",
-        provider(&defaults(crate::config::keys::PROVIDER)),
+        provider(&defaults(providers)),
         defaults(settings),
         defaults(timers),
         defaults(counting),
