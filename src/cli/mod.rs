@@ -50,6 +50,8 @@ enum Command {
         #[arg(long)]
         supervise: bool,
     },
+    /// Serve two simulated providers, whatever configuration there is
+    Demo,
     /// Replace the worker of `run --supervise` by one of the binary and the configuration on disk, without losing a
     /// stream; when that fails, nothing changes
     Upgrade,
@@ -94,6 +96,10 @@ pub fn run() -> ExitCode {
     let command = args.command.unwrap_or(Command::Run { supervise: false });
     let outcome = match command {
         Command::Run { supervise: false } => serve::run(options, style),
+        Command::Demo => {
+            options.demo = true;
+            serve::run(options, style)
+        }
         Command::Run { supervise: true } => supervise::run(&options, style),
         Command::Upgrade => supervise::upgrade(&options, style),
         Command::Worker => serve::run_as_worker(options, style),

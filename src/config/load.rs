@@ -51,6 +51,8 @@ pub struct LoadOptions {
     pub port: Option<u16>,
     /// Do not read `.env` beside the configuration.
     pub no_env_file: bool,
+    /// The demo, whatever files and environment say.
+    pub demo: bool,
 }
 
 impl LoadOptions {
@@ -63,6 +65,7 @@ impl LoadOptions {
             host: None,
             port: None,
             no_env_file: false,
+            demo: false,
         }
     }
 }
@@ -158,6 +161,9 @@ pub fn locate(options: &LoadOptions) -> Option<PathBuf> {
 }
 
 fn find_file(options: &LoadOptions) -> Option<PathBuf> {
+    if options.demo {
+        return None;
+    }
     let asked = options
         .config
         .clone()
@@ -178,7 +184,9 @@ fn tidy(path: PathBuf) -> PathBuf {
 }
 
 fn environment(options: &LoadOptions, dir: &Path, report: &mut Report) -> Env {
-    if options.no_env_file {
+    if options.demo {
+        Env::default()
+    } else if options.no_env_file {
         options.env.clone()
     } else {
         options.env.over_file(dir, report)

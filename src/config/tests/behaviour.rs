@@ -233,6 +233,12 @@ fn an_env_file_beside_the_configuration_is_read_unless_told_otherwise() {
     assert_eq!(config.settings.port, 5000);
     options.no_env_file = true;
     assert!(lines(&load(&options).unwrap_err())[0].contains("THE_KEY is not set"));
+
+    // Whoever asks for the demo gets it.
+    options.demo = true;
+    let config = load(&options).unwrap();
+    assert_eq!(config.source, Source::Demo);
+    assert_eq!(config.settings.port, 8080);
 }
 
 #[test]
