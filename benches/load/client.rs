@@ -10,6 +10,7 @@ use crate::upstream::now_nanos;
 
 /// A connection.
 pub struct Client {
+    port: u16,
     stream: TcpStream,
     seen: Vec<u8>,
 }
@@ -20,7 +21,7 @@ impl Client {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         stream.set_nodelay(true)?;
         let seen = Vec::new();
-        Ok(Client { stream, seen })
+        Ok(Client { port, stream, seen })
     }
 
     /// Asks for a page of the proxy itself.
@@ -76,6 +77,9 @@ impl Client {
                 if end + 4 + length <= self.seen.len() {
                     let status = head.split(' ').nth(1).context("no status")?.parse()?;
                     self.seen.drain(..end + 4 + length);
+                    if head.contains("connection: close") {
+                        *self = Client::connect(self.port).await?;
+                    }
                     return Ok(status);
                 }
             }
