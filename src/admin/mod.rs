@@ -4,10 +4,14 @@
 
 mod metrics;
 mod oauth;
+mod openapi;
 mod requests;
 mod status;
+mod worker;
 
 pub use metrics::endpoint_states;
 pub use oauth::{login, oauth_status, refreshed, signed_in};
+pub use openapi::{CALLS, openapi, page};
 pub use requests::{Filter, RecentRequests, RequestRecord, StepRecord};
 pub use status::{health, model, models, providers};
+pub use worker::{development, of_worker, reloaded};

@@ -25,7 +25,7 @@ pub fn dump(config: &Config) -> String {
 }
 
 /// The same as a value.
-pub(super) fn masked_tree(config: &Config) -> Value {
+pub fn masked_tree(config: &Config) -> Value {
     let mut settings = settings(&config.settings);
     settings.insert("default_route".to_owned(), json!(config.default_route));
     let routes: Map<String, Value> = config
@@ -372,6 +372,11 @@ fn cors(it: &Cors) -> Value {
 /// What is shown to operators.
 fn sight(it: &Settings) -> Value {
     json!({
+        "mode": it.mode.word(),
+        "health_check": {
+            "enabled": it.health_page.enabled,
+            "path": it.health_page.path,
+        },
         "log_level": log_level(it.log.level),
         "log_color": it.log.color,
         "log_file_path": it.log.file,

@@ -17,6 +17,7 @@ use crate::config::model::{Admin, Auth, Config, Provider, Settings, Source, Time
 use crate::config::oauth::{self, OAuthSettings};
 use crate::config::observe;
 use crate::config::overrides::Overrides;
+use crate::config::page;
 use crate::config::provider;
 use crate::config::read::Reader;
 use crate::config::routes;
@@ -141,7 +142,12 @@ fn checked(
     if foreign {
         let converted = import::tree(&root, report);
         root.wipe();
-        root = converted.ok_or_else(|| std::mem::take(&mut report.faults))?;
+        let Some(converted) = converted else {
+            // What else is wrong is told at once.
+            Overrides::read(&env, report);
+            return Err(std::mem::take(&mut report.faults));
+        };
+        root = converted;
     }
     let told = (report.faults.len(), report.notes.len());
     Sources { env: &env, dir }.expand(&mut root, report);
@@ -350,6 +356,7 @@ fn override_settings(
         settings.log.level = level;
     }
     edge::override_cors(settings, overrides, report);
+    page::override_pages(settings, overrides);
     if overrides.max_in_flight.is_some() {
         settings.max_in_flight = overrides.max_in_flight;
     }

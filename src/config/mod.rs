@@ -24,6 +24,7 @@ mod near;
 mod oauth;
 mod observe;
 mod overrides;
+mod page;
 mod provider;
 mod read;
 mod routes;
@@ -43,7 +44,7 @@ mod vertex;
 mod walk;
 
 pub use diff::changes;
-pub use dump::dump;
+pub use dump::{dump, masked_tree};
 pub use edit::{EditError, add_key, remove_key, revoke_key};
 pub use env::Env;
 pub use fault::ConfigFault;
@@ -52,10 +53,10 @@ pub use listeners::{ListenAddress, Listener, Surface};
 pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{
     AccessLog, Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Capture, Config,
-    Cors, DeclaredPrice, Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy,
-    LedgerSettings, LogLevel, LogSettings, ModelFacts, Note, OnLoss, PerAddress, Platform, Probe,
-    ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Source,
-    Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When,
+    Cors, DeclaredPrice, Deduplication, EgressProxy, EgressScheme, HealthPage, Http2, KeyEntry,
+    KeyStrategy, LedgerSettings, LogLevel, LogSettings, Mode, ModelFacts, Note, OnLoss, PerAddress,
+    Platform, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings,
+    Sharing, Source, Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When,
 };
 pub use oauth::{OAuthProfile, OAuthSettings, OAuthStore};
 pub use schema::schema;

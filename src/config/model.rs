@@ -648,6 +648,49 @@ pub struct Settings {
     pub capture: Option<Capture>,
     /// `service` in the answer of `GET /`.
     pub app_name: String,
+    /// What the process is run for.
+    pub mode: Mode,
+    /// The page that tells how it fares.
+    pub health_page: HealthPage,
+}
+
+/// The page that tells how it fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthPage {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Where it would be.
+    pub path: String,
+}
+
+impl HealthPage {
+    /// Where it is; `None`: nowhere.
+    pub fn path(&self) -> Option<&str> {
+        self.enabled.then_some(self.path.as_str())
+    }
+}
+
+/// What the process is run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// For people who rely on it.
+    #[default]
+    Production,
+    /// To be looked into: `GET /admin/dev/info`.
+    Development,
+}
+
+impl Mode {
+    /// The words of the configuration.
+    pub const WORDS: &'static [&'static str] = &["production", "development"];
+
+    /// The word of the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Mode::Production => "production",
+            Mode::Development => "development",
+        }
+    }
 }
 
 /// Web pages that may call.

@@ -37,7 +37,7 @@ pub(super) fn observe(
             Some(format) => format == "json",
             None => settings.log.json,
         },
-        sample: share(&reader.section("access_log"), report),
+        sample: sample(reader, overrides, report),
     };
     let tracing = reader.section("tracing");
     let wanted = reader.has("tracing") && tracing.boolean("enabled").unwrap_or(true);
@@ -45,6 +45,16 @@ pub(super) fn observe(
         .then(|| read_tracing(&tracing, env, &settings.app_name, report))
         .flatten();
     settings.capture = capture(reader, overrides, report);
+}
+
+/// The share of good requests that have a line. The old switches speak of the request and of its answer; one line tells
+/// of both, so it is left out when both are off.
+fn sample(reader: &Reader<'_>, overrides: &Overrides, report: &mut Report) -> f64 {
+    let written = share(&reader.section("access_log"), report);
+    match (overrides.request_logs, overrides.response_logs) {
+        (Some(false), Some(false)) => 0.0,
+        _ => written,
+    }
 }
 
 /// A share of all requests: 0 to 1.
@@ -170,7 +180,8 @@ fn capture(settings: &Reader<'_>, overrides: &Overrides, report: &mut Report) ->
         for (name, _) in asked.iter().filter(|it| it.1 == Some(true)) {
             report.remark(
                 *name,
-                "has no effect without `settings.capture.directory`, where bodies would go",
+                "shows a line for each request, not what is in it: bodies go to `settings.capture.directory`, where that is \
+                 set",
             );
         }
         if settings.has("capture") {

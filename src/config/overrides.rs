@@ -6,15 +6,14 @@ use crate::config::access::own_key;
 use crate::config::env::Env;
 use crate::config::fault::Report;
 use crate::config::keys::KEY_STRATEGIES;
-use crate::config::model::{KeyStrategy, LogLevel};
+use crate::config::model::{KeyStrategy, LogLevel, Mode};
+use crate::config::page;
 use crate::config::provider::key_strategy;
 use crate::config::settings::log_level;
 use crate::config::tree::Node;
 use crate::config::units;
 use crate::types::Secret;
 
-/// Variables of the second old system whose feature comes later.
-const NOT_YET: &[&str] = &["HEALTH_CHECK_ENABLED", "NODE_ENV"];
 const LEVELS: &[&str] = &[
     "trace", "debug", "info", "warn", "warning", "error", "critical", "fatal",
 ];
@@ -48,6 +47,12 @@ pub(super) struct Overrides {
     pub response_logs: Option<bool>,
     /// `LOAD_BALANCE_STRATEGY`: in the old system it chose among the keys of one provider.
     pub key_strategy: Option<KeyStrategy>,
+    /// `NODE_ENV`: anything but `development` is production.
+    pub mode: Option<Mode>,
+    /// `HEALTH_CHECK_ENABLED`.
+    pub health_check: Option<bool>,
+    /// `HEALTH_CHECK_PATH`.
+    pub health_path: Option<String>,
 }
 
 /// Requests of each client address.
@@ -62,18 +67,6 @@ pub(super) struct RateLimit {
 impl Overrides {
     /// Reads them; empty variables count as unset.
     pub fn read(env: &Env, report: &mut Report) -> Self {
-        for name in NOT_YET.iter().filter(|it| env.filled(it).is_some()) {
-            report.remark(*name, "is not active yet; it has no effect");
-        }
-        if env
-            .filled("HEALTH_CHECK_PATH")
-            .is_some_and(|it| it != "/health")
-        {
-            report.remark(
-                "HEALTH_CHECK_PATH",
-                "is not active yet; the path stays /health",
-            );
-        }
         Overrides {
             port: read(env, "PORT", report, |text| {
                 text.parse()
@@ -97,15 +90,20 @@ impl Overrides {
                     .ok_or_else(|| "must be a whole number above 0".to_owned())
             }),
             rate_limit: rate_limit(env, report),
-            cors: read(env, "ENABLE_CORS", report, |text| {
-                one_of(text, &["true", "false", "1", "0", "yes", "no"])
-                    .map(|it| matches!(it, "true" | "1" | "yes"))
-            }),
+            cors: read(env, "ENABLE_CORS", report, switch),
             cors_origin: env.filled("CORS_ORIGIN").map(str::to_owned),
             request_logs: read(env, "ENABLE_REQUEST_LOGS", report, switch),
             response_logs: read(env, "ENABLE_RESPONSE_LOGS", report, switch),
             key_strategy: read(env, "LOAD_BALANCE_STRATEGY", report, |text| {
                 one_of(text, KEY_STRATEGIES).map(|it| key_strategy(Some(it)))
+            }),
+            mode: env.filled("NODE_ENV").map(|it| match it.trim() {
+                "development" => Mode::Development,
+                _ => Mode::Production,
+            }),
+            health_check: read(env, "HEALTH_CHECK_ENABLED", report, switch),
+            health_path: read(env, "HEALTH_CHECK_PATH", report, |text| {
+                page::check(text).map(|()| text.to_owned())
             }),
         }
     }
@@ -120,10 +118,7 @@ fn rate_limit(env: &Env, report: &mut Report) -> Option<RateLimit> {
             .filter(|it| 0 < *it)
             .ok_or_else(|| "must be a whole number above 0".to_owned())
     });
-    let enabled = read(env, "ENABLE_RATE_LIMIT", report, |text| {
-        one_of(text, &["true", "false", "1", "0", "yes", "no"])
-            .map(|it| matches!(it, "true" | "1" | "yes"))
-    });
+    let enabled = read(env, "ENABLE_RATE_LIMIT", report, switch);
     if enabled.is_none() && (window.is_some() || most.is_some()) {
         let text = "has no effect without ENABLE_RATE_LIMIT=true";
         report.remark("RATE_LIMIT_MAX_REQUESTS", text);

@@ -9,6 +9,7 @@ use crate::config::model::{
     AccessLog, AffinitySettings, CacheMode, CacheSettings, Deduplication, LogLevel, LogSettings,
     OnLoss, PerAddress, Settings, Sharing, Stalls, Strategy, Terms, Timeouts, TokenCounting,
 };
+use crate::config::page;
 use crate::config::read::Reader;
 use crate::config::tree::Node;
 use crate::config::url::check_host;
@@ -106,6 +107,8 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         tracing: None,
         capture: None,
         app_name: reader.text("app_name").unwrap_or("pointsman").to_owned(),
+        mode: page::mode(reader),
+        health_page: page::health_page(reader, report),
     }
 }
 

@@ -16,6 +16,7 @@ use super::service::Edge;
 use super::{refuse, usage};
 use crate::access::Holder;
 use crate::admin::{self, Filter};
+use crate::config::Mode;
 use crate::error::{Fault, FaultKind};
 use crate::health::Extra;
 use crate::routing::Resolution;
@@ -184,6 +185,11 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         Call::Hello => Ok((StatusCode::OK, Content::Nothing)),
         Call::Metrics => scraped(edge, snapshot, now),
         Call::EventLogging => ok(json!({})),
+        Call::Docs => Ok((
+            StatusCode::OK,
+            Content::Usage("text/html; charset=utf-8", Bytes::from(admin::page())),
+        )),
+        Call::OpenApi => ok(admin::openapi(&snapshot.config.settings.app_name)),
         Call::Live => ok(json!({"status": "alive"})),
         Call::Ready if edge.shared.closing.is_draining() => Ok((
             StatusCode::SERVICE_UNAVAILABLE,
@@ -196,6 +202,9 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
             if let Some(trouble) = edge.shared.ledger.trouble() {
                 warn(&mut value, trouble.to_string());
             }
+            if let Some(value) = value.as_object_mut() {
+                value.extend(admin::of_worker(snapshot, edge.shared.started.elapsed()));
+            }
             Ok((
                 if well {
                     StatusCode::OK
@@ -207,8 +216,14 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         }
         Call::Providers => ok(providers(edge, snapshot, now)),
         Call::PurgeCache => ok(json!({"status": "success", "purged": edge.shared.cache.purge()})),
+        Call::CleanUp => ok(json!({
+            "status": "cleanup completed",
+            "purged": edge.shared.cache.purge(),
+        })),
         Call::Requests => ok(requests(edge, query)),
         Call::Reload => Ok(reload(edge, now)),
+        Call::WorkerReload => Ok(worker_reload(edge)),
+        Call::Development => development(snapshot),
         Call::Models => ok(models(snapshot, query, asked)),
         Call::Model => model(snapshot, path, asked),
         Call::Messages
@@ -341,6 +356,26 @@ fn reload(edge: &Edge, now: Instant) -> (StatusCode, Content) {
                 Content::Json(json!({"status": "error", "message": message})),
             )
         }
+    }
+}
+
+fn worker_reload(edge: &Edge) -> (StatusCode, Content) {
+    let outcome = edge.shared.reload.reload();
+    let status = match &outcome {
+        Ok(_) => StatusCode::OK,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let told = outcome.as_deref().map_err(String::as_str);
+    (status, Content::Json(admin::reloaded(told)))
+}
+
+fn development(snapshot: &Snapshot) -> Answer {
+    match snapshot.config.settings.mode {
+        Mode::Development => Ok((StatusCode::OK, Content::Json(admin::development(snapshot)))),
+        Mode::Production => Err(Fault::new(
+            FaultKind::UnknownPath,
+            "there is nothing at this path in production; set settings.mode, or NODE_ENV, to development",
+        )),
     }
 }
 

@@ -22,6 +22,11 @@ const MIN_RATE: u64 = 1024;
 /// Most bytes of a body that are read only to be thrown away.
 const MAX_DISCARDED: usize = 4 * 1024 * 1024;
 
+/// Where the health page is known.
+const HEALTH: &str = "/health";
+/// A path with nothing there.
+const NOWHERE: &str = "";
+
 /// What a client may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -47,14 +52,22 @@ pub enum Call {
     EventLogging,
     /// `GET /health`.
     Health,
+    /// `GET /docs`.
+    Docs,
+    /// `GET /openapi.json`.
+    OpenApi,
     /// `GET /livez`.
     Live,
     /// `GET /readyz`.
     Ready,
     /// `GET /providers`.
     Providers,
-    /// `POST /providers/reload`, `POST /admin/config/reload`.
+    /// `POST /providers/reload`.
     Reload,
+    /// `POST /admin/config/reload`: the same in the words of the worker proxy.
+    WorkerReload,
+    /// `GET /admin/dev/info`.
+    Development,
     /// `GET /metrics`.
     Metrics,
     /// `GET /admin/requests`.
@@ -63,6 +76,8 @@ pub enum Call {
     Usage,
     /// `POST /admin/cache/purge`.
     PurgeCache,
+    /// `POST /cleanup`: the same in the words of the balancer, whose stuck requests it also freed.
+    CleanUp,
     /// Below `/oauth/`.
     OAuth(OAuthCall),
 }
@@ -103,14 +118,19 @@ impl Call {
             "/" => (Call::Root, GET),
             "/api/hello" => (Call::Hello, GET),
             "/health" => (Call::Health, GET),
+            "/docs" => (Call::Docs, GET),
+            "/openapi.json" => (Call::OpenApi, GET),
             "/livez" => (Call::Live, GET),
             "/readyz" => (Call::Ready, GET),
             "/providers" => (Call::Providers, GET),
             "/metrics" => (Call::Metrics, GET),
             "/admin/requests" => (Call::Requests, GET),
             "/admin/usage" => (Call::Usage, GET),
-            "/providers/reload" | "/admin/config/reload" => (Call::Reload, POST),
+            "/providers/reload" => (Call::Reload, POST),
+            "/admin/config/reload" => (Call::WorkerReload, POST),
+            "/admin/dev/info" => (Call::Development, GET),
             "/admin/cache/purge" => (Call::PurgeCache, POST),
+            "/cleanup" => (Call::CleanUp, POST),
             "/oauth/authorize" => (Call::OAuth(OAuthCall::Authorize), ONLY_GET),
             "/oauth/callback" => (Call::OAuth(OAuthCall::Callback), ONLY_GET),
             "/oauth/generate-url" => (Call::OAuth(OAuthCall::GenerateUrl), ONLY_GET),
@@ -146,9 +166,12 @@ impl Call {
             Call::Providers
                 | Call::Metrics
                 | Call::Reload
+                | Call::WorkerReload
+                | Call::Development
                 | Call::Requests
                 | Call::Usage
                 | Call::PurgeCache
+                | Call::CleanUp
         )
     }
 
@@ -178,6 +201,16 @@ impl Call {
                 | Call::Models
                 | Call::Model
         )
+    }
+}
+
+/// The path by which a call is known here: the operator may have moved the health page, or want none.
+pub fn known_path<'p>(path: &'p str, settings: &Settings) -> &'p str {
+    match settings.health_page.path() {
+        Some(HEALTH) => path,
+        Some(own) if path == own => HEALTH,
+        Some(_) | None if path == HEALTH => NOWHERE,
+        Some(_) | None => path,
     }
 }
 

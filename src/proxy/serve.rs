@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
-use super::receive::Call;
+use super::receive::{self, Call};
 use super::request::{Arrival, Request};
 use super::service::{Edge, InFlight};
 use super::share::{self, Shared, Ticket};
@@ -88,7 +88,8 @@ fn admit(
     session: &Session,
 ) -> Result<(Call, Access, Option<Place>), Fault> {
     let (head, snapshot) = (session.req_header(), &arrival.snapshot);
-    let call = Call::of(&head.method, &arrival.path)?;
+    let path = receive::known_path(&arrival.path, &snapshot.config.settings);
+    let call = Call::of(&head.method, path)?;
     let hidden = match edge.surface {
         Surface::All => false,
         Surface::Traffic => call.is_admin(),

@@ -56,6 +56,8 @@ pub trait Reload: Send + Sync {
 
 /// What all listeners share.
 pub struct Shared {
+    /// When the process began.
+    pub started: Instant,
     /// The configuration in force.
     pub live: Arc<Live>,
     /// How it is replaced.
@@ -121,6 +123,7 @@ impl Shared {
         counters: Arc<dyn Counters>,
     ) -> Arc<Self> {
         Arc::new(Shared {
+            started: Instant::now(),
             live,
             reload,
             memory: Arc::new(BodyMemory::default()),

@@ -43,6 +43,7 @@ use crate::telemetry::sink::FileSink;
 use crate::telemetry::terminal::Terminal;
 
 pub use access_line::{ACCESS_TARGET, AccessLine, End, TokenCounts};
+pub use timestamp::rfc3339;
 
 /// Our own targets; everything else is a library.
 const OWN_TARGETS: [&str; 2] = [env!("CARGO_PKG_NAME"), ACCESS_TARGET];

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
 /// `2026-03-09T16:05:59.123Z`. A time before 1970 is shown as 1970.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs();
     let (year, month, day) = civil(seconds / 86_400);

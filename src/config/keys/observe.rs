@@ -1,10 +1,25 @@
-//! Keys of what is written about requests: lines, spans, bodies.
+//! Keys of what is written about requests, lines, spans, bodies, and of what is shown of health.
 
 use crate::config::keys::settings::FORMATS;
 use crate::config::keys::{BIG, row};
 use crate::config::table::{Kind, Table};
 
 use Kind::{Bool, Choice, Count, Duration, Headers, Number, Size, Text, Texts};
+
+pub(super) const HEALTH_CHECK: Table = &[
+    row(
+        "enabled",
+        Bool,
+        "true",
+        "false: there is none; /livez and /readyz stay; HEALTH_CHECK_ENABLED overrides it",
+    ),
+    row(
+        "path",
+        Text,
+        "/health",
+        "where it is; HEALTH_CHECK_PATH overrides it",
+    ),
+];
 
 pub(super) const ACCESS_LOG: Table = &[
     row(

@@ -1,11 +1,12 @@
 //! Keys of `settings`.
 
 use crate::config::keys::access::{AUTH, CORS, PER_ADDRESS};
+use crate::config::keys::observe::HEALTH_CHECK;
 use crate::config::keys::observe::{ACCESS_LOG, CAPTURE, TRACING};
 use crate::config::keys::provider::ALWAYS_PASSED_ON;
 use crate::config::keys::timers::{CACHING, TIMEOUTS};
 use crate::config::keys::{BIG, LATER, STRATEGIES, UNKNOWN_THERE, old, row};
-use crate::config::model::OnLoss;
+use crate::config::model::{Mode, OnLoss};
 use crate::config::table::{Kind, Table};
 
 use Kind::{
@@ -331,6 +332,18 @@ pub(in crate::config) const SETTINGS: Table = &[
         Text,
         "pointsman",
         "`service` in the answer of GET /",
+    ),
+    row(
+        "mode",
+        Choice(Mode::WORDS),
+        "production",
+        "development opens GET /admin/dev/info to who may administer; NODE_ENV overrides it",
+    ),
+    row(
+        "health_check",
+        One(HEALTH_CHECK),
+        "",
+        "the page that tells how it fares",
     ),
     row("auth", One(AUTH), "", "the same as `auth` at the top"),
     row(

@@ -51,9 +51,13 @@ fn environment_variables_override_the_file() {
             ("LOAD_BALANCE_STRATEGY", "failover"),
             ("ENABLE_CORS", "true"),
             ("CORS_ORIGIN", "https://a.example, http://localhost:3000"),
+            ("NODE_ENV", "development"),
+            ("HEALTH_CHECK_PATH", "/status"),
         ],
     )
     .unwrap();
+    assert_eq!(config.settings.mode, Mode::Development);
+    assert_eq!(config.settings.health_page.path(), Some("/status"));
     assert_eq!(config.settings.port, 3000);
     assert_eq!(config.auth.keys, [Secret::new("gw-7f3a".into())]);
     assert_eq!(config.admin.key, Some(Secret::new("admin-7f3a".into())));
@@ -73,6 +77,62 @@ fn environment_variables_override_the_file() {
             .unwrap()
             .contains("120")
     );
+}
+
+#[test]
+fn the_health_page_and_the_mode_are_settings_that_the_environment_overrides() {
+    let file = |settings: &str| format!("{ONE}settings: {{{settings}}}\n");
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>, Mode);
+    let table: &[Row<'_>] = &[
+        ("", &[], Some("/health"), Mode::Production),
+        ("mode: development", &[], Some("/health"), Mode::Development),
+        (
+            "mode: development",
+            &[("NODE_ENV", "test")],
+            Some("/health"),
+            Mode::Production,
+        ),
+        (
+            "health_check: {path: /up}",
+            &[],
+            Some("/up"),
+            Mode::Production,
+        ),
+        (
+            "health_check: {enabled: false}",
+            &[],
+            None,
+            Mode::Production,
+        ),
+        (
+            "health_check: {enabled: false, path: /up}",
+            &[("HEALTH_CHECK_ENABLED", "true")],
+            Some("/up"),
+            Mode::Production,
+        ),
+        (
+            "health_check: {enabled: false}",
+            &[("HEALTH_CHECK_PATH", "/up")],
+            None,
+            Mode::Production,
+        ),
+        (
+            "health_check: {path: /up}",
+            &[("HEALTH_CHECK_ENABLED", "false")],
+            None,
+            Mode::Production,
+        ),
+    ];
+    for (settings, env, path, mode) in table {
+        let env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = loaded(&file(settings), env.collect::<crate::config::Env>()).unwrap();
+        assert_eq!(config.settings.health_page.path(), *path, "{settings}");
+        assert_eq!(config.settings.mode, *mode, "{settings}");
+    }
+    let faults = loaded(&file("health_check: {path: /providers}"), []).unwrap_err();
+    assert!(faults[0].contains("settings.health_check.path = /providers: is where"));
 }
 
 #[test]
@@ -103,6 +163,16 @@ fn bad_environment_variables_are_named_without_their_value() {
             "LOAD_BALANCE_STRATEGY",
             "best",
             "environment: LOAD_BALANCE_STRATEGY: must be one of",
+        ),
+        (
+            "HEALTH_CHECK_PATH",
+            "/v1/messages",
+            "environment: HEALTH_CHECK_PATH: is where something else is",
+        ),
+        (
+            "HEALTH_CHECK_ENABLED",
+            "perhaps",
+            "environment: HEALTH_CHECK_ENABLED: must be true or false",
         ),
     ];
     for (name, value, expected) in table {

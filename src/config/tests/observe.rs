@@ -106,9 +106,22 @@ fn bodies_are_captured_only_where_a_directory_is_named_and_never_silently() {
     assert_eq!(none.settings.capture, None);
     let told = note(&none, "ENABLE_REQUEST_LOGS").unwrap();
     assert!(
-        told.contains("no effect without `settings.capture.directory`"),
+        told.contains("bodies go to `settings.capture.directory`"),
         "{told}"
     );
+    let quiet = [
+        ("ENABLE_REQUEST_LOGS", "false"),
+        ("ENABLE_RESPONSE_LOGS", "false"),
+    ];
+    let sample = |env: &[(&str, &str)]| {
+        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        config("", env.collect::<Env>())
+            .unwrap()
+            .settings
+            .access_log
+            .sample
+    };
+    assert_eq!((sample(&quiet), sample(&quiet[..1])), (0.0, 1.0));
 
     let answers = "capture: {directory: c, responses: true}";
     let capture = |settings: &str, env: Env| -> Option<Capture> {
