@@ -123,7 +123,11 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigFault> {
         ));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    match serde_yaml::from_str::<Node>(text) {
+    // YAML reads nearly all JSON, but takes some characters inside its strings for line breaks.
+    let json = is_json(file)
+        .then(|| serde_json::from_str::<Node>(text).ok())
+        .flatten();
+    match json.map_or_else(|| serde_yaml::from_str(text), Ok) {
         Ok(Node::Null) => Err(whole(
             "is empty; write at least `providers:` (see conf/minimal.yaml)",
         )),
@@ -139,6 +143,10 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigFault> {
     }
 }
 
+fn is_json(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|it| it == "json")
+}
+
 /// A syntax error without any of the file's content: our own words by the kind of trouble.
 fn syntax(file: &str, text: &str, error: &serde_yaml::Error) -> ConfigFault {
     let said = error.to_string();
@@ -147,8 +155,7 @@ fn syntax(file: &str, text: &str, error: &serde_yaml::Error) -> ConfigFault {
         .and_then(|it| text.lines().nth(it.line().saturating_sub(1)))
         .unwrap_or_default();
     let indent = line.len() - line.trim_start().len();
-    let is_json = Path::new(file).extension().is_some_and(|it| it == "json");
-    let remedy = if is_json {
+    let remedy = if is_json(file) {
         "is not valid JSON here; check commas, quotes and brackets"
     } else if line.get(..indent).is_some_and(|it| it.contains('\t')) {
         "the line is indented with a tab; use spaces"

@@ -255,6 +255,12 @@ fn faults_speak_of_the_file_as_it_is() {
             "{file}: {faults:?}"
         );
     }
+    let options = LoadOptions {
+        no_env_file: true,
+        ..LoadOptions::new(Env::from([("PORT", "x")]))
+    };
+    let both = from_text("config.json", "upstream: []", Path::new("."), &options).unwrap_err();
+    assert_eq!(both.len(), 2, "{both:?}");
     let broken = loaded("{\"upstream\": [\n  {\"name\": \"a\" \"baseUrl\"}]}").unwrap_err();
     assert!(
         broken[0].contains("config.json:2:") && broken[0].contains("is not valid JSON"),
