@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::telemetry::access_line::ACCESS_MESSAGE;
 use crate::telemetry::access_line::ACCESS_TARGET;
+use crate::telemetry::fields;
 use crate::telemetry::line::Line;
 use crate::telemetry::timestamp::rfc3339;
 
@@ -22,6 +23,9 @@ pub(super) fn render(line: &Line) -> String {
     object.insert("target".to_owned(), line.target.as_str().into());
     object.insert("message".to_owned(), message.into());
     for (key, value) in &line.fields {
+        if let Some(old) = old_name(&line.target, key) {
+            object.insert(old.to_owned(), value.clone());
+        }
         let taken = object.contains_key(key);
         let prefix = if taken { "field." } else { "" };
         object.insert(format!("{prefix}{key}"), value.clone());
@@ -29,6 +33,16 @@ pub(super) fn render(line: &Line) -> String {
     let mut text = visible(Json::Object(object).to_string());
     text.push('\n');
     text
+}
+
+/// What a field was called in the logs of the system we succeed, for what people have made to read those: `request_id`
+/// on every line of a request, `response_time`, in milliseconds, on its last one.
+fn old_name(target: &str, key: &str) -> Option<&'static str> {
+    match key {
+        fields::REQUEST_ID => Some("request_id"),
+        fields::DURATION_MS if target == ACCESS_TARGET => Some("response_time"),
+        _ => None,
+    }
 }
 
 /// JSON itself lets DEL and the C1 controls through, which move a terminal's cursor as well as the others do.

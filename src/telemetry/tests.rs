@@ -84,6 +84,27 @@ fn both_outputs_show_the_sentence_and_the_fields() {
 }
 
 #[test]
+fn lines_of_requests_have_the_fields_of_the_old_logs_besides_ours() {
+    let fields = [
+        ("request.id", Value::from("req_1")),
+        ("duration_ms", Value::from(12)),
+    ];
+    let access = parsed(&line("access", "200 POST /v1/messages", &fields));
+    assert_eq!(access["message"], "request finished");
+    assert_eq!(
+        (&access["request_id"], &access["request.id"]),
+        (&"req_1".into(), &"req_1".into())
+    );
+    assert_eq!(
+        (&access["response_time"], &access["duration_ms"]),
+        (&12.into(), &12.into())
+    );
+    let other = parsed(&line("pointsman::proxy", "endpoint failed", &fields));
+    assert_eq!(other["request_id"], "req_1");
+    assert!(other.get("response_time").is_none(), "of an attempt");
+}
+
+#[test]
 fn a_library_is_named_and_colour_is_only_paint() {
     let line = line("pingora_core::server", "hello", &[("k", Value::from("v"))]);
     assert!(plain(&line).ends_with("WARN  pingora_core::server hello k=v\n"));
