@@ -171,11 +171,17 @@ impl Request {
     ) -> Result<Self, Fault> {
         let bill = Bill::of(shared, arrival, &access);
         let settings = &arrival.snapshot.config.settings;
-        let body = receive::read_body(session, settings, &shared.memory).await?;
+        let mut body = receive::read_body(session, settings, &shared.memory).await?;
         let headers = &session.req_header().headers;
         let dialect = receive::dialect_of(&arrival.path);
-        let head =
-            RequestHead::read(dialect, &body.bytes).map_err(|error| unreadable(&error, headers))?;
+        let read = |body: &[u8]| {
+            RequestHead::read(dialect, body).map_err(|error| unreadable(&error, headers))
+        };
+        let mut head = read(&body.bytes)?;
+        if let Some(new) = head.with_own_tools(&body.bytes) {
+            head = read(&new)?;
+            body.bytes = new;
+        }
         let named = SESSION_HEADERS
             .iter()
             .find_map(|name| text(headers, name))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::protocol::anthropic::{foreign_citation, own_blocks};
+use crate::protocol::anthropic::{foreign_citation, foreign_tools, own_blocks};
 use crate::protocol::envelope;
 use crate::protocol::scan::{self, Member, ScanError, Watch};
 use crate::protocol::sealed;
@@ -81,6 +81,8 @@ pub struct RequestHead {
     /// Whether the same call gives the same answer.
     pub answers: Answers,
     metadata_at: Option<Range<usize>>,
+    tools_at: Option<Range<usize>>,
+    tool_choice_at: Option<Range<usize>>,
     /// The limits of an answer's length.
     limits_at: Vec<Range<usize>>,
     /// Something in it looks like thinking, or a search, that another dialect left behind.
@@ -133,6 +135,8 @@ impl RequestHead {
         Ok(RequestHead {
             answers: answers(body, &members),
             metadata_at: named(&["metadata"]).next(),
+            tools_at: named(&["tools"]).next(),
+            tool_choice_at: named(&["tool_choice"]).next(),
             limits_at: named(&LENGTH_LIMITS).collect(),
             dialect,
             model: model_name(body, &model.value)?,
@@ -186,6 +190,15 @@ impl RequestHead {
             stream_usage: false,
         };
         self.rewrite(body, &forgetful)
+    }
+
+    /// The body with tools in Anthropic's words where an Anthropic client has put them in OpenAI's; `None` where there is
+    /// nothing to change, which is so of nearly all. Another body has another head.
+    pub fn with_own_tools(&self, body: &Bytes) -> Option<Bytes> {
+        if self.dialect != Dialect::Anthropic {
+            return None;
+        }
+        foreign_tools::translated(body, self.tools_at.as_ref(), self.tool_choice_at.as_ref())
     }
 
     /// How many turns the conversation has.

@@ -4,6 +4,7 @@
 
 // What decides where a request goes, and edits in place for providers of the same dialect.
 mod foreign_citation;
+mod foreign_tools;
 mod head;
 mod own_blocks;
 mod vertex;
