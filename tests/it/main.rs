@@ -22,6 +22,8 @@ mod naive;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod shell;
 #[cfg(test)]
 mod soak;

@@ -43,6 +43,8 @@ pub struct Proxy {
     console: Arc<Console>,
     readers: Vec<JoinHandle<()>>,
     directory: TempDir,
+    /// The configuration file in it.
+    name: String,
     secrets: Vec<String>,
     /// Whether it was told to end.
     may_end: bool,
@@ -106,7 +108,11 @@ impl Proxy {
     /// The program is a link in the journey's directory, so that it can be replaced.
     async fn launch_program(built: &Path, setup: Setup, launch: Launch<'_>) -> Proxy {
         let directory = TempDir::new().unwrap();
-        fs::write(directory.path().join("config.yaml"), setup.yaml()).unwrap();
+        let config = directory.path().join(setup.name());
+        fs::write(&config, setup.yaml()).unwrap();
+        for (name, text) in setup.others() {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
         let program = program_in(directory.path());
         fs::create_dir(program.parent().unwrap()).unwrap();
         symlink(built, &program).unwrap();
@@ -118,13 +124,14 @@ impl Proxy {
         let words: Vec<&Path> = words.collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).args(launch.arguments);
-        let (child, console, readers) = spawn(directory.path(), command, launch.env);
+        let (child, console, readers) = spawn(&config, command, launch.env);
         let mut proxy = Proxy {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             console,
             readers,
             directory,
+            name: setup.name().to_owned(),
             secrets: setup.secrets(),
             may_end: false,
         };
@@ -151,7 +158,7 @@ impl Proxy {
 
     /// Starts it again after [`Proxy::kill`], with the same files.
     pub async fn start_again(&mut self) {
-        let (child, console, readers) = spawn(self.directory.path(), Command::new(PROGRAM), &[]);
+        let (child, console, readers) = spawn(&self.config_path(), Command::new(PROGRAM), &[]);
         (self.child, self.console, self.may_end) = (child, console, false);
         self.readers.extend(readers);
         self.listens().await;
@@ -160,7 +167,7 @@ impl Proxy {
     /// Runs another command on the same configuration: its output and exit code.
     pub fn command(&self, arguments: &[&str]) -> (String, Option<i32>) {
         let mut command = Command::new(PROGRAM);
-        let output = settled(&mut command, self.directory.path())
+        let output = settled(&mut command, &self.config_path())
             .args(arguments)
             .output();
         let output = output.unwrap();
@@ -370,7 +377,7 @@ impl Proxy {
 
     /// The configuration file.
     pub fn config_path(&self) -> PathBuf {
-        self.directory.path().join("config.yaml")
+        self.directory.path().join(&self.name)
     }
 
     /// Sends a signal: `HUP`.
@@ -382,10 +389,11 @@ impl Proxy {
 }
 
 /// With the configuration of a journey and nothing else.
-fn settled<'c>(command: &'c mut Command, directory: &Path) -> &'c mut Command {
+fn settled<'c>(command: &'c mut Command, config: &Path) -> &'c mut Command {
+    let directory = config.parent().unwrap();
     command
         .arg("--config")
-        .arg(directory.join("config.yaml"))
+        .arg(config)
         .current_dir(directory)
         .env_clear()
         .env("HOME", directory)
@@ -394,11 +402,11 @@ fn settled<'c>(command: &'c mut Command, directory: &Path) -> &'c mut Command {
 }
 
 fn spawn(
-    directory: &Path,
+    config: &Path,
     mut command: Command,
     env: &[(&str, &str)],
 ) -> (Child, Arc<Console>, Vec<JoinHandle<()>>) {
-    let mut child = settled(&mut command, directory)
+    let mut child = settled(&mut command, config)
         .envs(env.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

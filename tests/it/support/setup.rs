@@ -141,6 +141,10 @@ pub struct Setup {
     secrets: Vec<String>,
     /// It listens where a list says.
     listed: bool,
+    /// A whole file of another's making instead, and what it is called.
+    file: Option<(String, String)>,
+    /// Files beside it.
+    beside: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -150,6 +154,30 @@ impl Setup {
             providers: providers.into_iter().collect(),
             ..Setup::default()
         }
+    }
+
+    /// A whole file as it is, under its own name.
+    pub fn file(name: &str, text: impl Into<String>) -> Setup {
+        Setup {
+            file: Some((name.to_owned(), text.into())),
+            ..Setup::default()
+        }
+    }
+
+    /// With a file beside the configuration.
+    pub fn beside(mut self, name: &str, text: impl Into<String>) -> Setup {
+        self.beside.push((name.to_owned(), text.into()));
+        self
+    }
+
+    /// What the configuration is called.
+    pub fn name(&self) -> &str {
+        self.file.as_ref().map_or("config.yaml", |it| &it.0)
+    }
+
+    /// The files beside it, with their names.
+    pub fn others(&self) -> &[(String, String)] {
+        &self.beside
     }
 
     /// Listens there and nowhere else: one text a listener, `{address: "127.0.0.1:0", tls: …}`.
@@ -225,6 +253,9 @@ impl Setup {
 
     /// The file.
     pub fn yaml(&self) -> String {
+        if let Some((_, text)) = &self.file {
+            return text.clone();
+        }
         let mut text = "providers:\n".to_owned();
         for provider in &self.providers {
             text.push_str(&format!("  - name: {}\n", provider.name));
