@@ -22,6 +22,16 @@ pub struct ConfigFault {
     pub remedy: String,
 }
 
+impl ConfigFault {
+    /// The fault without the file's name: `3:1: …`, or what is wrong with the whole.
+    pub(super) fn place_and_remedy(&self) -> String {
+        match self.file.split_once(':') {
+            Some((_, place)) => format!("{place}: {}", self.remedy),
+            None => self.remedy.clone(),
+        }
+    }
+}
+
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;

@@ -3,29 +3,8 @@
 
 use std::ops::Range;
 
-use thiserror::Error;
-
+use super::EditError;
 use crate::config::tree::{self, Node};
-
-/// Why a file is not changed.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum EditError {
-    /// It is no YAML, or JSON.
-    #[error("the file cannot be read: {0}")]
-    Unreadable(String),
-    /// There is a key of that name.
-    #[error("there is a key \"{0}\" already; take another name")]
-    Exists(String),
-    /// There is none.
-    #[error("there is no key \"{0}\"")]
-    Missing(String),
-    /// The list is written in another way than line by line.
-    #[error("`keys` is written in brackets or braces; change it by hand")]
-    Brackets,
-    /// The change would have changed something else.
-    #[error("the file is written in a way that is not understood here; change it by hand")]
-    Unsure,
-}
 
 /// Adds an `entry`, whose first line begins with `- `, to the list of keys.
 pub fn add_key(text: &str, name: &str, entry: &str) -> Result<String, EditError> {

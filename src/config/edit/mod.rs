@@ -1,0 +1,44 @@
+//! Edits of a configuration that a person wrote. Only the place concerned is touched: comments, order, quoting and line
+//! ends of all others stay byte for byte. Every result is read again and compared with what was asked for, so that a way
+//! of writing that is not understood ends in a refusal and never in a broken file.
+//!
+//! `spans.rs` tells where values stand; `splice.rs` turns a change (`change.rs`) into pieces of text (`value.rs`) for
+//! lines (`lines.rs`) or brackets (`brackets.rs`); `document.rs` is what `pointsman config` asks for.
+
+mod brackets;
+mod change;
+mod lines;
+mod named_keys;
+mod spans;
+mod splice;
+mod value;
+
+use thiserror::Error;
+
+pub use named_keys::{add_key, remove_key, revoke_key};
+
+/// Why a file is not changed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum EditError {
+    /// It is no YAML, or, for the list of keys, JSON.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(String),
+    /// There is a key of that name.
+    #[error("there is a key \"{0}\" already; take another name")]
+    Exists(String),
+    /// There is none.
+    #[error("there is no key \"{0}\"")]
+    Missing(String),
+    /// The list is written in another way than line by line.
+    #[error("`keys` is written in brackets or braces; change it by hand")]
+    Brackets,
+    /// What is to be changed stands under an anchor that other places use.
+    #[error("the place is shared: it stands under the anchor `&{0}`, which is used elsewhere as well; change it by hand")]
+    Shared(String),
+    /// What is to be changed comes from an anchor.
+    #[error("`{0}` is not written there: it comes with `<<` from an anchor; change it by hand")]
+    Inherited(String),
+    /// The change would have changed something else.
+    #[error("the file is written in a way that is not understood here; change it by hand")]
+    Unsure,
+}
