@@ -11,6 +11,8 @@ mod lines;
 mod named_keys;
 mod spans;
 mod splice;
+#[cfg(test)]
+mod splice_tests;
 mod value;
 
 use thiserror::Error;

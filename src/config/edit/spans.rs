@@ -1,5 +1,8 @@
 //! Where every value of a YAML text stands: what splices are made of. The parser here knows places and nothing of
 //! meaning; what a text means is told by `config/tree.rs`, with which every edit is compared afterwards.
+//!
+//! Of the parser's places only the beginnings are taken where its tokens may reach too far: behind brackets, quotes and
+//! aliases they cover blanks and comments, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -95,19 +98,22 @@ pub(super) fn layout(text: &str) -> Option<Layout<'_>> {
             }
             Event::Alias(anchor) => {
                 used.insert(anchor);
-                (Spot::new(outer, 0, What::Alias(anchor)), None)
+                let end = outer.start + 1 + anchor_name(text, outer.start, '*').len();
+                (Spot::new(outer.start..end, 0, What::Alias(anchor)), None)
             }
             Event::SequenceStart(anchor, _) => {
-                let form = form_of(text, &outer, '[', open.last())?;
-                open.push(Open::new(outer, anchor, form, false));
+                let (inner, form) = form_of(text, &outer, '[', open.last())?;
+                open.push(Open::new(outer.start, inner, anchor, form, false));
                 continue;
             }
             Event::MappingStart(anchor, _) => {
-                let form = form_of(text, &outer, '{', open.last())?;
-                open.push(Open::new(outer, anchor, form, true));
+                let (inner, form) = form_of(text, &outer, '{', open.last())?;
+                open.push(Open::new(outer.start, inner, anchor, form, true));
                 continue;
             }
-            Event::SequenceEnd | Event::MappingEnd => (open.pop()?.closed(text, outer.end)?, None),
+            Event::SequenceEnd | Event::MappingEnd => {
+                (open.pop()?.closed(text, outer.start)?, None)
+            }
             Event::Nothing
             | Event::StreamStart
             | Event::StreamEnd
@@ -115,7 +121,7 @@ pub(super) fn layout(text: &str) -> Option<Layout<'_>> {
             | Event::DocumentEnd => continue,
         };
         if spot.anchor != 0 {
-            anchors.insert(spot.anchor, anchor_name(text, spot.start));
+            anchors.insert(spot.anchor, anchor_name(text, spot.start, '&'));
         }
         match open.last_mut() {
             Some(open) => open.take(text, spot, name)?,
@@ -150,17 +156,40 @@ fn scalar(
             } else {
                 start
             };
-            let what = if inner == outer.end && style == ScalarStyle::Plain {
+            let end = match style {
+                ScalarStyle::Plain => outer.end,
+                _ => quoted_end(text, inner)?,
+            };
+            let what = if inner == end {
                 What::Nothing
             } else {
                 What::Scalar
             };
             Some(Spot {
                 start,
-                ..Spot::new(inner..outer.end, anchor, what)
+                ..Spot::new(inner..end, anchor, what)
             })
         }
     }
+}
+
+/// Where a quoted text that begins at `start` ends. The parser counts blanks and a comment behind it in.
+fn quoted_end(text: &str, start: usize) -> Option<usize> {
+    let written = text.get(start..)?;
+    let quote = written.chars().next()?;
+    let mut chars = written.char_indices().skip(1).peekable();
+    while let Some((i, it)) = chars.next() {
+        if it == '\\' && quote == '"' {
+            chars.next();
+        } else if it == quote {
+            if quote == '\'' && chars.peek().is_some_and(|it| it.1 == '\'') {
+                chars.next();
+            } else {
+                return Some(start + i + 1);
+            }
+        }
+    }
+    None
 }
 
 /// Where the value behind an anchor or a tag begins; neither can be the beginning of a plain text.
@@ -173,23 +202,30 @@ fn behind_properties(text: &str, range: Range<usize>) -> Option<usize> {
     Some(range.end - rest.len())
 }
 
-fn anchor_name(text: &str, start: usize) -> String {
+fn anchor_name(text: &str, start: usize, sign: char) -> String {
     let properties = text.get(start..).unwrap_or_default();
-    let name = properties.split_once('&').map_or("", |it| it.1);
+    let name = properties.split_once(sign).map_or("", |it| it.1);
     let is_end = |it: char| it.is_whitespace() || matches!(it, ',' | '[' | ']' | '{' | '}');
     name.split(is_end).next().unwrap_or_default().to_owned()
 }
 
-/// How a list or map is written whose first event covers `outer`.
-fn form_of(text: &str, outer: &Range<usize>, bracket: char, within: Option<&Open>) -> Option<Form> {
-    let form = if text.get(outer.clone())?.ends_with(bracket) {
+/// Where a list or map begins whose first event covers `outer`, and how it is written. Only a bracket of its own is
+/// covered: a block may begin with the brackets of its first child.
+fn form_of(
+    text: &str,
+    outer: &Range<usize>,
+    bracket: char,
+    within: Option<&Open>,
+) -> Option<(usize, Form)> {
+    let inner = behind_properties(text, outer.clone())?;
+    let form = if text.get(inner..outer.end)?.starts_with(bracket) {
         Form::Flow
     } else if within.is_some_and(|it| it.form != Form::Block) {
         Form::Pair
     } else {
         Form::Block
     };
-    Some(form)
+    Some((inner, form))
 }
 
 impl Spot {
@@ -209,13 +245,9 @@ impl Spot {
 }
 
 impl Open {
-    fn new(outer: Range<usize>, anchor: usize, form: Form, is_map: bool) -> Self {
-        let inner = match form {
-            Form::Flow => outer.end - 1,
-            Form::Block | Form::Pair => outer.end,
-        };
+    fn new(start: usize, inner: usize, anchor: usize, form: Form, is_map: bool) -> Self {
         Open {
-            start: outer.start,
+            start,
             inner,
             anchor,
             form,
@@ -249,11 +281,11 @@ impl Open {
         Some(())
     }
 
-    fn closed(mut self, text: &str, end: usize) -> Option<Spot> {
-        let closing = if self.is_map { '}' } else { ']' };
+    fn closed(mut self, text: &str, closing: usize) -> Option<Spot> {
         let range = if self.form == Form::Flow {
-            let range = self.inner..end;
-            text.get(range.clone())?.ends_with(closing).then_some(range)?
+            let bracket = if self.is_map { '}' } else { ']' };
+            let is_there = text.get(closing..)?.starts_with(bracket);
+            is_there.then_some(self.inner..closing + 1)?
         } else {
             let ends = self.entries.iter().map(|it| it.value.end());
             let end = ends.chain(self.items.iter().map(Spot::end)).next_back();
@@ -335,7 +367,8 @@ impl<'t> Places<'t> {
             (last, from_column, from) if last == line && from_column <= column => {
                 (from_column, from)
             }
-            _ => (0, *self.lines.get(line)?),
+            // The end of a text without a line break at its end is on a line that is not there.
+            _ => (0, self.lines.get(line).copied().unwrap_or(self.text.len())),
         };
         let rest = self.text.get(from..)?;
         let mut chars = rest.char_indices();
