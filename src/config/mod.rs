@@ -45,7 +45,10 @@ mod walk;
 
 pub use diff::changes;
 pub use dump::{dump, masked_tree};
-pub use edit::{EditError, add_key, remove_key, revoke_key};
+pub use edit::{
+    Document, DocumentKind, EditError, Edited, NewUpstream, Update, Upstream, add_key, remove_key,
+    revoke_key,
+};
 pub use env::Env;
 pub use fault::ConfigFault;
 pub use import::{Imported, to_yaml};

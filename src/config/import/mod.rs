@@ -56,6 +56,11 @@ pub fn to_yaml(text: &str) -> Result<Imported, Vec<ConfigFault>> {
     }
 }
 
+/// What an upstream speaks, in our words, for a word of the worker proxy or of ours.
+pub(super) fn kind_of(word: &str) -> Option<&'static str> {
+    read::kind_of(word)
+}
+
 /// Whether this is the worker proxy's file.
 pub(super) fn is_foreign(root: &Node) -> bool {
     KEYS.iter().any(|key| root.get(key).is_some())

@@ -168,8 +168,7 @@ fn name(
 fn kind(item: &Node, at: &str, report: &mut Report) -> &'static str {
     let remedy = format!("say what it speaks: {DOCUMENTED}");
     let written = required(item, "serviceType", &remedy, at, report);
-    let same = |it: &&(&str, &str)| it.0.eq_ignore_ascii_case(written.trim());
-    if let Some((_, kind)) = KINDS.iter().find(same) {
+    if let Some(kind) = kind_of(written) {
         return kind;
     }
     if !written.is_empty() {
@@ -178,6 +177,12 @@ fn kind(item: &Node, at: &str, report: &mut Report) -> &'static str {
         report.fault_at(join(at, "serviceType"), written, remedy);
     }
     "openai"
+}
+
+/// Our word for a kind of service.
+pub(super) fn kind_of(word: &str) -> Option<&'static str> {
+    let same = |it: &&(&str, &str)| it.0.eq_ignore_ascii_case(word.trim());
+    KINDS.iter().find(same).map(|it| it.1)
 }
 
 /// A text that must be there.
