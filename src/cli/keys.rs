@@ -1,7 +1,5 @@
 //! `pointsman keys create | list | revoke`: named gateway keys, without anybody having to know what a digest is.
 
-mod write;
-
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,8 +7,10 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::change::{May, NotChanged, change};
 use super::check::faults_text;
 use super::output::{Outcome, Style, columns};
+use super::words::{Lang, not_changed};
 use crate::access::NewKey;
 use crate::config::{
     Config, EditError, KeyEntry, LoadOptions, add_key, expiry, load, locate, remove_key, revoke_key,
@@ -125,7 +125,7 @@ fn create(create: &Create, options: &LoadOptions, style: Style) -> Result<String
     );
     if create.write {
         let file = file(options)?;
-        write::change(&file, options, |old| add_key(old, &create.name, &entry))?;
+        written(&file, options, |old| add_key(old, &create.name, &entry))?;
         let _ = writeln!(text, "its digest is in {}; {RELOAD}", file.display());
     } else {
         text.push_str("put this under `keys:` in the configuration (--write does it):\n\n");
@@ -198,7 +198,7 @@ fn revoke(name: &str, remove: bool, write: Option<&LoadOptions>) -> Result<Strin
         ));
     };
     let file = file(options)?;
-    write::change(&file, options, |old| {
+    written(&file, options, |old| {
         if remove {
             remove_key(old, name)
         } else {
@@ -322,9 +322,23 @@ fn key_json(entry: &KeyEntry, spent: &[Spending], now: SystemTime) -> Value {
     })
 }
 
-/// Why a file is not changed, with the way out.
-fn not_changed(error: &EditError, file: &Path) -> String {
-    format!("{}: {error}", file.display())
+/// Changes the file, or says why it is as it was, with the way out.
+fn written(
+    file: &Path,
+    options: &LoadOptions,
+    edit: impl FnOnce(&str) -> Result<String, EditError>,
+) -> Result<(), String> {
+    let told = |why: NotChanged| {
+        let faults: Vec<String> = match &why {
+            NotChanged::Faults(faults) => faults.iter().map(|it| format!("\n  {it}")).collect(),
+            _ => Vec::new(),
+        };
+        let why = not_changed(&why, Lang::En);
+        format!("{}: {why}{}", file.display(), faults.concat())
+    };
+    change(file, options, May::default(), edit)
+        .map(drop)
+        .map_err(told)
 }
 
 #[cfg(test)]

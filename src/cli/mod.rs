@@ -1,23 +1,31 @@
 //! What people type and read. The only place that prints.
 
+mod ask;
 mod banner;
+mod change;
 pub mod check;
+pub mod config;
 mod health;
+pub mod import;
 pub mod keys;
 pub mod login;
 mod memory;
 pub mod output;
+pub mod providers;
 pub mod schema;
 mod serve;
+pub mod shell;
 mod supervise;
 pub mod usage;
+pub mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Env, LoadOptions};
+use words::Lang;
 
 /// Keeps AI coding clients running: many providers behind one address.
 #[derive(Debug, Parser)]
@@ -37,6 +45,9 @@ struct Args {
     /// Do not read .env beside the configuration
     #[arg(long, global = true)]
     no_env_file: bool,
+    /// Speak this language where it is spoken: the commands below `config`; otherwise that of LANG
+    #[arg(long, global = true, value_enum, value_name = "LANG")]
+    lang: Option<Lang>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -67,6 +78,17 @@ enum Command {
         #[arg(long, short)]
         verbose: bool,
     },
+    /// Edit the upstreams of the configuration: their addresses, keys, and which one is asked
+    #[command(arg_required_else_help = true)]
+    Config {
+        /// As JSON
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: config::Command,
+    },
+    /// Convert the config.json of the worker proxy into a config.yaml
+    Import(import::Import),
     /// Make, show and revoke named gateway keys
     Keys {
         #[command(subcommand)]
@@ -76,17 +98,28 @@ enum Command {
     Login(login::LoginArgs),
     /// Show what was used, by key, team, model, provider, day or session
     Usage(usage::Usage),
+    /// Show how the providers of the running process fare; the exit code tells whether all are well
+    Providers(providers::Providers),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
     /// Ask the process that serves this configuration whether it takes new work; the exit code tells
     Health,
+    /// Print the completions of a shell: `pointsman completions bash > /etc/bash_completion.d/pointsman`
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page: `pointsman man | man -l -`
+    Man(shell::ManArgs),
 }
 
 /// Runs the command line.
 pub fn run() -> ExitCode {
     memory::seal();
-    let args = Args::parse();
     let env = Env::of_process();
+    let args = parsed(&env);
+    let lang = Lang::of(args.lang, &env);
     let style = output::Style::of_stdout(env.get("NO_COLOR"));
     let mut options = LoadOptions::new(env);
     options.config = args.config;
@@ -106,11 +139,19 @@ pub fn run() -> ExitCode {
         Command::Check { json, verbose } => {
             check::run(&options, check::CheckArgs { json, verbose }, style)
         }
+        Command::Config { json, command } => {
+            let telling = config::Telling { json, lang, style };
+            config::run(command, &options, telling)
+        }
+        Command::Import(args) => import::run(&args, &options, lang, style),
         Command::Keys { command } => keys::run(command, &options, style),
         Command::Login(args) => login::run(&args, &options, style),
         Command::Usage(usage) => usage::run(&usage, &options, style),
+        Command::Providers(args) => providers::run(&args, &options, style),
         Command::Schema => schema::run(),
         Command::Health => health::run(&options),
+        Command::Completions { shell } => shell::completions(shell, Args::command()),
+        Command::Man(args) => shell::man(&args, Args::command()),
     };
     // What was logged on the way to an early end is told as well.
     log::logger().flush();
@@ -118,4 +159,23 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::from(outcome.code),
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// What was typed; help is in the language that is asked for.
+fn parsed(env: &Env) -> Args {
+    let mut words = std::env::args_os()
+        .map(|it| it.to_string_lossy().into_owned())
+        .skip_while(|it| !it.starts_with("--lang"));
+    let asked = match words
+        .next()
+        .as_deref()
+        .and_then(|it| it.strip_prefix("--lang"))
+    {
+        Some("") => words.next(),
+        Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+        None => None,
+    };
+    let asked = asked.and_then(|it| clap::ValueEnum::from_str(&it, true).ok());
+    let command = config::in_language(Args::command(), Lang::of(asked, env));
+    Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }

@@ -71,6 +71,12 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes `text` to standard error; nobody is left to be told when that fails.
+pub fn print_error(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
 /// Rows as aligned columns, two spaces between them, without trailing spaces. Dress text up after this: colour
 /// codes would count as width.
 pub fn columns(rows: &[Vec<String>]) -> Vec<String> {

@@ -51,7 +51,7 @@ pub use edit::{
 };
 pub use env::Env;
 pub use fault::ConfigFault;
-pub use import::{Imported, to_yaml};
+pub use import::{Imported, is_kind, to_yaml};
 pub use listeners::{ListenAddress, Listener, Surface};
 pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{

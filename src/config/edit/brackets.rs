@@ -113,13 +113,16 @@ fn unit(writer: &Writer<'_>) -> String {
 fn lists_are_short(writer: &Writer<'_>) -> bool {
     fn any(writer: &Writer<'_>, spot: &Spot) -> bool {
         match &spot.what {
-            What::List { form: Form::Flow, items } if !items.is_empty() => {
+            What::List {
+                form: Form::Flow,
+                items,
+            } if !items.is_empty() => {
                 let text = writer.text().get(spot.range.clone()).unwrap_or_default();
                 !text.contains('\n') || items.iter().any(|it| any(writer, it))
             }
             What::List { items, .. } => items.iter().any(|it| any(writer, it)),
             What::Map { entries, .. } => entries.iter().any(|it| any(writer, &it.value)),
-            What::Nothing | What::Scalar | What::BlockScalar | What::Alias(_) => false,
+            What::Nothing | What::Scalar | What::BlockScalar | What::Alias => false,
         }
     }
     let root = writer.layout.root.as_ref();

@@ -134,17 +134,31 @@ impl Document {
             Some(account) => format!("{}#{account}", it.name),
             None => it.name.clone(),
         };
-        let mut named = (0..).zip(&upstreams).filter(|(_, it)| it.name == word || full(it) == word);
+        let mut named = (0..)
+            .zip(&upstreams)
+            .filter(|(_, it)| it.name == word || full(it) == word);
         match (named.next(), named.next()) {
             (Some((i, _)), None) => return Ok(i),
             (Some(_), Some(_)) => return Err(EditError::Ambiguous(word.to_owned())),
             (None, _) => {}
         }
-        let place = word.parse::<usize>().ok().filter(|it| *it < upstreams.len());
+        let place = word
+            .parse::<usize>()
+            .ok()
+            .filter(|it| *it < upstreams.len());
         place.ok_or_else(|| EditError::NoUpstream {
             asked: word.to_owned(),
             known: upstreams.iter().map(full).collect(),
         })
+    }
+
+    /// As it is.
+    pub fn edited_nowhere(&self) -> Edited {
+        Edited {
+            text: self.text.clone(),
+            told: Vec::new(),
+            switched_on: false,
+        }
     }
 
     /// With another upstream.
@@ -195,12 +209,18 @@ impl Document {
     pub fn make_current(&self, index: usize) -> Result<Edited, EditError> {
         let upstreams = self.upstreams();
         let wanted = upstreams.get(index).ok_or(EditError::Unsure)?;
-        let (changes, told) = match self.kind {
+        let (mut changes, told) = match self.kind {
             DocumentKind::Ours => ours::make_current(&self.root, wanted),
             DocumentKind::Worker => (worker::make_current(index), Vec::new()),
         };
+        let has_key = !wanted.keys.is_empty() || wanted.sign_in.is_some();
+        let switched_on = !wanted.enabled && has_key;
+        if switched_on {
+            changes.push(ours::switch_on(index));
+        }
         Ok(Edited {
             told,
+            switched_on,
             ..self.edited(&changes)?
         })
     }

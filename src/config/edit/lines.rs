@@ -63,7 +63,12 @@ pub(super) fn insert(
     }
     let indent = " ".repeat(column.len());
     let place = behind(text, last.value.end(), |depth| column.len() <= depth);
-    Ok(vec![new_lines(writer, place, &indent, &value.entry_lines(key))])
+    Ok(vec![new_lines(
+        writer,
+        place,
+        &indent,
+        &value.entry_lines(key),
+    )])
 }
 
 /// An item behind the last one of a list.
@@ -131,7 +136,10 @@ pub(super) fn below(
     }
     let indent = " ".repeat(indent.len() + 2);
     let old = entry.value.range.clone();
-    let kept = text.get(..old.start).unwrap_or_default().trim_end_matches(' ');
+    let kept = text
+        .get(..old.start)
+        .unwrap_or_default()
+        .trim_end_matches(' ');
     let place = line_end(text, old.end);
     let lines = new_lines(writer, place, &indent, &value.block_lines());
     Ok(vec![(kept.len()..old.end, String::new()), lines])

@@ -39,7 +39,9 @@ pub enum EditError {
     #[error("`keys` is written in brackets or braces; change it by hand")]
     Brackets,
     /// What is to be changed stands under an anchor that other places use.
-    #[error("the place is shared: it stands under the anchor `&{0}`, which is used elsewhere as well; change it by hand")]
+    #[error(
+        "the place is shared: it stands under the anchor `&{0}`, which is used elsewhere as well; change it by hand"
+    )]
     Shared(String),
     /// What is to be changed comes from an anchor.
     #[error("`{0}` is not written there: it comes with `<<` from an anchor; change it by hand")]
@@ -53,10 +55,14 @@ pub enum EditError {
         known: Vec<String>,
     },
     /// Several upstreams share a name.
-    #[error("several upstreams are called \"{0}\"; write NAME#ACCOUNT, or its index as `config show` has it")]
+    #[error(
+        "several upstreams are called \"{0}\"; write NAME#ACCOUNT, or its index as `config show` has it"
+    )]
     Ambiguous(String),
     /// An upstream has that name.
-    #[error("there is an upstream \"{0}\" already; take another name, or change that one with `config update`")]
+    #[error(
+        "there is an upstream \"{0}\" already; take another name, or change that one with `config update`"
+    )]
     NameTaken(String),
     /// It does not sign in with keys.
     #[error("it signs in with `{0}` and takes no keys; change `auth_type` by hand")]
@@ -70,6 +76,9 @@ fn known_ones(known: &[String]) -> String {
     if known.is_empty() {
         return "; there are none yet, add one with `pointsman config add`".to_owned();
     }
-    let all: Vec<String> = (0..).zip(known).map(|(i, name)| format!("{i} ({name})")).collect();
+    let all: Vec<String> = (0..)
+        .zip(known)
+        .map(|(i, name)| format!("{i} ({name})"))
+        .collect();
     format!("; there are {}", all.join(", "))
 }

@@ -217,7 +217,10 @@ pub(super) fn update(root: &Node, index: usize, old: &Upstream, update: &Update)
     if let Some(name) = update.name.as_ref().filter(|it| **it != old.name) {
         changes.push(set("name", name));
         // Accounts that share a name keep it, and routes mean them all.
-        let shared = upstreams(root).iter().filter(|it| it.name == old.name).count();
+        let shared = upstreams(root)
+            .iter()
+            .filter(|it| it.name == old.name)
+            .count();
         if shared == 1 {
             let value = Value::text(name);
             let named = mentions(root, &old.name);
@@ -317,7 +320,10 @@ pub(super) fn make_current(root: &Node, wanted: &Upstream) -> (Vec<Change>, Vec<
     let mut changes = Vec::new();
     let mut others = Vec::new();
     for route in &routes {
-        let named = route.candidates.iter().find(|it| it.provider == wanted.name);
+        let named = route
+            .candidates
+            .iter()
+            .find(|it| it.provider == wanted.name);
         match (named, route.candidates.as_slice()) {
             (Some(first), all) => changes.extend(first_of(first, all)),
             (None, [only]) if route.pattern == ALL && only.keeps_name => {
@@ -383,7 +389,11 @@ pub(super) fn add_keys(
         (true, _) => {
             let old = old.keys.iter().map(|it| it.expose().to_owned());
             let all: Vec<String> = old.chain(keys.iter().cloned()).collect();
-            vec![Change::Replace(at("auth_value"), "api_keys", Value::texts(&all))]
+            vec![Change::Replace(
+                at("auth_value"),
+                "api_keys",
+                Value::texts(&all),
+            )]
         }
         (false, true) => keys
             .iter()
@@ -397,9 +407,14 @@ pub(super) fn add_keys(
     }
     let switched_on = first && !old.enabled;
     if switched_on {
-        changes.push(Change::Remove(at("enabled")));
+        changes.push(switch_on(index));
     }
     Ok((changes, switched_on))
+}
+
+/// What is on has nothing written about it.
+pub(super) fn switch_on(index: usize) -> Change {
+    Change::Remove(way!["providers", index, "enabled"])
 }
 
 pub(super) fn remove_keys(root: &Node, index: usize, places: &[usize]) -> Vec<Change> {

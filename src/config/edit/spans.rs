@@ -38,7 +38,7 @@ pub(super) enum What {
     /// Text below `|` or `>`.
     BlockScalar,
     /// `*name`: a value that stands elsewhere.
-    Alias(usize),
+    Alias,
     List {
         form: Form,
         items: Vec<Spot>,
@@ -99,7 +99,7 @@ pub(super) fn layout(text: &str) -> Option<Layout<'_>> {
             Event::Alias(anchor) => {
                 used.insert(anchor);
                 let end = outer.start + 1 + anchor_name(text, outer.start, '*').len();
-                (Spot::new(outer.start..end, 0, What::Alias(anchor)), None)
+                (Spot::new(outer.start..end, 0, What::Alias), None)
             }
             Event::SequenceStart(anchor, _) => {
                 let (inner, form) = form_of(text, &outer, '[', open.last())?;

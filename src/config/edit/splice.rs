@@ -140,10 +140,9 @@ impl<'l> Writer<'l> {
                     let item = items.get(*i).ok_or(EditError::Unsure)?;
                     self.unshared(item)?;
                     match item.what {
-                        What::Scalar => Ok(vec![(
-                            item.range.clone(),
-                            value.in_line(self.spelling),
-                        )]),
+                        What::Scalar => {
+                            Ok(vec![(item.range.clone(), value.in_line(self.spelling))])
+                        }
                         _ => Err(EditError::Unsure),
                     }
                 }
@@ -175,11 +174,11 @@ impl<'l> Writer<'l> {
                     spot: items.get(*i).ok_or(EditError::Unsure)?,
                     entry: None,
                 },
-                (What::Alias(_), _) => return Err(self.alias(found.spot)),
+                (What::Alias, _) => return Err(self.alias(found.spot)),
                 _ => return Err(EditError::Unsure),
             };
         }
-        if let What::Alias(_) = found.spot.what {
+        if let What::Alias = found.spot.what {
             return Err(self.alias(found.spot));
         }
         Ok(found)
@@ -207,7 +206,7 @@ impl<'l> Writer<'l> {
                 self.unused(&it.key)?;
                 self.unused(&it.value)
             }),
-            What::Nothing | What::Scalar | What::BlockScalar | What::Alias(_) => Ok(()),
+            What::Nothing | What::Scalar | What::BlockScalar | What::Alias => Ok(()),
         }
     }
 
@@ -217,20 +216,26 @@ impl<'l> Writer<'l> {
         let in_lines = form == Form::Block && !value.is_short();
         match &spot.what {
             What::Nothing if in_lines => lines::below(self, entry, value),
-            What::List { form: Form::Flow, items } if in_lines && items.is_empty() => {
-                lines::below(self, entry, value)
-            }
-            What::Map { form: Form::Flow, entries } if in_lines && entries.is_empty() => {
-                lines::below(self, entry, value)
-            }
+            What::List {
+                form: Form::Flow,
+                items,
+            } if in_lines && items.is_empty() => lines::below(self, entry, value),
+            What::Map {
+                form: Form::Flow,
+                entries,
+            } if in_lines && entries.is_empty() => lines::below(self, entry, value),
             What::Nothing => {
                 let piece = format!(" {}", value.in_line(self.spelling));
                 Ok(vec![(spot.range.clone(), piece)])
             }
             What::Scalar
-            | What::Alias(_)
-            | What::List { form: Form::Flow, .. }
-            | What::Map { form: Form::Flow, .. } => {
+            | What::Alias
+            | What::List {
+                form: Form::Flow, ..
+            }
+            | What::Map {
+                form: Form::Flow, ..
+            } => {
                 self.unused(spot)?;
                 Ok(vec![(spot.range.clone(), value.in_line(self.spelling))])
             }
@@ -247,7 +252,7 @@ impl<'l> Writer<'l> {
                 let piece = format!("{key}: {}", value.in_line(self.spelling));
                 Ok(vec![(range, piece)])
             }
-            What::BlockScalar | What::Alias(_) | What::List { .. } | What::Map { .. } => {
+            What::BlockScalar | What::Alias | What::List { .. } | What::Map { .. } => {
                 Err(EditError::Unsure)
             }
         }
@@ -273,14 +278,20 @@ impl<'l> Writer<'l> {
 
     fn push(&self, found: &Found<'_>, value: &Value) -> Result<Vec<Splice>, EditError> {
         match &found.spot.what {
-            What::List { form: Form::Flow, items } => {
+            What::List {
+                form: Form::Flow,
+                items,
+            } => {
                 let in_lines = items.is_empty() && !value.is_short();
                 match found.entry.filter(|_| in_lines && self.is_by_lines()) {
                     Some(entry) => lines::below(self, entry, &Value::List(vec![value.clone()])),
                     None => brackets::insert(self, found.spot, None, value),
                 }
             }
-            What::List { form: Form::Block, items } => lines::push(self, items, value),
+            What::List {
+                form: Form::Block,
+                items,
+            } => lines::push(self, items, value),
             What::Nothing => {
                 let entry = found.entry.ok_or(EditError::Unsure)?;
                 self.put(Form::Block, entry, &Value::List(vec![value.clone()]))
@@ -292,7 +303,15 @@ impl<'l> Writer<'l> {
     /// Whether the file as a whole is written line by line.
     fn is_by_lines(&self) -> bool {
         let root = self.layout.root.as_ref();
-        root.is_some_and(|it| matches!(it.what, What::Map { form: Form::Block, .. }))
+        root.is_some_and(|it| {
+            matches!(
+                it.what,
+                What::Map {
+                    form: Form::Block,
+                    ..
+                }
+            )
+        })
     }
 
     fn remove(&self, parent: &Found<'_>, index: usize) -> Result<Vec<Splice>, EditError> {

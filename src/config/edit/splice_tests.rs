@@ -1,9 +1,9 @@
 //! Edits of every way of writing.
 
+use super::EditError;
 use super::change::{Change, way};
 use super::splice::{apply, apply_all};
 use super::value::Value;
-use super::EditError;
 
 fn set(text: &str, way: super::change::Way, value: &str) -> Result<String, EditError> {
     apply(text, &Change::Set(way, Value::text(value)))
@@ -60,12 +60,18 @@ fn values_are_set_where_they_stand() {
         ),
         (
             "# only a comment\n",
-            Change::Set(way!["a"], Value::List(vec![Value::map([("name", key("x"))])])),
+            Change::Set(
+                way!["a"],
+                Value::List(vec![Value::map([("name", key("x"))])]),
+            ),
             "# only a comment\n\na:\n  - name: x\n",
         ),
         (
             "a: 1",
-            Change::Set(way!["b"], Value::texts(&["x".to_owned(), "${Y}".to_owned()])),
+            Change::Set(
+                way!["b"],
+                Value::texts(&["x".to_owned(), "${Y}".to_owned()]),
+            ),
             "a: 1\n\nb: [x, \"${Y}\"]\n",
         ),
     ]);
@@ -99,10 +105,22 @@ fn entries_are_replaced_and_taken_out() {
             Change::Remove(way!["l", 0]),
             "l: [] # all\n# end\nx: 1\n",
         ),
-        ("a:\n  b: 1\nc: 2\n", Change::Remove(way!["a", "b"]), "a: {}\nc: 2\n"),
+        (
+            "a:\n  b: 1\nc: 2\n",
+            Change::Remove(way!["a", "b"]),
+            "a: {}\nc: 2\n",
+        ),
         ("a: 1\n# x\n", Change::Remove(way!["a"]), "# x\n"),
-        ("a: [b, c, d]\n", Change::Remove(way!["a", 0]), "a: [c, d]\n"),
-        ("a: [b, c, d]\n", Change::Remove(way!["a", 2]), "a: [b, c]\n"),
+        (
+            "a: [b, c, d]\n",
+            Change::Remove(way!["a", 0]),
+            "a: [c, d]\n",
+        ),
+        (
+            "a: [b, c, d]\n",
+            Change::Remove(way!["a", 2]),
+            "a: [b, c]\n",
+        ),
         ("a: [ b ]\n", Change::Remove(way!["a", 0]), "a: []\n"),
         (
             "a: [\n  b, # first\n  c, # second\n]\n",
@@ -161,12 +179,7 @@ fn items_are_added_in_the_style_of_the_list() {
 
 #[test]
 fn json_keeps_its_style() {
-    let entry = || {
-        Value::map([
-            ("baseUrl", key("u")),
-            ("apiKeys", Value::List(Vec::new())),
-        ])
-    };
+    let entry = || Value::map([("baseUrl", key("u")), ("apiKeys", Value::List(Vec::new()))]);
     table(&[
         (
             "{\n    \"upstream\": [],\n    \"n\": 0\n}\n",
@@ -208,7 +221,8 @@ fn json_keeps_its_style() {
 
 #[test]
 fn shared_places_are_left_alone() {
-    let text = "x-base: &base\n  u: 1\n  l: [a]\np:\n- <<: *base\n  n: a\n- *base\n- &own\n  n: b\n";
+    let text =
+        "x-base: &base\n  u: 1\n  l: [a]\np:\n- <<: *base\n  n: a\n- *base\n- &own\n  n: b\n";
     let shared = || EditError::Shared("base".to_owned());
     assert_eq!(set(text, way!["x-base", "u"], "2"), Err(shared()));
     assert_eq!(set(text, way!["p", 1, "u"], "2"), Err(shared()));
@@ -248,7 +262,13 @@ fn what_is_not_understood_is_left_alone() {
     ] {
         assert_eq!(apply(text, &change), Err(EditError::Unsure), "{text}");
     }
-    for text in ["a: [", "a: 1\n---\nb: 1\n", "- a\n", "{\"a\": 1", "a:\n\tb: 1\n"] {
+    for text in [
+        "a: [",
+        "a: 1\n---\nb: 1\n",
+        "- a\n",
+        "{\"a\": 1",
+        "a:\n\tb: 1\n",
+    ] {
         let change = Change::Set(way!["b"], key("x"));
         let refused = apply(text, &change);
         assert!(matches!(refused, Err(EditError::Unreadable(_))), "{text}");

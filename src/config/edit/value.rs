@@ -110,11 +110,9 @@ impl Value {
                 let item = |it: &Value| it.in_json_lines(&inner, unit, eol);
                 framed('[', items.iter().map(item).collect(), ']')
             }
-            Value::Text(_)
-            | Value::Number(_)
-            | Value::Flag(_)
-            | Value::List(_)
-            | Value::Map(_) => self.in_line(Spelling::Json),
+            Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::List(_) | Value::Map(_) => {
+                self.in_line(Spelling::Json)
+            }
         }
     }
 
@@ -139,17 +137,16 @@ impl Value {
                 .iter()
                 .flat_map(|(key, value)| value.entry_lines(key))
                 .collect(),
-            Value::Text(_)
-            | Value::Number(_)
-            | Value::Flag(_)
-            | Value::List(_)
-            | Value::Map(_) => vec![self.in_line(Spelling::Yaml)],
+            Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::List(_) | Value::Map(_) => {
+                vec![self.in_line(Spelling::Yaml)]
+            }
         }
     }
 
     /// The lines of an item of a list.
     pub fn item_lines(&self) -> Vec<String> {
-        let lead = |(i, line): (usize, &String)| format!("{}{line}", if i == 0 { "- " } else { "  " });
+        let lead =
+            |(i, line): (usize, &String)| format!("{}{line}", if i == 0 { "- " } else { "  " });
         self.block_lines().iter().enumerate().map(lead).collect()
     }
 }
@@ -157,7 +154,8 @@ impl Value {
 /// Text as it is written: as it is where nobody can take it for anything else, else as a JSON string, which YAML reads
 /// as well.
 pub(super) fn scalar(text: &str, spelling: Spelling) -> String {
-    let fits = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.' | '/' | ':' | '@');
+    let fits =
+        |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.' | '/' | ':' | '@');
     let plain = spelling == Spelling::Yaml
         && text.starts_with(|it: char| it.is_ascii_alphabetic())
         && text.chars().all(fits)

@@ -77,7 +77,10 @@ pub(super) fn update(root: &Node, index: usize, old: &Upstream, update: &Update)
     ];
     let set = |(key, value): (&str, &Option<String>)| {
         let value = value.as_ref()?;
-        Some(Change::Set(way!["upstream", index, key], Value::text(value)))
+        Some(Change::Set(
+            way!["upstream", index, key],
+            Value::text(value),
+        ))
     };
     let mut changes: Vec<Change> = values.into_iter().filter_map(set).collect();
     let is_named = root.get("currentUpstream").and_then(units::text) == Some(&old.name);

@@ -61,6 +61,11 @@ pub(super) fn kind_of(word: &str) -> Option<&'static str> {
     read::kind_of(word)
 }
 
+/// Whether a word says what an upstream speaks, in the worker proxy's words or in ours.
+pub fn is_kind(word: &str) -> bool {
+    kind_of(word).is_some()
+}
+
 /// Whether this is the worker proxy's file.
 pub(super) fn is_foreign(root: &Node) -> bool {
     KEYS.iter().any(|key| root.get(key).is_some())
