@@ -5,9 +5,13 @@
 //! `spans.rs` tells where values stand; `splice.rs` turns a change (`change.rs`) into pieces of text (`value.rs`) for
 //! lines (`lines.rs`) or brackets (`brackets.rs`); `document.rs` is what `pointsman config` asks for.
 
+#[cfg(test)]
+mod any_text_tests;
 mod brackets;
 mod change;
 mod document;
+#[cfg(test)]
+mod document_tests;
 mod lines;
 mod named_keys;
 mod ours;
