@@ -102,6 +102,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("pingora", &["net", "proxy", "runtime"]),
     ("clap", &["cli"]),
     ("tiktoken_rs", &["tokens"]),
+    ("saphyr_parser", &["config"]),
     ("serde_yaml", &["config"]),
     ("ring", &["access", "config", "oauth"]),
     ("rusqlite", &["ledger"]),

@@ -287,7 +287,6 @@ pub fn edit_error(error: &EditError, lang: Lang) -> String {
         EditError::Unreadable(why) => format!("无法读取文件: {why}"),
         EditError::Exists(name) => format!("密钥名称已存在: {name}"),
         EditError::Missing(name) => format!("密钥名称不存在: {name}"),
-        EditError::Brackets => "`keys` 写在括号中；请手动修改".to_owned(),
         EditError::Shared(name) => {
             format!("此处位于锚点 `&{name}` 之下，其他地方也在使用；请手动修改")
         }

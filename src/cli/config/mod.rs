@@ -180,7 +180,12 @@ impl Desk<'_> {
     fn add(&self, add: &arguments::Add) -> Result<Done, Failure> {
         let kind = self.kind()?;
         let new = add.upstream(kind).map_err(|it| self.wrong(&it))?;
-        let mut lines = vec![self.say(&Said::Added(&new.name, &new.base_url))];
+        let place = if new.base_url.is_empty() {
+            &new.kind
+        } else {
+            &new.base_url
+        };
+        let mut lines = vec![self.say(&Said::Added(&new.name, place))];
         if new.keys.is_empty() && !new.without_key {
             lines.push(self.say(&Said::NoKeyYet(&new.name)));
         }
@@ -524,7 +529,6 @@ impl Failure {
                 EditError::NameTaken(_) | EditError::Exists(_) => (code::WHICH, "exists"),
                 EditError::OtherSignIn(_) => (code::REFUSED, "refused"),
                 EditError::Unreadable(_)
-                | EditError::Brackets
                 | EditError::Shared(_)
                 | EditError::Inherited(_)
                 | EditError::Unsure => unreadable,

@@ -30,7 +30,7 @@ pub use named_keys::{add_key, remove_key, revoke_key};
 /// Why a file is not changed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EditError {
-    /// It is no YAML, or, for the list of keys, JSON.
+    /// It is broken.
     #[error("the file cannot be read: {0}")]
     Unreadable(String),
     /// There is a key of that name.
@@ -39,9 +39,6 @@ pub enum EditError {
     /// There is none.
     #[error("there is no key \"{0}\"")]
     Missing(String),
-    /// The list is written in another way than line by line.
-    #[error("`keys` is written in brackets or braces; change it by hand")]
-    Brackets,
     /// What is to be changed stands under an anchor that other places use.
     #[error(
         "the place is shared: it stands under the anchor `&{0}`, which is used elsewhere as well; change it by hand"

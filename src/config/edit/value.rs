@@ -9,6 +9,7 @@ use crate::config::tree::Node;
 pub(super) enum Value {
     Text(String),
     Number(u64),
+    Fraction(f64),
     Flag(bool),
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
@@ -40,11 +41,28 @@ impl Value {
         Value::Map(entries.map(|it| (it.0.to_owned(), it.1)).collect())
     }
 
+    /// A value that was read; what is neither text, number, list nor map is none.
+    pub fn of(node: &Node) -> Option<Self> {
+        Some(match node {
+            Node::Text { text, .. } => Value::text(text),
+            Node::Int(it) => Value::Number(u64::try_from(*it).ok()?),
+            Node::Float(it) => Value::Fraction(*it),
+            Node::Bool(it) => Value::Flag(*it),
+            Node::List(items) => Value::List(items.iter().map(Value::of).collect::<Option<_>>()?),
+            Node::Map(entries) => {
+                let entry = |(key, value): &(String, Node)| Some((key.clone(), Value::of(value)?));
+                Value::Map(entries.iter().map(entry).collect::<Option<_>>()?)
+            }
+            Node::Null | Node::Tagged | Node::Broken => return None,
+        })
+    }
+
     /// What a reader of the file must find.
     pub fn node(&self) -> Node {
         match self {
             Value::Text(text) => Node::text(text),
             Value::Number(it) => Node::Int(i128::from(*it)),
+            Value::Fraction(it) => Node::Float(*it),
             Value::Flag(it) => Node::Bool(*it),
             Value::List(items) => Node::List(items.iter().map(Value::node).collect()),
             Value::Map(entries) => Node::Map(
@@ -59,7 +77,7 @@ impl Value {
     /// Whether it fits behind a key on the key's line.
     pub fn is_short(&self) -> bool {
         match self {
-            Value::Text(_) | Value::Number(_) | Value::Flag(_) => true,
+            Value::Text(_) | Value::Number(_) | Value::Fraction(_) | Value::Flag(_) => true,
             Value::List(items) => items
                 .iter()
                 .all(|it| !matches!(it, Value::List(_) | Value::Map(_))),
@@ -72,6 +90,7 @@ impl Value {
         match self {
             Value::Text(text) => scalar(text, spelling),
             Value::Number(it) => it.to_string(),
+            Value::Fraction(it) => it.to_string(),
             Value::Flag(it) => it.to_string(),
             Value::List(items) => {
                 let items: Vec<String> = items.iter().map(|it| it.in_line(spelling)).collect();
@@ -110,9 +129,12 @@ impl Value {
                 let item = |it: &Value| it.in_json_lines(&inner, unit, eol);
                 framed('[', items.iter().map(item).collect(), ']')
             }
-            Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::List(_) | Value::Map(_) => {
-                self.in_line(Spelling::Json)
-            }
+            Value::Text(_)
+            | Value::Number(_)
+            | Value::Fraction(_)
+            | Value::Flag(_)
+            | Value::List(_)
+            | Value::Map(_) => self.in_line(Spelling::Json),
         }
     }
 
@@ -137,7 +159,12 @@ impl Value {
                 .iter()
                 .flat_map(|(key, value)| value.entry_lines(key))
                 .collect(),
-            Value::Text(_) | Value::Number(_) | Value::Flag(_) | Value::List(_) | Value::Map(_) => {
+            Value::Text(_)
+            | Value::Number(_)
+            | Value::Fraction(_)
+            | Value::Flag(_)
+            | Value::List(_)
+            | Value::Map(_) => {
                 vec![self.in_line(Spelling::Yaml)]
             }
         }

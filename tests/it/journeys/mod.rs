@@ -9,6 +9,7 @@ mod canaries;
 mod caps;
 mod circuit;
 mod codex;
+mod command_line;
 mod commit;
 mod connections;
 mod conversations;
