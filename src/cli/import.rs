@@ -106,8 +106,7 @@ fn converted(
         style.green("✓"),
         target.display()
     );
-    for fault in changed.unfinished {
-        text.push_str(&format!("{} {fault}\n", style.yellow("!")));
-    }
+    let unfinished = changed.unfinished.iter();
+    text.extend(unfinished.map(|it| format!("{} {it}\n", style.yellow("!"))));
     Ok(text)
 }

@@ -184,9 +184,8 @@ pub fn key(words: &[String]) -> Result<(&str, KeyAction, &[String]), Wrong> {
         "remove" | "rm" => Some(KeyAction::Remove),
         _ => None,
     };
-    let (first, second, keys) = match words {
-        [first, second, keys @ ..] => (first, second, keys),
-        _ => return Err(Wrong::Usage(KEY)),
+    let [first, second, keys @ ..] = words else {
+        return Err(Wrong::Usage(KEY));
     };
     match (action(first), action(second)) {
         (_, Some(action)) => Ok((first, action, keys)),

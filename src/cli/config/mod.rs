@@ -3,7 +3,9 @@
 //! have it and as it was.
 
 mod arguments;
+mod keys;
 mod show;
+mod telling;
 
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -12,10 +14,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::change::{Changed, May, NotChanged, change};
-use super::output::{Outcome, Style, print, print_error};
-use super::words::{Lang, Said, edit_error, not_changed};
+use super::output::{Outcome, Style, print};
+use super::words::{Lang, Said};
 use crate::config::{
-    ConfigFault, Document, DocumentKind, EditError, Edited, LoadOptions, Update, Upstream, locate,
+    ConfigFault, Document, DocumentKind, EditError, Edited, LoadOptions, Update, locate,
 };
 use arguments::Wrong;
 
@@ -27,20 +29,6 @@ const FRESH_YAML: &str =
     "# Made by `pointsman config`. Edit it freely; `pointsman check` tries it.\n";
 /// Where a new file goes.
 const FILE: &str = "config.yaml";
-
-/// Exit codes, besides 0 for done.
-mod code {
-    /// Wrong arguments.
-    pub const USAGE: u8 = 2;
-    /// No such upstream or key, or one that is there already.
-    pub const WHICH: u8 = 3;
-    /// The file cannot be read, or is written in a way that is not understood.
-    pub const UNREADABLE: u8 = 4;
-    /// The edit would make the file bad.
-    pub const REFUSED: u8 = 5;
-    /// The system does not let it be written.
-    pub const SYSTEM: u8 = 6;
-}
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
@@ -273,94 +261,6 @@ impl Desk<'_> {
             && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是")
     }
 
-    fn key(&self, words: &[String]) -> Result<Done, Failure> {
-        let (upstream, action, keys) = arguments::key(words).map_err(|it| self.wrong(&it))?;
-        let keys = match keys {
-            [dash] if dash == "-" => lines_of_input(),
-            keys => keys.to_vec(),
-        };
-        if keys.is_empty() && action != arguments::KeyAction::List {
-            return Err(self.usage(&Said::Usage("key <upstream> add|remove <key>…")));
-        }
-        match action {
-            arguments::KeyAction::Add => self.add_keys(upstream, &keys),
-            arguments::KeyAction::Remove => self.remove_keys(upstream, &keys),
-            arguments::KeyAction::List => self.list_keys(upstream),
-        }
-    }
-
-    fn add_keys(&self, upstream: &str, keys: &[String]) -> Result<Done, Failure> {
-        self.changes(May::default(), |document| {
-            let index = document.find(upstream)?;
-            let all = document.upstreams();
-            let there: Vec<&str> = all.get(index).map(texts).unwrap_or_default();
-            let mut new: Vec<String> = Vec::new();
-            let mut lines = Vec::new();
-            for key in keys {
-                if there.contains(&key.as_str()) || new.contains(key) {
-                    lines.push(self.say(&Said::KeyThere(&show::masked(key))));
-                } else {
-                    new.push(key.clone());
-                }
-            }
-            let name = label(document, index);
-            if new.is_empty() {
-                return Ok((document.edited_nowhere(), lines));
-            }
-            let edited = document.add_keys(index, &new)?;
-            lines.push(self.say(&Said::KeysAdded(new.len(), &name)));
-            if edited.switched_on {
-                lines.push(self.say(&Said::SwitchedOn(&name)));
-            }
-            Ok((edited, lines))
-        })
-    }
-
-    fn remove_keys(&self, upstream: &str, keys: &[String]) -> Result<Done, Failure> {
-        let mut unknown = None;
-        let done = self.changes(May::default(), |document| {
-            let index = document.find(upstream)?;
-            let all = document.upstreams();
-            let there: Vec<&str> = all.get(index).map(texts).unwrap_or_default();
-            let place = |key: &String| {
-                let by_text = there.iter().position(|it| it == key);
-                let by_place = || key.parse().ok().filter(|it| *it < there.len());
-                by_text.or_else(by_place)
-            };
-            let name = label(document, index);
-            let places: Option<Vec<usize>> = keys.iter().map(place).collect();
-            let Some(places) = places else {
-                unknown = Some(self.say(&Said::NoSuchKey(&name)));
-                return Ok((document.edited_nowhere(), Vec::new()));
-            };
-            let lines = vec![self.say(&Said::KeysRemoved(places.len(), &name))];
-            Ok((document.remove_keys(index, &places)?, lines))
-        })?;
-        match unknown {
-            Some(why) => Err(Failure::Which(why)),
-            None => Ok(done),
-        }
-    }
-
-    fn list_keys(&self, upstream: &str) -> Result<Done, Failure> {
-        let document = self.document()?;
-        let index = document.find(upstream)?;
-        let all = document.upstreams();
-        let keys: Vec<String> = all.get(index).map(show::masked_keys).unwrap_or_default();
-        let name = label(&document, index);
-        let text = if keys.is_empty() {
-            format!("{}\n", self.say(&Said::NoKeys(&name)))
-        } else {
-            let line = |(i, it): (usize, &String)| format!("  [{i}] {it}\n");
-            keys.iter().enumerate().map(line).collect()
-        };
-        Ok(Done {
-            text: Some(text),
-            json: Some(json!({"upstream": name, "keys": keys})),
-            ..Done::default()
-        })
-    }
-
     fn show(&self) -> Result<Done, Failure> {
         if !self.file.exists() {
             return Ok(Done {
@@ -422,123 +322,6 @@ impl Desk<'_> {
             ..Done::default()
         })
     }
-
-    fn told(&self, done: &Done) -> Outcome {
-        let Telling { json, style, .. } = self.telling;
-        let text = match (json, &done.json, &done.text) {
-            (true, Some(value), _) => format!("{value:#}\n"),
-            (true, None, _) => format!("{:#}\n", self.done_json(done)),
-            (false, _, Some(text)) => text.clone(),
-            (false, _, None) => {
-                let mut lines: Vec<String> = Vec::new();
-                for (i, line) in done.lines.iter().enumerate() {
-                    let sign = if done.changed && i == 0 {
-                        style.green("✓")
-                    } else {
-                        style.dim("·")
-                    };
-                    lines.push(format!("{sign} {line}"));
-                }
-                lines.extend(self.aftermath(done));
-                lines.join("\n") + "\n"
-            }
-        };
-        Outcome { text, code: 0 }
-    }
-
-    fn done_json(&self, done: &Done) -> serde_json::Value {
-        json!({
-            "ok": true,
-            "changed": done.changed,
-            "file": self.file.display().to_string(),
-            "backup": done.backup.as_ref().map(|it| it.display().to_string()),
-            "messages": done.lines,
-            "unfinished": done.unfinished.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        })
-    }
-
-    fn aftermath(&self, done: &Done) -> Vec<String> {
-        let style = self.telling.style;
-        let mut lines = Vec::new();
-        if let Some(backup) = &done.backup {
-            let backup = shown(backup);
-            lines.push(style.dim(&format!("  {}", self.say(&Said::Backup(&backup)))));
-        } else if !done.changed && done.lines.is_empty() {
-            lines.push(format!("{} {}", style.dim("·"), self.say(&Said::Unchanged)));
-        }
-        if done.changed && done.unfinished.is_empty() && done.backup.is_some() {
-            lines.push(style.dim(&format!("  {}", self.say(&Said::Reload))));
-        }
-        if !done.unfinished.is_empty() {
-            lines.push(format!(
-                "{} {}",
-                style.yellow("!"),
-                self.say(&Said::Unfinished)
-            ));
-            lines.extend(done.unfinished.iter().map(|it| format!("  {it}")));
-        }
-        lines
-    }
-
-    fn failed(&self, failure: &Failure) -> Outcome {
-        let Telling { json, lang, style } = self.telling;
-        let (code, name) = failure.code();
-        let mut faults = Vec::new();
-        let why = match failure {
-            Failure::Usage(why) | Failure::Which(why) => why.clone(),
-            Failure::NotChanged(NotChanged::Edit(error @ EditError::NoUpstream { .. })) => {
-                edit_error(error, lang)
-            }
-            Failure::NotChanged(why) => {
-                if let NotChanged::Faults(told) = why {
-                    faults = told.iter().map(ToString::to_string).collect();
-                }
-                format!("{}: {}", self.file.display(), not_changed(why, lang))
-            }
-        };
-        if json {
-            let value = json!({"ok": false, "error": name, "message": why, "faults": faults});
-            return Outcome {
-                text: format!("{value:#}\n"),
-                code,
-            };
-        }
-        let mut text = format!("{} {}\n", style.red(lang.choose("error:", "错误:")), why);
-        for fault in faults {
-            text.push_str(&format!("  {fault}\n"));
-        }
-        print_error(&text);
-        Outcome {
-            text: String::new(),
-            code,
-        }
-    }
-}
-
-impl Failure {
-    /// The exit code, and its name for programs.
-    fn code(&self) -> (u8, &'static str) {
-        let unreadable = (code::UNREADABLE, "unreadable");
-        let system = (code::SYSTEM, "system");
-        match self {
-            Failure::Usage(_) => (code::USAGE, "usage"),
-            Failure::Which(_) => (code::WHICH, "not_found"),
-            Failure::NotChanged(NotChanged::Edit(error)) => match error {
-                EditError::NoUpstream { .. } | EditError::Missing(_) => (code::WHICH, "not_found"),
-                EditError::Ambiguous(_) => (code::WHICH, "ambiguous"),
-                EditError::NameTaken(_) | EditError::Exists(_) => (code::WHICH, "exists"),
-                EditError::OtherSignIn(_) => (code::REFUSED, "refused"),
-                EditError::Unreadable(_)
-                | EditError::Shared(_)
-                | EditError::Inherited(_)
-                | EditError::Unsure => unreadable,
-            },
-            Failure::NotChanged(NotChanged::Faults(_)) => (code::REFUSED, "refused"),
-            Failure::NotChanged(NotChanged::NotText) => unreadable,
-            Failure::NotChanged(NotChanged::Busy | NotChanged::Moved) => (code::SYSTEM, "busy"),
-            Failure::NotChanged(NotChanged::System(_)) => system,
-        }
-    }
 }
 
 /// What an upstream is called: its name, else its place.
@@ -556,23 +339,9 @@ fn has_no_key(document: &Document, index: usize) -> bool {
     of.is_some_and(|it| it.keys.is_empty() && it.sign_in.is_none())
 }
 
-fn texts(upstream: &Upstream) -> Vec<&str> {
-    upstream.keys.iter().map(|it| it.expose()).collect()
-}
-
 fn quoted(patterns: &[String]) -> String {
     let quoted: Vec<String> = patterns.iter().map(|it| format!("\"{it}\"")).collect();
     quoted.join(", ")
-}
-
-/// Keys from standard input, one on a line.
-fn lines_of_input() -> Vec<String> {
-    let lines = std::io::stdin().lock().lines();
-    lines
-        .map_while(Result::ok)
-        .map(|it| it.trim().to_owned())
-        .filter(|it| !it.is_empty())
-        .collect()
 }
 
 /// Help and man page are built from this, also for a language that is not the compiled one.

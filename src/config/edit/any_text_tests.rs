@@ -32,6 +32,10 @@ struct Writing {
 }
 
 impl Writing {
+    fn put(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
     fn comment(&mut self, owner: &str) -> String {
         self.comments += 1;
         format!("#c{}{owner}", self.comments)
@@ -55,7 +59,7 @@ impl Writing {
         if self.whim.once_in(3) {
             let comment = self.comment(owner);
             let gap = " ".repeat(1 + usize::from(self.whim.below(3)));
-            self.text.push_str(&format!("{gap}{comment}"));
+            self.put(&format!("{gap}{comment}"));
         } else if self.whim.once_in(6) {
             self.text.push_str("  ");
         }
@@ -98,29 +102,29 @@ impl Writing {
             } else {
                 key.to_owned()
             };
-            self.text.push_str(&format!("{lead}{key}: {value}"));
+            self.put(&format!("{lead}{key}: {value}"));
             self.end(&format!("{owner} {word}{i}."));
             lead = " ".repeat(column);
             if self.whim.once_in(5) {
                 let comment = self.comment(&owner);
-                self.text.push_str(&format!("{lead}{comment}\n"));
+                self.put(&format!("{lead}{comment}\n"));
             }
         }
         if self.whim.once_in(3) {
-            self.text.push_str(&format!(
+            self.put(&format!(
                 "{lead}note: |\n{lead}  block # none {i}\n\n{lead}  more\n"
             ));
         }
-        self.text.push_str(&format!("{lead}api_keys:"));
+        self.put(&format!("{lead}api_keys:"));
         if self.whim.once_in(2) {
             let list = self.short_list(&["ka", "kb"]);
-            self.text.push_str(&format!(" {list}"));
+            self.put(&format!(" {list}"));
             self.end(&owner);
         } else {
             self.end(&owner);
             for word in ["ka", "kb"] {
                 let value = self.scalar(word);
-                self.text.push_str(&format!("{lead}  - {value}"));
+                self.put(&format!("{lead}  - {value}"));
                 self.end(&format!("{owner} {word}."));
             }
         }
@@ -145,7 +149,7 @@ impl Writing {
                 } else {
                     ""
                 };
-                self.text.push_str(&format!("  {item}{comma}"));
+                self.put(&format!("  {item}{comma}"));
                 self.end(&format!(" item{i}."));
             }
             self.text.push_str("]\n");
@@ -157,7 +161,7 @@ impl Writing {
             self.between(dash);
             if self.whim.once_in(4) {
                 let item = self.in_braces(i);
-                self.text.push_str(&format!("{}- {item}", " ".repeat(dash)));
+                self.put(&format!("{}- {item}", " ".repeat(dash)));
                 self.end(&format!(" item{i}."));
             } else {
                 self.by_lines(i, dash);

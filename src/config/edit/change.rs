@@ -133,7 +133,9 @@ pub(super) fn sorted(node: &mut Node) {
         Node::List(items) => items.iter_mut().for_each(sorted),
         Node::Map(entries) => {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
-            entries.iter_mut().for_each(|it| sorted(&mut it.1));
+            for (_, value) in entries {
+                sorted(value);
+            }
         }
         Node::Null
         | Node::Bool(_)

@@ -4,7 +4,7 @@
 use super::EditError;
 use super::change::Change;
 use super::splice::{apply_all, read};
-use super::{ours, worker};
+use super::{our_routes, ours, worker};
 use crate::config::import::is_foreign;
 use crate::config::tree::Node;
 use crate::types::Secret;
@@ -123,7 +123,7 @@ impl Document {
     pub fn strategy(&self) -> Option<String> {
         match self.kind {
             DocumentKind::Ours => None,
-            DocumentKind::Worker => worker::strategy(&self.root),
+            DocumentKind::Worker => Some(worker::strategy(&self.root)),
         }
     }
 
@@ -196,7 +196,7 @@ impl Document {
         let upstreams = self.upstreams();
         let old = upstreams.get(index).ok_or(EditError::Unsure)?;
         let (changes, told) = match self.kind {
-            DocumentKind::Ours => ours::remove(&self.root, index, old, &upstreams),
+            DocumentKind::Ours => our_routes::remove(&self.root, index, old, &upstreams),
             DocumentKind::Worker => (worker::remove(&self.root, index), Vec::new()),
         };
         Ok(Edited {
@@ -210,7 +210,7 @@ impl Document {
         let upstreams = self.upstreams();
         let wanted = upstreams.get(index).ok_or(EditError::Unsure)?;
         let (mut changes, told) = match self.kind {
-            DocumentKind::Ours => ours::make_current(&self.root, wanted),
+            DocumentKind::Ours => our_routes::make_current(&self.root, wanted),
             DocumentKind::Worker => (worker::make_current(index), Vec::new()),
         };
         let has_key = !wanted.keys.is_empty() || wanted.sign_in.is_some();

@@ -14,6 +14,7 @@ mod document;
 mod document_tests;
 mod lines;
 mod named_keys;
+mod our_routes;
 mod ours;
 mod spans;
 mod splice;

@@ -124,7 +124,7 @@ pub(super) fn layout(text: &str) -> Option<Layout<'_>> {
             anchors.insert(spot.anchor, anchor_name(text, spot.start, '&'));
         }
         match open.last_mut() {
-            Some(open) => open.take(text, spot, name)?,
+            Some(open) => open.take(text, spot, name),
             None => root = Some(spot),
         }
     }
@@ -259,10 +259,10 @@ impl Open {
     }
 
     /// Takes a child.
-    fn take(&mut self, text: &str, mut spot: Spot, name: Option<String>) -> Option<()> {
+    fn take(&mut self, text: &str, mut spot: Spot, name: Option<String>) {
         if !self.is_map {
             self.items.push(spot);
-            return Some(());
+            return;
         }
         match self.key.take() {
             None => self.key = Some((name, spot)),
@@ -278,7 +278,6 @@ impl Open {
                 });
             }
         }
-        Some(())
     }
 
     fn closed(mut self, text: &str, closing: usize) -> Option<Spot> {

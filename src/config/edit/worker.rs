@@ -47,8 +47,8 @@ fn current(root: &Node) -> usize {
     named.or_else(counted).unwrap_or(0)
 }
 
-pub(super) fn strategy(root: &Node) -> Option<String> {
-    Some(text_of(root, "loadBalance").unwrap_or_else(|| STRATEGY.to_owned()))
+pub(super) fn strategy(root: &Node) -> String {
+    text_of(root, "loadBalance").unwrap_or_else(|| STRATEGY.to_owned())
 }
 
 pub(super) fn add(root: &Node, new: &NewUpstream) -> Vec<Change> {
