@@ -72,8 +72,7 @@ pub fn change(
     let old = fs::read(&real).map_err(NotChanged::System)?;
     let text = std::str::from_utf8(&old).map_err(|_| NotChanged::NotText)?;
     let new = edit(text).map_err(NotChanged::Edit)?;
-    let dir = real.parent().unwrap_or(Path::new("."));
-    let unfinished = judge(file, dir, (Some(text), &new), may, options)?;
+    let unfinished = judge(file, (Some(text), &new), may, options)?;
     if new.as_bytes() == old {
         return Ok(Changed {
             backup: None,
@@ -102,11 +101,7 @@ fn create(
     edit: impl FnOnce(&str) -> Result<String, EditError>,
 ) -> Result<Changed, NotChanged> {
     let new = edit(fresh).map_err(NotChanged::Edit)?;
-    let dir = match file.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let unfinished = judge(file, dir, (None, &new), May::default(), options)?;
+    let unfinished = judge(file, (None, &new), May::default(), options)?;
     let draft = Draft::write(file, ".new", new.as_bytes(), None)?;
     match fs::hard_link(&draft.path, file) {
         Ok(()) => {}
@@ -150,13 +145,13 @@ fn turn(file: &Path) -> Result<File, NotChanged> {
 /// that is no fault of the edit: it is given back.
 fn judge(
     file: &Path,
-    dir: &Path,
     (old, new): (Option<&str>, &str),
     may: May<'_>,
     options: &LoadOptions,
 ) -> Result<Vec<ConfigFault>, NotChanged> {
     let label = file.display().to_string();
-    let loaded = |text: &str| from_text(&label, text, dir, options);
+    // As the loader does it: `.env` and relative paths are those beside the name, be it a link.
+    let loaded = |text: &str| from_text(&label, text, dir_of(file), options);
     let Err(faults) = loaded(new) else {
         return Ok(Vec::new());
     };
@@ -280,11 +275,14 @@ fn shift(file: &Path, kept: Draft) -> io::Result<PathBuf> {
 
 /// Names must outlive a crash, too.
 fn sync_dir(file: &Path) -> io::Result<()> {
-    let dir = match file.parent() {
+    File::open(dir_of(file))?.sync_all()
+}
+
+fn dir_of(file: &Path) -> &Path {
+    match file.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
-    };
-    File::open(dir)?.sync_all()
+    }
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {
