@@ -90,7 +90,7 @@ mod tests {
     fn every_shell_and_every_command_is_served() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let text = completions(shell, command()).text;
-            for word in ["config", "providers", "balance", "--no-env-file"] {
+            for word in ["config", "providers", "balance", "no-env-file"] {
                 assert!(text.contains(word), "{shell}: {word}");
             }
         }

@@ -134,7 +134,13 @@ impl Writing {
         let name = self.scalar(&format!("item{i}"));
         let url = self.scalar(&format!("url{i}"));
         let keys = self.short_list(&["ka", "kb"]);
-        format!("{{name: {name}, base_url: {url}, api_keys: {keys}}}")
+        let end = ["", " ", ",", ", "];
+        let end = end[usize::from(self.whim.below(4))];
+        if self.whim.once_in(2) {
+            format!("{{api_keys: {keys}, base_url: {url}, name: {name}{end}}}")
+        } else {
+            format!("{{ name: {name}, base_url: {url}, api_keys: {keys}{end}}}")
+        }
     }
 
     fn providers(&mut self, count: usize) {

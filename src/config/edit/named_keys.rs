@@ -116,6 +116,11 @@ mod tests {
             revoke_key(braces, "a").as_deref(),
             Ok("keys:\n  - {name: a, revoked: true} # she\n")
         );
+        let comma = "keys:\n  - {name: a, x: 1}\n  - {name: b, sha256: \"00\", }\n\n";
+        assert_eq!(
+            remove_key(comma, "b").as_deref(),
+            Ok("keys:\n  - {name: a, x: 1}\n\n")
+        );
         assert_eq!(
             add_key("{\"keys\": []}", "bob", ENTRY).as_deref(),
             Ok("{\"keys\": [{ \"name\": \"bob\", \"sha256\": \"00\" }]}")

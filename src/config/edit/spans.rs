@@ -283,8 +283,7 @@ impl Open {
     fn closed(mut self, text: &str, closing: usize) -> Option<Spot> {
         let range = if self.form == Form::Flow {
             let bracket = if self.is_map { '}' } else { ']' };
-            let is_there = text.get(closing..)?.starts_with(bracket);
-            is_there.then_some(self.inner..closing + 1)?
+            self.inner..closing_bracket(text, closing, bracket)? + 1
         } else {
             let ends = self.entries.iter().map(|it| it.value.end());
             let end = ends.chain(self.items.iter().map(Spot::end)).next_back();
@@ -309,6 +308,21 @@ impl Open {
             start: self.start,
             ..Spot::new(range, self.anchor, what)
         })
+    }
+}
+
+/// Where the bracket is that ends a list or map. The parser may tell the comma before it instead.
+fn closing_bracket(text: &str, from: usize, bracket: char) -> Option<usize> {
+    let mut rest = text.get(from..)?;
+    loop {
+        rest = rest.trim_start();
+        if let Some(behind) = rest.strip_prefix(',') {
+            rest = behind;
+        } else if rest.starts_with('#') {
+            rest = rest.split_once('\n')?.1;
+        } else {
+            return rest.starts_with(bracket).then(|| text.len() - rest.len());
+        }
     }
 }
 
