@@ -51,7 +51,12 @@ pub(super) fn read(text: &str) -> Result<Node, EditError> {
     if text.trim_start_matches('\u{feff}').lines().all(is_empty) {
         return Ok(Node::Map(Vec::new()));
     }
-    tree::parse("config", text).map_err(|fault| EditError::Unreadable(fault.place_and_remedy()))
+    let label = if text.trim_start().starts_with('{') {
+        "config.json"
+    } else {
+        "config"
+    };
+    tree::parse(label, text).map_err(|fault| EditError::Unreadable(fault.place_and_remedy()))
 }
 
 fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
