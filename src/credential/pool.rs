@@ -65,6 +65,11 @@ impl KeyPool {
         self.keys.len()
     }
 
+    /// Every key, in file order.
+    pub fn all(&self) -> impl Iterator<Item = KeyIndex> {
+        (0..self.keys.len()).map(KeyIndex)
+    }
+
     /// The key to use now, other than `tried`.
     pub fn pick(&self, now: Instant, tried: &[KeyIndex]) -> Option<KeyIndex> {
         self.pick_preferring(now, tried, None)

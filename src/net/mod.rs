@@ -5,7 +5,9 @@ mod client;
 mod egress;
 mod peer;
 mod resolve;
+mod survey;
 
 pub use client::{Answer, Call, CallError, Client};
 pub use peer::{PeerError, PeerFactory};
 pub use resolve::{ResolveError, Resolver};
+pub use survey::{Stage, Step, Surveyor};

@@ -118,7 +118,8 @@ impl PeerFactory {
         self.resolver.failed(self.first_hop().0, address.ip())
     }
 
-    fn first_hop(&self) -> (&str, u16) {
+    /// Whom the connection is made to: the host, or the egress proxy.
+    pub(super) fn first_hop(&self) -> (&str, u16) {
         match &self.proxy {
             Some(proxy) => (&proxy.host, proxy.port),
             None => (&self.target.host, self.target.port),

@@ -128,7 +128,8 @@ impl Resolver {
     }
 }
 
-async fn ask(host: &str, port: u16) -> Result<Vec<IpAddr>, ResolveError> {
+/// All addresses of a name, as the system gives them.
+pub(super) async fn ask(host: &str, port: u16) -> Result<Vec<IpAddr>, ResolveError> {
     let lookup = tokio::net::lookup_host((host, port));
     match tokio::time::timeout(PATIENCE, lookup).await {
         Err(_) => Err(ResolveError::TimedOut(host.to_owned())),

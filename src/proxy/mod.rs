@@ -20,7 +20,7 @@
 //!
 //! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local`, `oauth` and
 //! `usage`, token counts in `count`;
-//! `probe` asks endpoints without a client.
+//! `probe` asks endpoints without a client, `trial` for people who look for what is wrong.
 
 mod announced;
 mod answer;
@@ -68,6 +68,7 @@ mod timers;
 mod token;
 mod traced;
 mod trail;
+mod trial;
 mod turnstile;
 mod usage;
 mod vertex;
@@ -77,3 +78,4 @@ pub use count::warm;
 pub use front::Cap;
 pub use probe::{Finding, probe};
 pub use service::{Edge, Reload, Shared};
+pub use trial::{models_in, trial};

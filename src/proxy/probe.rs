@@ -90,7 +90,8 @@ fn spoken(endpoint: &Endpoint, model: &str, body: String) -> Option<Bytes> {
     Some(Bytes::from(translation.body))
 }
 
-fn outgoing(
+/// The call that a probe makes.
+pub(super) fn outgoing(
     endpoint: &Endpoint,
     ask: &ProbeAsk,
     key: Option<KeyIndex>,
