@@ -5,6 +5,9 @@ mod banner;
 mod change;
 pub mod check;
 pub mod config;
+pub mod connect;
+mod diff;
+mod files;
 mod health;
 pub mod import;
 pub mod keys;
@@ -12,6 +15,7 @@ pub mod login;
 mod memory;
 pub mod output;
 pub mod providers;
+mod questions;
 pub mod schema;
 mod serve;
 pub mod shell;
@@ -96,6 +100,11 @@ enum Command {
     },
     /// Sign an account in by OAuth, for providers of `auth_type: oauth`
     Login(login::LoginArgs),
+    /// Point a client at Pointsman by editing its settings, after showing what would change
+    Connect {
+        #[command(subcommand)]
+        client: connect::Client,
+    },
     /// Show what was used, by key, team, model, provider, day or session
     Usage(usage::Usage),
     /// Show how the providers of the running process fare; the exit code tells whether all are well
@@ -146,6 +155,7 @@ pub fn run() -> ExitCode {
         Command::Import(args) => import::run(&args, &options, lang, style),
         Command::Keys { command } => keys::run(command, &options, style),
         Command::Login(args) => login::run(&args, &options, style),
+        Command::Connect { client } => connect::run(&client, &options, style),
         Command::Usage(usage) => usage::run(&usage, &options, style),
         Command::Providers(args) => providers::run(&args, &options, style),
         Command::Schema => schema::run(),
