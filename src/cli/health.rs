@@ -30,7 +30,8 @@ pub fn run(options: &LoadOptions) -> Outcome {
     }
 }
 
-fn is_ready(listener: &Listener) -> Result<(), String> {
+/// Whether Pointsman takes new work there.
+pub fn is_ready(listener: &Listener) -> Result<(), String> {
     let question = Question {
         path: "/readyz",
         key: None,

@@ -7,6 +7,7 @@ pub mod check;
 pub mod config;
 pub mod connect;
 mod diff;
+pub mod doctor;
 mod files;
 mod health;
 pub mod import;
@@ -14,6 +15,7 @@ pub mod keys;
 pub mod login;
 mod memory;
 pub mod output;
+mod progress;
 pub mod providers;
 mod questions;
 pub mod schema;
@@ -105,6 +107,8 @@ enum Command {
         #[command(subcommand)]
         client: connect::Client,
     },
+    /// Look at everything that can be wrong, each provider and key included, and say what to do
+    Doctor(doctor::Doctor),
     /// Show what was used, by key, team, model, provider, day or session
     Usage(usage::Usage),
     /// Show how the providers of the running process fare; the exit code tells whether all are well
@@ -156,6 +160,7 @@ pub fn run() -> ExitCode {
         Command::Keys { command } => keys::run(command, &options, style),
         Command::Login(args) => login::run(&args, &options, style),
         Command::Connect { client } => connect::run(&client, &options, style),
+        Command::Doctor(args) => doctor::run(&args, &options, style),
         Command::Usage(usage) => usage::run(&usage, &options, style),
         Command::Providers(args) => providers::run(&args, &options, style),
         Command::Schema => schema::run(),
