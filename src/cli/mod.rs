@@ -11,6 +11,7 @@ pub mod doctor;
 mod files;
 mod health;
 pub mod import;
+pub mod init;
 pub mod keys;
 pub mod login;
 mod memory;
@@ -95,6 +96,8 @@ enum Command {
     },
     /// Convert the config.json of the worker proxy into a config.yaml
     Import(import::Import),
+    /// Write a configuration after a few questions: finds keys, tries them, and offers to connect Claude Code
+    Init(Box<init::Init>),
     /// Make, show and revoke named gateway keys
     Keys {
         #[command(subcommand)]
@@ -157,6 +160,7 @@ pub fn run() -> ExitCode {
             config::run(command, &options, telling)
         }
         Command::Import(args) => import::run(&args, &options, lang, style),
+        Command::Init(args) => init::run(&args, &options, style),
         Command::Keys { command } => keys::run(command, &options, style),
         Command::Login(args) => login::run(&args, &options, style),
         Command::Connect { client } => connect::run(&client, &options, style),

@@ -31,6 +31,14 @@ impl Env {
         self.get(name).filter(|it| !it.trim().is_empty())
     }
 
+    /// This environment over `others`.
+    pub fn over(&self, others: Env) -> Env {
+        let mut env = others;
+        let own = self.0.iter().map(|(k, v)| (k.clone(), v.clone()));
+        env.0.extend(own);
+        env
+    }
+
     /// This environment over the file `.env` in `dir`, if there is one.
     pub(super) fn over_file(&self, dir: &Path, report: &mut Report) -> Env {
         let path = dir.join(".env");
