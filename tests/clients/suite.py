@@ -15,6 +15,7 @@ from pathlib import Path
 import claude_code
 import codex
 import demo
+import newcomer
 from harness import AT_ONCE
 from harness import GATEWAY_KEY
 from harness import MODEL
@@ -38,6 +39,7 @@ def main():
     claude_code.run(score)
     codex.run(score)
     demo.run(score)
+    newcomer.run(score)
     print(f"{score.passed} passed, {score.failed} failed")
     raise SystemExit(1 if score.failed or not score.passed else 0)
 

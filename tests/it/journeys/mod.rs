@@ -57,4 +57,5 @@ mod upgrading;
 mod upgrading_alone;
 mod vendors;
 mod vertex;
+mod welcome;
 mod why;

@@ -13,6 +13,7 @@ pub mod otlp;
 pub mod proxy;
 pub mod script;
 pub mod setup;
+pub mod terminal;
 pub mod tls;
 pub mod upstream;
 pub mod wire;

@@ -33,7 +33,8 @@ use super::soon;
 /// Time between two looks whether output is to be read again.
 const PAUSE: Duration = Duration::from_millis(5);
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_pointsman");
 const READY: &str = "listening on http";
 
 /// A running Pointsman; it is ended with this value, and must not have panicked or printed a secret by then.
@@ -196,7 +197,7 @@ impl Proxy {
     }
 
     /// Another process of the program, with the same configuration, while this one goes on: its exit code, and what it said.
-    async fn elsewhere(&self, arguments: &[&str]) -> (Option<i32>, String) {
+    pub async fn elsewhere(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
         command
             .args(arguments)
