@@ -13,6 +13,7 @@ use crate::protocol::openai_responses;
 use crate::protocol::tap::{self, Tap};
 use crate::protocol::translate::{AnswerContext, AnswerFacts, BodyTranslator, StreamTranslator};
 use crate::protocol::upstream_error::{StreamError, UpstreamError};
+use crate::protocol::zed;
 use crate::types::Dialect;
 
 /// Bytes of a streamed answer that may be held back before its first content.
@@ -70,6 +71,8 @@ pub struct AnswerReader {
     committed: bool,
     told: Told,
     broken: Option<StreamError>,
+    /// Opens what comes in first, where it is wrapped.
+    wrapping: Option<Box<zed::Unwrap>>,
 }
 
 enum Machine {
@@ -105,11 +108,48 @@ impl AnswerReader {
             committed: false,
             told: Told::default(),
             broken: None,
+            wrapping: None,
         }
+    }
+
+    /// The same, for an answer that comes in lines of Zed's service.
+    #[must_use]
+    pub fn opening(self, lines: zed::Unwrap) -> Self {
+        AnswerReader {
+            wrapping: Some(Box::new(lines)),
+            ..self
+        }
+    }
+
+    /// What Zed's service told besides the answer.
+    pub fn wrapping(&self) -> Option<&zed::Told> {
+        self.wrapping.as_ref().map(|it| it.told())
     }
 
     /// Reads the next piece. Returns what the client gets for it, everything held before included.
     pub fn push(&mut self, piece: Bytes) -> Result<Option<Bytes>, StreamError> {
+        let Some(lines) = &mut self.wrapping else {
+            return self.read(piece);
+        };
+        let mut events = Vec::with_capacity(piece.len() + 64);
+        let opened = lines.push(&piece, &mut events);
+        let committed = self.committed;
+        let shown = if events.is_empty() {
+            None
+        } else {
+            self.read(Bytes::from(events))?
+        };
+        match opened {
+            // The client is reading along: what came before the failure still goes out.
+            Err(error) if committed && shown.is_some() => self.broken = Some(error),
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+        Ok(shown)
+    }
+
+    /// Reads the next piece of an answer that is wrapped in nothing.
+    fn read(&mut self, piece: Bytes) -> Result<Option<Bytes>, StreamError> {
         match &mut self.machine {
             Machine::PassStream(tap) => {
                 tap.push(&piece)?;
@@ -164,7 +204,7 @@ impl AnswerReader {
     /// after that must not lose it.
     fn finish_if_complete(&mut self) -> Result<Option<Bytes>, StreamError> {
         if self.is_complete() {
-            self.finish()
+            self.finish_reading()
         } else {
             Ok(None)
         }
@@ -172,6 +212,25 @@ impl AnswerReader {
 
     /// The upstream has nothing more. Returns the rest of what the client gets, or why the answer is not whole.
     pub fn finish(&mut self) -> Result<Option<Bytes>, StreamError> {
+        let mut events = Vec::new();
+        let opened = match &mut self.wrapping {
+            Some(lines) => lines.finish(&mut events),
+            None => Ok(()),
+        };
+        if events.is_empty() {
+            opened?;
+            return self.finish_reading();
+        }
+        let first = self.read(Bytes::from(events))?;
+        opened?;
+        let rest = self.finish_reading()?;
+        Ok(match (first, rest) {
+            (Some(first), Some(rest)) => Some(Bytes::from([first, rest].concat())),
+            (first, rest) => first.or(rest),
+        })
+    }
+
+    fn finish_reading(&mut self) -> Result<Option<Bytes>, StreamError> {
         match std::mem::replace(&mut self.machine, Machine::Over) {
             Machine::PassStream(mut tap) => {
                 let ended = tap.finish();

@@ -16,6 +16,7 @@ pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod profile;
+pub mod zed;
 
 pub mod answer;
 pub mod errors;
