@@ -137,6 +137,13 @@ fn credentials(it: &Provider) -> String {
             Some(profile) => format!("OAuth, profile {}", profile.name),
             None => "OAuth".to_owned(),
         },
+        ProviderAuth::ZedAccount => {
+            let account = it.zed.as_ref().and_then(|it| it.account.as_ref());
+            account.map_or_else(
+                || "an account".to_owned(),
+                |it| format!("account {}", it.user_id),
+            )
+        }
         ProviderAuth::ServiceAccount => it
             .service_account
             .as_ref()
@@ -317,7 +324,7 @@ mod tests {
     use crate::config::Env;
 
     const GOOD: &str = "providers:\n- {name: a, base_url: 'https://a.b', auth_value: sk-0123456789abcdef}\n\
-                        - {name: b, type: zed}\nsettings: {cooldown_seconds: 9}\n";
+                        - {name: b, base_url: 'https://b.b', auth_type: oauth}\nsettings: {cooldown_seconds: 9}\n";
 
     fn checked(text: &str, json: bool) -> Outcome {
         let dir = tempfile::tempdir().unwrap();
@@ -342,11 +349,11 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         for expected in [
             "  [✓] a  anthropic  https://a.b  sk-0…cdef",
-            "  [✗] b  zed                     type zed is not active yet",
+            "  [✗] b  anthropic  https://b.b  auth_type oauth needs a profile in `oauth.profiles` (see docs/oauth.md)",
             "  \"*\"  1 a  passthrough",
             "listens on http://127.0.0.1:8080, no key needed",
             "· settings.cooldown_seconds: is an old name; the new one is `failure_cooldown`",
-            "! providers[1]: b: type zed is not active yet; it is skipped",
+            "! providers[1]: b: auth_type oauth needs a profile in `oauth.profiles` (see docs/oauth.md); it is skipped",
             "✓ 2 providers, 1 route, 1 warning",
         ] {
             assert!(
@@ -382,7 +389,7 @@ mod tests {
     #[test]
     fn what_would_not_start_does_not_pass() {
         for state in [
-            "type: zed",
+            "base_url: 'https://a.b', auth_type: oauth",
             "base_url: 'https://a.b', auth_value: sk-0123456789abcdef, enabled: false",
         ] {
             let Outcome { text, code } =
@@ -408,7 +415,7 @@ mod tests {
         assert_eq!(good["ok"], true);
         assert_eq!(
             good["providers"][1]["inactive"],
-            "type zed is not active yet"
+            "auth_type oauth needs a profile in `oauth.profiles` (see docs/oauth.md)"
         );
         assert_eq!(good["routes"][0]["candidates"][0]["provider"], "a");
         let bad: Value = serde_json::from_str(&checked("a: 1\n", true).text).unwrap();

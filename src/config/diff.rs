@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::dump::masked_tree;
 use crate::config::expand::quoted;
 use crate::config::model::{Config, Provider};
+use crate::config::zed::ZedAccount;
 use crate::types::Secret;
 
 /// What changed from `old` to `new`, one text a key: `settings.failure_cooldown: 180s → 60s`. Lists of anything but
@@ -36,6 +37,7 @@ fn changed_secrets(old: &Config, new: &Config) -> Vec<String> {
                 "service_account",
                 before.service_account != after.service_account,
             ),
+            ("auth_value", account(before) != account(after)),
         ];
         let name = quoted(after.id.as_str());
         let changed = parts.into_iter().filter(|it| it.1);
@@ -56,6 +58,10 @@ fn changed_secrets(old: &Config, new: &Config) -> Vec<String> {
     ];
     paths.extend(whole.iter().filter(|it| it.1).map(|it| it.0.to_owned()));
     paths
+}
+
+fn account(provider: &Provider) -> Option<&ZedAccount> {
+    provider.zed.as_ref()?.account.as_ref()
 }
 
 fn trace_headers(config: &Config) -> Option<&[(String, Secret)]> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::config::classes::{Classes, Condition};
 use crate::config::listeners::{ListenAddress, Listener};
 use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Capture, Config, Cors, DeclaredPrice,
@@ -14,6 +15,7 @@ use crate::config::model::{
 use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
 use crate::config::tls::{Certificate, Tls};
+use crate::config::zed::{Billing, ModeTerms, Zed, ZedMode};
 use crate::types::calendar::rfc3339;
 use crate::types::quirks::{Said, ThinkingStyle};
 use crate::types::{MicroUsd, Quirks, Secret};
@@ -150,8 +152,83 @@ fn provider(it: &Provider) -> Value {
         "quirks": quirks(&it.quirks),
         "models": models,
         "stream_only": it.stream_only,
+        "billing_model": it.billing.word(),
+        "zed_config": it.zed.as_ref().map(zed),
+        "session_config": it.zed.as_ref().map(session),
         "big_model": it.big_model,
         "small_model": it.small_model,
+    })
+}
+
+fn zed(it: &Zed) -> Value {
+    let threads = &it.threads;
+    json!({
+        "account": it.account.as_ref().map(|_| "***"),
+        "generation": it.generation.year(),
+        "version": it.version,
+        "organization_id": it.organization_id,
+        "system_id": it.system_id,
+        "openai_dialect": it.openai.name(),
+        "default_mode": it.mode.word(),
+        "auto_mode_triggers": it.triggers.iter().map(|it| it.word()).collect::<Vec<_>>(),
+        "context_management": {
+            "max_context_tokens": threads.max_context,
+            "rotation_threshold": threads.threshold,
+        },
+        "thread_management": {
+            "ttl": seconds(threads.ttl),
+            "auto_rotate": threads.auto_rotate,
+            "max_retries": threads.max_retries,
+            "error_classification": {
+                "thread_rotation_errors": threads.thread_errors,
+                "prompt_continuation_errors": threads.prompt_errors,
+            },
+        },
+    })
+}
+
+fn session(it: &Zed) -> Value {
+    let mode = |it: &ModeTerms| {
+        json!({
+            "cost_per_prompt": it.per_prompt.dollars(),
+            "cost_per_request": it.per_request.dollars(),
+            "max_tool_calls": it.max_tool_calls,
+        })
+    };
+    json!({"modes": {"normal": mode(&it.normal), "max": mode(&it.max)}})
+}
+
+fn classes(it: &Classes) -> Value {
+    let condition = |it: &Condition| {
+        let all = json!({
+            "tool_count_gte": it.tools_from,
+            "tool_count_lte": it.tools_to,
+            "text_length_gte": it.length_from,
+            "text_length_lte": it.length_to,
+            "has_multiple_files": it.several_files,
+            "simple_question": it.simple_question,
+        });
+        match all {
+            Value::Object(all) => {
+                let said = all.into_iter().filter(|(_, it)| !it.is_null());
+                said.collect::<Map<_, _>>()
+            }
+            _ => Map::new(),
+        }
+    };
+    let conditions = |list: &[Condition]| list.iter().map(condition).collect::<Vec<_>>();
+    let words = |list: &[(String, f64)]| {
+        let pairs = list.iter().map(|(word, much)| (word.clone(), json!(much)));
+        pairs.collect::<Map<_, _>>()
+    };
+    json!({
+        "enabled": true,
+        "force_session_based": conditions(&it.force_session),
+        "force_token_based": conditions(&it.force_token),
+        "session_keywords": words(&it.session_words),
+        "token_keywords": words(&it.token_words),
+        "default_with_tools": it.with_tools.word(),
+        "default_without_tools": it.without_tools.word(),
     })
 }
 
@@ -277,6 +354,8 @@ fn candidates(list: &[RouteCandidate], providers: &[Provider]) -> Value {
             "model": it.model.as_deref().unwrap_or("passthrough"),
             "priority": it.priority,
             "weight": it.weight,
+            "mode": it.wish.mode.map(ZedMode::word),
+            "preferred_billing_model": it.wish.billing.map(Billing::word),
         })
     });
     candidates.collect()
@@ -322,6 +401,7 @@ fn settings(it: &Settings) -> Map<String, Value> {
         "cache": it.cache.map(cache),
         "watch_config": seconds(it.watch_config),
         "app_name": it.app_name,
+        "routing": it.classes.as_ref().map(classes),
     });
     let supervisor = json!({
         "upgrade_timeout": seconds(it.upgrade_timeout),
@@ -514,6 +594,7 @@ fn auth_type(it: ProviderAuth) -> &'static str {
         ProviderAuth::Passthrough => "passthrough",
         ProviderAuth::None => "none",
         ProviderAuth::OAuth => "oauth",
+        ProviderAuth::ZedAccount => "api_key",
     }
 }
 

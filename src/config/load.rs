@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::config::access;
+use crate::config::classes;
 use crate::config::edge;
 use crate::config::env::Env;
 use crate::config::expand::Sources;
@@ -27,6 +28,7 @@ use crate::config::teams;
 use crate::config::tree::{self, Node};
 use crate::config::vendors;
 use crate::config::walk::walk;
+use crate::config::zed;
 
 /// Looked for in this order, below the working directory.
 const PLACES: &[&str] = &[
@@ -244,9 +246,11 @@ fn resolve(
     let mut settings = settings::settings(&section, report);
     override_settings(&mut settings, &overrides, options, report);
     observe::observe(&mut settings, &section, (env, &overrides), report);
+    settings.classes = classes::classes(&top, &section, report);
     let timeouts = settings::timeouts(&section, overrides.request_timeout, report);
     let oauth = oauth::oauth(&top, &section, report);
     let mut providers = read_providers(&top, &source, env, (timeouts, &oauth), report);
+    zed::terms(&top, &section, &mut providers, report);
     if let Some(strategy) = overrides.key_strategy {
         for provider in &mut providers {
             provider.key_strategy = strategy;
@@ -279,6 +283,7 @@ fn resolve(
         report,
     );
     edge::check(&settings, &auth, report);
+    zed::check_routes(&settings, &providers, &routes, report);
     check_any_active(&providers, report);
     if !report.faults.is_empty() {
         return Err(std::mem::take(&mut report.faults));

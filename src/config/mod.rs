@@ -7,6 +7,7 @@
 
 mod access;
 mod accounts;
+mod classes;
 mod diff;
 mod dump;
 mod edge;
@@ -42,7 +43,9 @@ mod url;
 mod vendors;
 mod vertex;
 mod walk;
+mod zed;
 
+pub use classes::{Classes, Condition};
 pub use diff::changes;
 pub use dump::{dump, masked_tree};
 pub use edit::{
@@ -59,13 +62,16 @@ pub use model::{
     Cors, DeclaredPrice, Deduplication, EgressProxy, EgressScheme, HealthPage, Http2, KeyEntry,
     KeyStrategy, LedgerSettings, LogLevel, LogSettings, Mode, ModelFacts, Note, OnLoss, PerAddress,
     Platform, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings,
-    Sharing, Source, Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When,
+    Sharing, Source, Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When, Wish,
 };
 pub use oauth::{OAuthProfile, OAuthSettings, OAuthStore};
 pub use schema::schema;
 pub use service_account::ServiceAccount;
 pub use teams::expiry;
 pub use tls::{Certificate, ClientAuth, Tls, cryptography, fingerprint};
+pub use zed::{
+    Billing, DEFAULT_CONTEXT, Generation, ModeTerms, ThreadTerms, Trigger, Zed, ZedAccount, ZedMode,
+};
 
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use crate::config::classes::Classes;
 use crate::config::listeners::Listener;
 use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
+use crate::config::zed::{Billing, Zed, ZedMode};
 use crate::types::quirks::ThinkingStyle;
 use crate::types::{Dialect, EndpointId, MicroUsd, Network, Quirks, Secret, Vendor};
 
@@ -73,7 +75,7 @@ pub struct Provider {
     pub account_email: Option<String>,
     /// The type as written: `anthropic`, `openai`, `zed` …
     pub kind: String,
-    /// The wire protocol; `None` for a type whose engine is not active yet.
+    /// The wire protocol; with Zed that of most of its models.
     pub dialect: Option<Dialect>,
     /// On whose platform it runs.
     pub platform: Platform,
@@ -99,7 +101,7 @@ pub struct Provider {
     pub key_strategy: KeyStrategy,
     /// As written.
     pub enabled: bool,
-    /// Why it is skipped although enabled: `type zed is not active yet`.
+    /// Why it is skipped although enabled.
     pub inactive: Option<String>,
     /// Headers added to every request: lower-case names, and values that are often credentials.
     pub headers: Vec<(String, Secret)>,
@@ -127,6 +129,10 @@ pub struct Provider {
     pub small_model: Option<String>,
     /// The provider answers every call with a stream; JSON answers are assembled from it.
     pub stream_only: bool,
+    /// What is paid for there.
+    pub billing: Billing,
+    /// How Zed's service is spoken to, where this is it.
+    pub zed: Option<Zed>,
 }
 
 impl Provider {
@@ -144,6 +150,8 @@ pub enum Platform {
     Own,
     /// Google Cloud's: the model stands in the path, the version in the body.
     Vertex,
+    /// Zed's: models of several makers, each in its own dialect, in an envelope.
+    Zed,
 }
 
 /// Where requests to a provider go. Paths are complete and start with `/`.
@@ -239,6 +247,8 @@ pub enum ProviderAuth {
     None,
     /// `Authorization: Bearer` with a token of an account that has signed in by OAuth.
     OAuth,
+    /// `Authorization: Bearer` with a token that is fetched for an account of Zed's.
+    ZedAccount,
 }
 
 /// How one of several keys is chosen.
@@ -507,6 +517,17 @@ pub struct RouteCandidate {
     pub priority: u32,
     /// Share among equals under the strategy `weighted`.
     pub weight: f64,
+    /// What else is said of it.
+    pub wish: Wish,
+}
+
+/// What a candidate is to be like, where that is not as its provider says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The mode to ask in, with Zed.
+    pub mode: Option<ZedMode>,
+    /// What is paid for.
+    pub billing: Option<Billing>,
 }
 
 /// How candidates of equal priority are ordered.
@@ -652,6 +673,8 @@ pub struct Settings {
     pub mode: Mode,
     /// The page that tells how it fares.
     pub health_page: HealthPage,
+    /// Which requests are better paid for by tokens, and which by sessions; `None`: nobody asks.
+    pub classes: Option<Classes>,
 }
 
 /// The page that tells how it fares.

@@ -18,6 +18,7 @@ use crate::config::units;
 use crate::config::url::{Address, masked};
 use crate::config::vertex;
 use crate::config::walk::join;
+use crate::config::zed::{self, Billing, Zed};
 use crate::types::vendor::KeyPlace;
 use crate::types::{Dialect, EndpointId, Secret, Vendor};
 
@@ -77,16 +78,27 @@ fn provider(
         .choice("type")
         .unwrap_or_else(|| vendor.map_or(Dialect::Anthropic, |it| it.dialect).name());
     let dialect = dialect(kind);
-    let on_vertex = kind == vertex::TYPE;
+    let platform = platform(kind);
+    let mut zed = None;
     let vertex::Credentials {
         auth,
         keys,
         service_account,
-    } = if on_vertex {
-        vertex::credentials(reader, report)
-    } else {
-        vertex::warn_of_keys(reader, report);
-        credentials(reader, vendor, dialect.is_some(), report).into()
+    } = match platform {
+        Platform::Vertex => vertex::credentials(reader, report),
+        Platform::Zed => {
+            vertex::warn_of_keys(reader, report);
+            let (auth, keys, account) = zed::credentials(reader, report);
+            zed = Some(Zed {
+                account,
+                ..Zed::default()
+            });
+            (auth, keys).into()
+        }
+        Platform::Own => {
+            vertex::warn_of_keys(reader, report);
+            credentials(reader, vendor, dialect.is_some(), report).into()
+        }
     };
     let oauth = oauth::profile_of(reader, auth, profiles, report);
     let inactive = inactive(kind, dialect).or_else(|| oauth.as_ref().err().cloned());
@@ -98,10 +110,10 @@ fn provider(
         let path = reader.section("timeouts").at("first_byte_whole");
         settings::warn_if_short(timeouts, path, report);
     }
-    let (base_url, target) = if on_vertex {
-        vertex::target(reader, service_account.as_ref(), report)
-    } else {
-        target(reader, vendor, dialect, inactive.is_some(), report)
+    let (base_url, target) = match platform {
+        Platform::Vertex => vertex::target(reader, service_account.as_ref(), report),
+        Platform::Zed => zed::target(reader, report),
+        Platform::Own => target(reader, vendor, dialect, inactive.is_some(), report),
     };
     Provider {
         id: EndpointId::new(&name, account_email.as_deref()),
@@ -109,11 +121,7 @@ fn provider(
         account_email,
         kind: kind.to_owned(),
         dialect,
-        platform: if on_vertex {
-            Platform::Vertex
-        } else {
-            Platform::Own
-        },
+        platform,
         vendor,
         base_url,
         probe: probe(&reader.section("probe"), target.as_ref(), report),
@@ -145,7 +153,13 @@ fn provider(
         models: facts::models(reader),
         big_model: reader.text("big_model").map(str::to_owned),
         small_model: reader.text("small_model").map(str::to_owned),
-        stream_only: reader.boolean("stream_only").unwrap_or(false),
+        stream_only: zed.is_some() || reader.boolean("stream_only").unwrap_or(false),
+        billing: if zed.is_some() {
+            Billing::Session
+        } else {
+            Billing::Token
+        },
+        zed,
     }
 }
 
@@ -161,9 +175,17 @@ fn name(reader: &Reader<'_>, report: &mut Report) -> String {
     name.to_owned()
 }
 
+fn platform(kind: &str) -> Platform {
+    match kind {
+        vertex::TYPE => Platform::Vertex,
+        zed::TYPE => Platform::Zed,
+        _ => Platform::Own,
+    }
+}
+
 fn dialect(kind: &str) -> Option<Dialect> {
     match kind {
-        "anthropic" | vertex::TYPE => Some(Dialect::Anthropic),
+        "anthropic" | vertex::TYPE | zed::TYPE => Some(Dialect::Anthropic),
         "openai" => Some(Dialect::OpenAiChat),
         "openai-responses" => Some(Dialect::OpenAiResponses),
         "gemini" => Some(Dialect::Gemini),
@@ -221,7 +243,8 @@ pub(super) fn credentials(
         ProviderAuth::Passthrough
         | ProviderAuth::None
         | ProviderAuth::OAuth
-        | ProviderAuth::ServiceAccount => false,
+        | ProviderAuth::ServiceAccount
+        | ProviderAuth::ZedAccount => false,
     };
     if !needs_key {
         let magic = matches!(value, None | Some("passthrough" | "oauth" | "none" | ""));
@@ -510,6 +533,7 @@ fn pace(reader: &Reader<'_>, key: &str, auth: ProviderAuth, report: &mut Report)
         ProviderAuth::Passthrough
         | ProviderAuth::ServiceAccount
         | ProviderAuth::OAuth
+        | ProviderAuth::ZedAccount
         | ProviderAuth::None => {
             report.warn(
                 reader.at(key),

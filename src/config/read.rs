@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
 fn it_new(field: &Field) -> &'static str {
     match field.state {
         State::Old(new) => new,
-        State::Active | State::NotYet(_) | State::Unused(_) => "",
+        State::Active | State::Unused(_) => "",
     }
 }
 

@@ -2,12 +2,13 @@
 //! are written.
 
 use crate::config::fault::Report;
-use crate::config::model::{Provider, Route, RouteCandidate, RouteRule, Terms};
+use crate::config::model::{Provider, Route, RouteCandidate, RouteRule, Terms, Wish};
 use crate::config::near::hint;
 use crate::config::read::Reader;
 use crate::config::settings;
 use crate::config::vendors;
 use crate::config::walk::join;
+use crate::config::zed::{Billing, ZedMode};
 use crate::types::Dialect;
 
 /// The legacy pair `big_model`/`small_model`: patterns of small models. `-mini` rather than `mini`, which would also
@@ -112,8 +113,19 @@ pub(super) fn candidates_of(
             model: model.map(str::to_owned),
             priority: reader.count("priority").unwrap_or(1),
             weight: reader.number("weight").unwrap_or(1.0),
+            wish: wish(reader),
         })
         .collect()
+}
+
+/// What is said of a candidate besides who it is.
+fn wish(reader: &Reader<'_>) -> Wish {
+    Wish {
+        mode: reader.choice("mode").map(ZedMode::of_word),
+        billing: reader
+            .choice("preferred_billing_model")
+            .and_then(Billing::of_word),
+    }
 }
 
 fn indices(providers: &[Provider], which: impl Fn(&Provider) -> bool) -> Vec<usize> {
@@ -159,6 +171,7 @@ fn legacy(routes: &mut Vec<Route>, providers: &[Provider], report: &mut Report) 
                         .cloned(),
                     priority,
                     weight: 1.0,
+                    wish: Wish::default(),
                 }
             })
             .collect()

@@ -55,10 +55,6 @@ fn property(field: &Field) -> Value {
     let (doc, deprecated) = match field.state {
         State::Active => (field.doc.to_owned(), false),
         State::Old(new) => (format!("old name of `{new}`"), true),
-        State::NotYet(meanwhile) => (
-            format!("{} (not active yet: {meanwhile})", field.doc),
-            false,
-        ),
         State::Unused(why) => (format!("{} (has no effect: {why})", field.doc), true),
     };
     out.insert("description".to_owned(), json!(doc));
@@ -110,6 +106,10 @@ fn shape(kind: Kind) -> Value {
         Kind::Headers => json!({
             "type": ["object", "null"],
             "additionalProperties": {"type": ["string", "number", "boolean"]},
+        }),
+        Kind::Weights => json!({
+            "type": ["object", "null"],
+            "additionalProperties": {"type": "number", "minimum": 0},
         }),
         Kind::One(rows) => section(rows),
         Kind::ChoiceOr(choices, rows) => json!({"anyOf": [words(choices), section(rows)]}),

@@ -109,6 +109,8 @@ pub(super) fn settings(reader: &Reader<'_>, report: &mut Report) -> Settings {
         app_name: reader.text("app_name").unwrap_or("pointsman").to_owned(),
         mode: page::mode(reader),
         health_page: page::health_page(reader, report),
+        // Read where the top is known, too.
+        classes: None,
     }
 }
 

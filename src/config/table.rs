@@ -28,8 +28,6 @@ pub(super) enum State {
     Active,
     /// It does, under an old name; the new one is in the same section.
     Old(&'static str),
-    /// It is checked, but its engine comes later; what happens meanwhile.
-    NotYet(&'static str),
     /// It is taken and has no effect; why.
     Unused(&'static str),
 }
@@ -67,6 +65,8 @@ pub(super) enum Kind {
     Choices(&'static [&'static str]),
     /// Free names with secret texts: headers.
     Headers,
+    /// Free names with a number from zero each.
+    Weights,
     /// A section.
     One(Table),
     /// One of these words, or a section.
@@ -77,7 +77,7 @@ pub(super) enum Kind {
     Named(Table),
     /// Free names with a section each, or for short with nothing but the list under this key of it.
     NamedShort(&'static str, Table),
-    /// Anything: an engine that comes later will check it.
+    /// Anything: whoever reads it checks it.
     Any,
 }
 
@@ -104,14 +104,6 @@ impl Field {
         Field {
             state: State::Old(new),
             ..Field::new(key, kind, "", "old name")
-        }
-    }
-
-    /// Its engine comes later.
-    pub const fn not_yet(self, meanwhile: &'static str) -> Self {
-        Field {
-            state: State::NotYet(meanwhile),
-            ..self
         }
     }
 
@@ -156,6 +148,7 @@ impl Kind {
             | Kind::Codes
             | Kind::Choices(_)
             | Kind::Headers
+            | Kind::Weights
             | Kind::Any => &[],
         }
     }

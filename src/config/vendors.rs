@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use crate::config::env::Env;
 use crate::config::model::{
     Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route, RouteCandidate, Terms, Timeouts,
+    Wish,
 };
 use crate::config::secrets;
 use crate::config::url::Address;
+use crate::config::zed::Billing;
 use crate::types::vendor::{VENDORS, Vendor};
 use crate::types::{EndpointId, Quirks, Secret};
 
@@ -66,6 +68,8 @@ fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider
         big_model: None,
         small_model: None,
         stream_only: false,
+        billing: Billing::Token,
+        zed: None,
     })
 }
 
@@ -89,6 +93,7 @@ pub(super) fn alone(pattern: &str, provider: usize) -> Route {
             model: None,
             priority: 1,
             weight: 1.0,
+            wish: Wish::default(),
         }],
         terms: Terms::default(),
     }

@@ -94,9 +94,6 @@ fn tell_state(field: &Field, entries: &[(String, Node)], path: &str, report: &mu
                 report.warn(path, text);
             }
         }
-        State::NotYet(meanwhile) => {
-            report.remark(path, format!("is not active yet: {meanwhile}"));
-        }
         State::Unused(why) => report.remark(path, format!("has no effect: {why}")),
     }
 }
@@ -126,6 +123,13 @@ fn check(node: &Node, field: &Field, path: &str, report: &mut Report) {
                     Node::List(_) | Node::Map(_) | Node::Tagged | Node::Null
                 ) {
                     report.fault(place, format!("is {}; it must be text", value.kind()));
+                }
+            });
+        }
+        (Kind::Weights, Node::Map(entries)) => {
+            named(entries, path, report, |value, place, report| {
+                if let Err(remedy) = leaf(value, Kind::Number, "") {
+                    report.fault(place, remedy);
                 }
             });
         }
@@ -227,7 +231,7 @@ fn leaf(node: &Node, kind: Kind, default: &str) -> Result<(), String> {
             units::texts(node).is_some_and(|it| it.iter().all(|it| choices.contains(it))),
             format!("must be a list of {}", choices.join(", ")),
         ),
-        Kind::Headers | Kind::Named(_) | Kind::NamedShort(..) => (
+        Kind::Headers | Kind::Weights | Kind::Named(_) | Kind::NamedShort(..) => (
             false,
             format!("is {}; it must be names with values", node.kind()),
         ),

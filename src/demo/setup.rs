@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::config::{
-    CallPath, Config, Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route, RouteCandidate,
-    Target, Terms, Timeouts,
+    Billing, CallPath, Config, Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route,
+    RouteCandidate, Target, Terms, Timeouts, Wish,
 };
 use crate::demo::openai;
 use crate::demo::providers::Addresses;
@@ -38,6 +38,7 @@ fn candidate(provider: usize, model: Option<&str>) -> RouteCandidate {
         model: model.map(str::to_owned),
         priority: if provider == 0 { 1 } else { 2 },
         weight: 1.0,
+        wish: Wish::default(),
     }
 }
 
@@ -89,6 +90,8 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         big_model: None,
         small_model: None,
         stream_only: false,
+        billing: Billing::Token,
+        zed: None,
     }
 }
 

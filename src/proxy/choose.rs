@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::asked::{self, has_images};
 use super::request::Request;
 use super::trail::{MODEL_UNKNOWN, Skip};
-use crate::config::{KeyStrategy, ProviderAuth, RouteCandidate, Strategy, Terms};
+use crate::config::{KeyStrategy, ProviderAuth, RouteCandidate, Strategy, Terms, Wish};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
@@ -251,6 +251,7 @@ fn pinned(snapshot: &Snapshot, head: &RequestHead, pin: &str) -> Result<Listed, 
         model: None,
         priority: 1,
         weight: 1.0,
+        wish: Wish::default(),
     };
     let candidates: Vec<RouteCandidate> = if listed.is_empty() {
         indices.into_iter().map(plain).collect()

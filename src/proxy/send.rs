@@ -199,7 +199,13 @@ fn sign_in(
         (ProviderAuth::ApiKey, Dialect::OpenAiChat | Dialect::OpenAiResponses) => {
             provider.key_header
         }
-        (ProviderAuth::AuthToken | ProviderAuth::ServiceAccount | ProviderAuth::OAuth, _) => None,
+        (
+            ProviderAuth::AuthToken
+            | ProviderAuth::ServiceAccount
+            | ProviderAuth::OAuth
+            | ProviderAuth::ZedAccount,
+            _,
+        ) => None,
     };
     let key =
         key.ok_or_else(|| Fault::internal("an endpoint that signs in with a key has none"))?;

@@ -57,6 +57,7 @@ mod tests {
             model: model.map(str::to_owned),
             priority,
             weight,
+            wish: crate::config::Wish::default(),
         }
     }
 

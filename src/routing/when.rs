@@ -83,6 +83,7 @@ mod tests {
                 model: None,
                 priority: 1,
                 weight: 1.0,
+                wish: crate::config::Wish::default(),
             }],
             terms: Terms::default(),
         };

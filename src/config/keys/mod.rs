@@ -8,6 +8,7 @@ mod provider;
 mod routes;
 mod settings;
 mod timers;
+mod zed;
 
 use crate::config::keys::access::{ADMIN, AUTH, KEY, LEDGER};
 use crate::config::keys::listeners::LISTENER;
@@ -15,9 +16,10 @@ use crate::config::keys::oauth::OAUTH;
 use crate::config::keys::provider::PROVIDER;
 use crate::config::keys::routes::{ROUTE, RULE};
 pub(super) use crate::config::keys::settings::SETTINGS;
+use crate::config::keys::zed::{ROUTING, ZED_CONFIG};
 use crate::config::table::{Field, Kind, Table};
 
-use Kind::{Any, Many, NamedShort, One};
+use Kind::{Many, NamedShort, One};
 
 const fn row(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Field {
     Field::new(key, kind, default, doc)
@@ -28,8 +30,6 @@ const fn old(key: &'static str, kind: Kind, new: &'static str) -> Field {
 }
 
 const BIG: u64 = u32::MAX as u64;
-
-const LATER: &str = "the provider type zed comes later";
 
 const UNKNOWN_THERE: &str = "nothing in the old system read it either";
 
@@ -94,14 +94,8 @@ pub(super) const TOP: Table = &[
         "",
         "who may look and steer: /providers, /admin, /metrics",
     ),
-    row(
-        "routing",
-        Any,
-        "",
-        "choice between token and session billing",
-    )
-    .not_yet(LATER),
-    row("zed_config", Any, "", "Zed sessions").not_yet(LATER),
+    ROUTING,
+    ZED_CONFIG,
     row(
         "oauth",
         One(OAUTH),

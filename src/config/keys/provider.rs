@@ -1,18 +1,19 @@
 //! Keys of a provider and of its models.
 
 use crate::config::keys::timers::TIMERS;
-use crate::config::keys::{BIG, KEY_STRATEGIES, LATER, row};
+use crate::config::keys::zed::{BILLING_MODEL, SESSION_CONFIG, ZED_CONFIG};
+use crate::config::keys::{BIG, KEY_STRATEGIES, row};
 use crate::config::table::{Kind, Table};
 use crate::types::quirks::{COLUMNS, Shape, ThinkingStyle};
 use crate::types::vendor::VENDORS;
 
 use Kind::{
-    Any, Bool, Choice, Choices, Count, Duration, Headers, Named, Number, One, Secret, Secrets, Text,
+    Bool, Choice, Choices, Count, Duration, Headers, Named, Number, One, Secret, Secrets, Text,
 };
 
 pub(super) const ALWAYS_PASSED_ON: &str = "streams are always passed on as they come";
 
-/// Provider types, active and later ones.
+/// Provider types.
 const TYPES: &[&str] = &[
     "anthropic",
     "openai",
@@ -209,9 +210,9 @@ pub(super) const PROVIDER: Table = &[
     )
     .unused(ALWAYS_PASSED_ON),
     row("description", Text, "", "for people").unused("it is only for people"),
-    row("zed_config", Any, "", "Zed sessions").not_yet(LATER),
-    row("billing_model", Text, "", "token or session billing").not_yet(LATER),
-    row("session_config", Any, "", "limits of a Zed session").not_yet(LATER),
+    ZED_CONFIG,
+    BILLING_MODEL,
+    SESSION_CONFIG,
 ];
 
 const PROBE: Table = &[

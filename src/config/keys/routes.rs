@@ -1,7 +1,8 @@
 //! Keys of routes, route rules and candidates.
 
 use crate::config::keys::timers::STALLS;
-use crate::config::keys::{BIG, LATER, row};
+use crate::config::keys::zed::{CANDIDATE_BILLING, MODE, SESSION_MODE};
+use crate::config::keys::{BIG, row};
 use crate::config::model::OnLoss;
 use crate::config::table::{Field, Kind, Table};
 
@@ -103,13 +104,7 @@ const CANDIDATE: Table = &[
         "",
         "which account, where several share the provider's name",
     ),
-    row("mode", Text, "", "Zed mode").not_yet(LATER),
-    row("session_mode", Text, "", "Zed mode").not_yet(LATER),
-    row(
-        "preferred_billing_model",
-        Text,
-        "",
-        "token or session billing",
-    )
-    .not_yet(LATER),
+    MODE,
+    SESSION_MODE,
+    CANDIDATE_BILLING,
 ];

@@ -5,7 +5,8 @@ use crate::config::keys::observe::HEALTH_CHECK;
 use crate::config::keys::observe::{ACCESS_LOG, CAPTURE, TRACING};
 use crate::config::keys::provider::ALWAYS_PASSED_ON;
 use crate::config::keys::timers::{CACHING, TIMEOUTS};
-use crate::config::keys::{BIG, LATER, STRATEGIES, UNKNOWN_THERE, old, row};
+use crate::config::keys::zed::{BILLING_MODEL, ROUTING, SESSION_CONFIG, ZED_CONFIG};
+use crate::config::keys::{BIG, STRATEGIES, UNKNOWN_THERE, old, row};
 use crate::config::model::{Mode, OnLoss};
 use crate::config::table::{Kind, Table};
 
@@ -396,16 +397,10 @@ pub(in crate::config) const SETTINGS: Table = &[
         "",
         "switches of OAuth; profiles and store stand in `oauth` at the top",
     ),
-    row(
-        "routing",
-        Any,
-        "",
-        "choice between token and session billing",
-    )
-    .not_yet(LATER),
-    row("zed_config", Any, "", "Zed sessions").not_yet(LATER),
-    row("billing_model", Text, "", "token or session billing").not_yet(LATER),
-    row("session_config", Any, "", "limits of a Zed session").not_yet(LATER),
+    ROUTING,
+    ZED_CONFIG,
+    BILLING_MODEL,
+    SESSION_CONFIG,
     row(
         "streaming_mode",
         Choice(&["auto", "direct", "background"]),

@@ -388,7 +388,6 @@ fn ways_to_sign_in() {
         ),
         ("auth_value: oauth", ProviderAuth::OAuth, false),
         ("auth_type: oauth", ProviderAuth::OAuth, false),
-        ("type: zed", ProviderAuth::ApiKey, false),
     ];
     for (keys, auth, active) in table {
         let text = format!(
@@ -521,7 +520,7 @@ fn the_default_route_is_the_one_with_sonnet_then_opus() {
 }
 
 #[test]
-fn what_comes_later_is_named() {
+fn old_words_are_named() {
     let text = format!(
         "{ONE}settings: {{selection_strategy: sticky, billing_model: token, cooldown_seconds: 9}}\n"
     );
@@ -534,8 +533,7 @@ fn what_comes_later_is_named() {
             .iter()
             .any(|it| it.path == "settings.selection_strategy" && it.text.contains("affinity"))
     );
-    let text = note(&config, "settings.billing_model").unwrap();
-    assert!(text.contains("not active yet"), "{text}");
+    assert_eq!(note(&config, "settings.billing_model"), None);
     let text = note(&config, "settings.cooldown_seconds").unwrap();
     assert_eq!(text, "is an old name; the new one is `failure_cooldown`");
 }
@@ -758,7 +756,10 @@ fn references_give_numbers_and_switches_too() {
 fn what_serves_nobody_is_told() {
     let text = format!(
         "{}model_routes: {{x: [{{provider: b}}]}}\nsettings: {{host: 0.0.0.0}}\nauth: {{api_key: gw-7f3a}}\n",
-        ONE.replace("}]", "}, {name: b, type: zed}]")
+        ONE.replace(
+            "}]",
+            "}, {name: b, base_url: 'https://b.b', auth_type: oauth}]"
+        )
     );
     let config = loaded(&text, []).unwrap();
     assert!(

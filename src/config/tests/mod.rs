@@ -10,6 +10,7 @@ mod rules;
 mod services;
 mod teams;
 mod vertex;
+mod zed;
 
 use std::path::Path;
 

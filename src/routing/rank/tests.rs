@@ -15,6 +15,7 @@ fn candidate(priority: u32) -> RouteCandidate {
         model: None,
         priority,
         weight: 1.0,
+        wish: crate::config::Wish::default(),
     }
 }
 

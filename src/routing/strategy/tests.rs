@@ -23,6 +23,7 @@ fn candidate(priority: u32, weight: f64) -> RouteCandidate {
         model: None,
         priority,
         weight,
+        wish: crate::config::Wish::default(),
     }
 }
 

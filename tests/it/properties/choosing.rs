@@ -93,6 +93,7 @@ impl World {
             model: None,
             priority: *priority,
             weight: 1.0 + provider as f64,
+            wish: pointsman::config::Wish::default(),
         };
         let health = |_: &u32| Arc::new(EndpointHealth::new(policy));
         World {
