@@ -8,6 +8,7 @@
 //! | where it goes | [`routing`], [`health`], [`credential`] |
 //! | how it is said | [`protocol`], [`tokens`], [`net`] |
 //! | what is shown | [`telemetry`], [`admin`] |
+//! | services with ways of their own | [`zed`] |
 //! | what was used | [`ledger`] |
 //! | shared words | [`types`], [`error`] |
 
@@ -27,6 +28,7 @@ pub mod ledger;
 pub mod credential;
 pub mod health;
 pub mod routing;
+pub mod zed;
 
 pub mod net;
 pub mod oauth;

@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("credential", &["config"]),
     ("oauth", &["config", "credential", "net"]),
     ("routing", &["config"]),
+    ("zed", &["config", "credential"]),
     (
         "snapshot",
         &[
@@ -31,6 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "net",
             "oauth",
             "routing",
+            "zed",
         ],
     ),
     (
@@ -44,6 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             "telemetry",
             "tokens",
+            "zed",
         ],
     ),
     ("demo", &["config"]),
@@ -63,6 +66,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             "telemetry",
             "tokens",
+            "zed",
         ],
     ),
     (
@@ -78,6 +82,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "snapshot",
             "supervise",
             "telemetry",
+            "zed",
         ],
     ),
     ("supervise", &["config", "telemetry"]),

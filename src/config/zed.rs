@@ -493,9 +493,7 @@ fn threads(terms: &mut ThreadTerms, own: &Layers<'_>, session: &Layers<'_>, repo
 
 fn modes(zed: &mut Zed, session: &Layers<'_>, report: &mut Report) {
     let most = "max_tool_calls_per_session";
-    if let Some(calls) = tool_calls(session, most, report) {
-        zed.normal.max_tool_calls = calls;
-    }
+    limit_calls(&mut zed.normal.max_tool_calls, session, most, report);
     let modes = session.section("modes");
     for (key, terms) in [("normal", &mut zed.normal), ("max", &mut zed.max)] {
         let written = modes.section(key);
@@ -505,28 +503,24 @@ fn modes(zed: &mut Zed, session: &Layers<'_>, report: &mut Report) {
         };
         terms.per_prompt = dollars("cost_per_prompt");
         terms.per_request = dollars("cost_per_request");
-        if let Some(calls) = tool_calls(&written, "max_tool_calls", report) {
-            terms.max_tool_calls = calls;
-        }
+        let limit = &mut terms.max_tool_calls;
+        limit_calls(limit, &written, "max_tool_calls", report);
     }
 }
 
-/// A number of calls, or -1 for no limit.
-fn tool_calls(from: &Layers<'_>, key: &'static str, report: &mut Report) -> Option<Option<u64>> {
-    let node = from.first(key, |it| it.raw(key).filter(|_| it.has(key)))?;
-    match units::number(node) {
-        Some(-1.0) => Some(None),
-        _ => match units::count(node).filter(|it| 0 < *it) {
-            Some(calls) => Some(Some(calls)),
-            None if matches!(node, Node::Broken) => None,
-            None => {
-                report.fault(
-                    from.at(key),
-                    "must be a whole number above 0, or -1 for no limit",
-                );
-                None
-            }
-        },
+/// A number of calls, or -1 for no limit, over what `limit` is otherwise.
+fn limit_calls(limit: &mut Option<u64>, from: &Layers<'_>, key: &'static str, report: &mut Report) {
+    let Some(node) = from.first(key, |it| it.raw(key)) else {
+        return;
+    };
+    let count = units::count(node).filter(|it| 0 < *it);
+    if count.is_some() || units::number(node) == Some(-1.0) {
+        *limit = count;
+    } else if !matches!(node, Node::Broken) {
+        report.fault(
+            from.at(key),
+            "must be a whole number above 0, or -1 for no limit",
+        );
     }
 }
 

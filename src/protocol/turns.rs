@@ -1,5 +1,5 @@
-//! Two questions about a conversation that are answered without parsing it: how it began, which names a conversation
-//! whose client does not; and whether a tool's result has just come in.
+//! Questions about a conversation that are answered without parsing it: how it began, which names a conversation whose
+//! client does not; whether a tool's result has just come in; how many have; and what a person said last.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,6 +13,10 @@ use crate::types::Dialect;
 
 /// What marks a request whose prompt is to be kept in a cache.
 const CACHE_MARK: &[u8] = b"cache_control";
+/// How Claude Code begins what it says itself in a person's message.
+const REMINDER: &str = "<system-reminder>";
+/// Messages that are looked at for what a person said.
+const MAX_LOOKED_BACK: usize = 200;
 
 /// A name for the conversation, made of its system prompt and its first user message; `None` for requests that ask for
 /// no prompt cache, and for those without any text there.
@@ -59,6 +63,64 @@ pub fn brings_tool_result(dialect: Dialect, body: &[u8]) -> bool {
         Dialect::OpenAiChat => matches!(turn.role.as_deref(), Some("tool" | "function")),
         Dialect::OpenAiResponses => turn.kind.is_some_and(|kind| kind.ends_with("_output")),
     })
+}
+
+/// How many results of tools a conversation holds.
+pub fn tool_results(dialect: Dialect, body: &[u8]) -> u64 {
+    // Keys as they are written: inside a text their quotes are escaped.
+    let marks: &[&[u8]] = match dialect {
+        Dialect::Anthropic | Dialect::Gemini => &[b"\"tool_use_id\""],
+        Dialect::OpenAiChat => &[b"\"tool_call_id\""],
+        Dialect::OpenAiResponses => &[b"\"function_call_output\"", b"\"custom_tool_call_output\""],
+    };
+    let count = |mark: &&[u8]| memchr::memmem::find_iter(body, *mark).count() as u64;
+    marks.iter().map(count).sum()
+}
+
+/// How many tools a request offers.
+pub fn tools(body: &[u8]) -> u64 {
+    let Ok((members, _)) = scan::members(body, scan::skip_space(body, 0)) else {
+        return 0;
+    };
+    let found = members
+        .iter()
+        .find(|it| body.get(it.key.clone()) == Some(b"tools"));
+    let list = found.and_then(|it| body.get(it.value.clone()));
+    list.map_or(0, |it| elements(it).len() as u64)
+}
+
+/// What a person said last: the texts of the last message that has any, reminders of their client's aside.
+pub fn last_words(dialect: Dialect, body: &[u8]) -> Option<String> {
+    let (members, _) = scan::members(body, scan::skip_space(body, 0)).ok()?;
+    let key = conversation_key(dialect);
+    let found = members
+        .iter()
+        .find(|it| body.get(it.key.clone()) == Some(key))?;
+    let turns = body.get(found.value.clone())?;
+    if let Ok(text) = serde_json::from_slice::<String>(turns) {
+        return Some(text);
+    }
+    let of_user = |at: Range<usize>| -> Option<String> {
+        let turn: Turn<'_> = serde_json::from_slice(turns.get(at)?).ok()?;
+        let text = texts(
+            turn.content
+                .filter(|_| turn.role.as_deref() == Some("user"))?,
+        );
+        (!text.is_empty()).then_some(text)
+    };
+    let mut last = elements(turns).into_iter().rev().take(MAX_LOOKED_BACK);
+    last.find_map(of_user)
+}
+
+/// The texts of a content, be it a text or a list of parts.
+fn texts(content: &RawValue) -> String {
+    if let Ok(text) = serde_json::from_str::<String>(content.get()) {
+        return text;
+    }
+    let parts: Vec<Part<'_>> = serde_json::from_str(content.get()).unwrap_or_default();
+    let spoken = parts.iter().filter_map(|it| it.text.as_deref());
+    let spoken: Vec<&str> = spoken.filter(|it| !it.starts_with(REMINDER)).collect();
+    spoken.join("\n")
 }
 
 /// The last message, those of the system aside: clients put reminders behind everything else.
@@ -166,6 +228,32 @@ mod tests {
         assert!(name("a").is_some());
         assert_eq!(name("a"), name("a"));
         assert_ne!(name("a"), name("b"));
+    }
+
+    #[test]
+    fn what_a_person_said_last_is_found_behind_results_and_reminders() {
+        let said = r#"{"role":"user","content":[{"type":"text","text":"<system-reminder>x"},{"type":"text","text":"fix \"it\""}]}"#;
+        let result = r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"\"tool_use_id\""}]}"#;
+        let body = format!(
+            r#"{{"tools":[{{}},{{}}],"messages":[{said},{{"role":"assistant","content":"ok"}},{result}]}}"#
+        );
+        let body = body.as_bytes();
+        let words = last_words(Dialect::Anthropic, body);
+        assert_eq!(words.as_deref(), Some("fix \"it\""));
+        assert_eq!(
+            (tools(body), tool_results(Dialect::Anthropic, body)),
+            (2, 1)
+        );
+        let plain = br#"{"input":"hi"}"#;
+        assert_eq!(
+            last_words(Dialect::OpenAiResponses, plain).as_deref(),
+            Some("hi")
+        );
+        assert_eq!(
+            (tools(plain), tool_results(Dialect::OpenAiResponses, plain)),
+            (0, 0)
+        );
+        assert_eq!(last_words(Dialect::Anthropic, br#"{"messages":[]}"#), None);
     }
 
     #[test]
