@@ -8,6 +8,7 @@ mod openapi;
 mod requests;
 mod status;
 mod worker;
+pub mod zed;
 
 pub use metrics::endpoint_states;
 pub use oauth::{login, oauth_status, refreshed, signed_in};

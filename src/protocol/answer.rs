@@ -51,6 +51,8 @@ pub struct Told {
     pub stop_reason: Option<String>,
     /// Our estimate of the output, in tokens, where the answer was read closely enough to make one.
     pub output_estimate: Option<u64>,
+    /// What Zed's service told besides the answer.
+    pub wrapping: Option<zed::Told>,
 }
 
 impl Told {
@@ -60,6 +62,7 @@ impl Told {
             usage: facts.usage,
             stop_reason,
             output_estimate: Some(facts.output_estimate()),
+            wrapping: None,
         }
     }
 }
@@ -326,6 +329,13 @@ impl AnswerReader {
 
     /// What the answer has told so far.
     pub fn told(&self) -> Told {
+        Told {
+            wrapping: self.wrapping().cloned(),
+            ..self.told_within()
+        }
+    }
+
+    fn told_within(&self) -> Told {
         match &self.machine {
             Machine::PassStream(tap) => tap.told(),
             Machine::ToStream(translator) => stream_told(translator),

@@ -97,6 +97,7 @@ impl Tap {
                 usage: tap.usage(),
                 stop_reason: tap.stop_reason().map(str::to_owned),
                 output_estimate: None,
+                wrapping: None,
             },
             Tap::Other(observer) => Told::facts(observer.facts()),
         }
@@ -118,6 +119,7 @@ pub fn whole_told(dialect: Dialect, body: &[u8]) -> Result<Told, StreamError> {
             usage,
             stop_reason,
             output_estimate: None,
+            wrapping: None,
         }),
         BodyTap::Error(error) => Err(StreamError::Upstream(error)),
         BodyTap::NotMessage => Err(StreamError::Malformed("the body is no message")),

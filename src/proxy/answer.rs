@@ -8,12 +8,16 @@ use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
+use super::zed;
 use crate::error::{Fault, FaultKind};
 use crate::protocol::answer::{AnswerReader, Reading, Told};
+use crate::protocol::errors;
 use crate::protocol::translate::{self, AnswerContext, Asked};
-use crate::protocol::upstream_error::StreamError;
+use crate::protocol::upstream_error::{StreamError, UpstreamError};
 use crate::types::Dialect;
 
+/// The content type of a stream.
+const EVENTS: &str = "text/event-stream; charset=utf-8";
 /// Longest body of an error answer that is kept and relayed, bytes.
 const MAX_ERROR_BYTES: usize = 1024 * 1024;
 
@@ -44,6 +48,17 @@ const HOP_BY_HOP: [&str; 9] = [
 pub struct Expect {
     /// What the answer becomes.
     pub shape: Shape,
+    /// What it comes in.
+    pub wrapped: Option<Wrapped>,
+}
+
+/// An answer that comes in lines of Zed's service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wrapped {
+    /// What is spoken within.
+    pub within: Dialect,
+    /// The service was told that we know how it ends a stream.
+    pub knows_end: bool,
 }
 
 /// What the answer becomes.
@@ -77,6 +92,18 @@ pub struct Refused {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// What it says, where that is not said in the dialect spoken.
+    pub read: Option<Box<UpstreamError>>,
+}
+
+impl Refused {
+    /// What it says, in whatever words; `dialect` is what is spoken there.
+    pub fn error(&self, dialect: Dialect) -> UpstreamError {
+        match &self.read {
+            Some(error) => error.as_ref().clone(),
+            None => errors::parse(dialect, Some(self.status.as_u16()), &self.body),
+        }
+    }
 }
 
 enum State {
@@ -89,6 +116,7 @@ enum State {
 /// What has come in from one attempt.
 pub struct Incoming {
     state: State,
+    wrapped: Option<Wrapped>,
     finished: bool,
     fresh_connection_taken: bool,
     fault: Option<Fault>,
@@ -103,6 +131,7 @@ impl Incoming {
     /// Nothing yet.
     pub fn new(expect: Expect) -> Self {
         Incoming {
+            wrapped: expect.wrapped,
             state: State::Waiting(expect),
             finished: false,
             fresh_connection_taken: false,
@@ -173,6 +202,16 @@ impl Incoming {
         }
     }
 
+    /// The word of Zed's service for what went wrong inside the answer.
+    pub fn failure_told(&self) -> Option<String> {
+        let State::Reading(reader) = &self.state else {
+            return None;
+        };
+        let told = reader.wrapping()?;
+        let limit = told.tool_limit.then(|| "tool_use_limit_reached".to_owned());
+        told.failed.clone().or(limit)
+    }
+
     /// Whether the answer's own end has been seen.
     pub fn is_complete(&self) -> bool {
         match &self.state {
@@ -201,8 +240,20 @@ impl Incoming {
         if coded {
             return self.bad("a compressed answer although none was accepted");
         }
+        let lines = self.wrapped.map(|it| zed::opening(it, &head.headers));
+        if lines.is_some() {
+            for name in zed::own_names(&head.headers) {
+                head.remove_header(&name);
+            }
+        }
         match reading(expect, head)? {
-            Some(reading) => self.state = State::Reading(AnswerReader::new(reading)),
+            Some(reading) => {
+                let reader = AnswerReader::new(reading);
+                self.state = State::Reading(match lines {
+                    Some(lines) => reader.opening(lines),
+                    None => reader,
+                });
+            }
             None => return self.bad("an answer of another content type"),
         }
         Ok(())
@@ -254,11 +305,16 @@ impl Incoming {
         if let State::Error(status, headers, body) = &mut self.state {
             let (status, headers, body) = (*status, std::mem::take(headers), body.split().freeze());
             self.state = State::Over;
-            self.refused = Some(Refused {
+            let mut refused = Refused {
                 status,
                 headers,
                 body,
-            });
+                read: None,
+            };
+            if self.wrapped.is_some() {
+                refused.read = Some(Box::new(zed::read_refusal(&mut refused)));
+            }
+            self.refused = Some(refused);
             return Ok(None);
         }
         match self.finish_reading() {
@@ -320,15 +376,22 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
         .get("content-type")
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
-    let events = content_type.starts_with("text/event-stream");
-    let json = content_type.starts_with("application/json");
+    // Lines are opened into events.
+    let lines = expect.wrapped.is_some() && !content_type.contains("html");
+    let events = lines || content_type.starts_with("text/event-stream");
+    let json = !lines && content_type.starts_with("application/json");
     let (stream, reading) = match expect.shape {
         Shape::Raw => return Ok(Some(Reading::PassRaw)),
         Shape::Same {
             dialect,
             stream: true,
             ..
-        } if events => return Ok(Some(Reading::PassStream(dialect))),
+        } if events => {
+            if lines {
+                head.insert_header("content-type", EVENTS)?;
+            }
+            return Ok(Some(Reading::PassStream(dialect)));
+        }
         // Some gateways forget the content type of a whole message; its text is checked anyway.
         Shape::Same {
             dialect,
@@ -351,11 +414,7 @@ fn reading(expect: Expect, head: &mut ResponseHeader) -> Result<Option<Reading>>
         }
         Shape::Same { .. } | Shape::Translated { .. } => return Ok(None),
     };
-    let ours = if stream {
-        "text/event-stream; charset=utf-8"
-    } else {
-        "application/json"
-    };
+    let ours = if stream { EVENTS } else { "application/json" };
     head.insert_header("content-type", ours)?;
     Ok(Some(reading))
 }

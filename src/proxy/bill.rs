@@ -157,20 +157,26 @@ impl Bill {
     }
 
     /// Charges what was used, once.
-    fn charge(&mut self, tokens: Option<TokenKinds>, estimated: bool, price: Option<Price>) {
+    fn charge(
+        &mut self,
+        tokens: Option<TokenKinds>,
+        estimated: bool,
+        price: Option<Price>,
+        session: Option<MicroUsd>,
+    ) {
         if self.charge.is_some() {
             return;
         }
         let limits = self.holder.as_ref().map(|it| it.limits);
         let has_caps = limits.is_some_and(|it| !it.caps.is_empty());
         // A budget must not be passed because a model is new.
-        let price_guessed = price.is_none() && has_caps && tokens.is_some();
+        let price_guessed = price.is_none() && session.is_none() && has_caps && tokens.is_some();
         let price = if price_guessed {
             Some(dearest())
         } else {
             price
         };
-        let cost = tokens.and_then(|tokens| Some(price?.of(&tokens)));
+        let cost = session.or_else(|| tokens.and_then(|tokens| Some(price?.of(&tokens))));
         self.charge = Some(Charge {
             tokens,
             estimated,
@@ -211,7 +217,7 @@ impl Request {
     /// Closes the account and hands its row over.
     pub fn close(&mut self, ended: Ended<'_>) {
         let bill = &mut self.bill;
-        bill.charge(None, false, None);
+        bill.charge(None, false, None, None);
         if !bill.is_written {
             return;
         }
@@ -284,7 +290,11 @@ impl Exchange<'_, '_> {
             None => (self.estimated(told.output_estimate), true),
         };
         let price = candidate.endpoint.price(candidate.model.as_str());
-        self.request.bill.charge(Some(tokens), estimated, price);
+        let session = self.session_cost(candidate);
+        self.request
+            .bill
+            .charge(Some(tokens), estimated, price, session);
+        self.count_thread(candidate, told, tokens);
     }
 
     fn estimated(&self, output: Option<u64>) -> TokenKinds {

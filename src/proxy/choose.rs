@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::asked::{self, has_images};
+use super::billing::{self, Decision};
 use super::request::Request;
 use super::trail::{MODEL_UNKNOWN, Skip};
-use crate::config::{KeyStrategy, ProviderAuth, RouteCandidate, Strategy, Terms, Wish};
+use crate::config::{Billing, KeyStrategy, ProviderAuth, RouteCandidate, Strategy, Terms, Wish};
 use crate::error::{Fault, FaultKind};
 use crate::health::Refusal;
 use crate::protocol::anthropic::RequestHead;
 use crate::routing::{Resolution, Turn, prefer_asked, rank};
-use crate::snapshot::{Endpoint, Snapshot};
+use crate::snapshot::{Endpoint, Snapshot, Spoken};
 use crate::types::{Dialect, UpstreamModel};
 
 /// Bytes of JSON that are at least one token: a prompt is only called too long when it cannot fit.
@@ -26,6 +27,28 @@ pub struct Candidate {
     pub model: UpstreamModel,
     /// Smaller is better.
     pub priority: u32,
+    /// What is spoken with it there.
+    pub spoken: Spoken,
+    /// What else its route says of it.
+    pub wish: Wish,
+}
+
+impl Candidate {
+    /// A model at an endpoint.
+    pub fn new(endpoint: &Arc<Endpoint>, model: UpstreamModel, listed: &RouteCandidate) -> Self {
+        Candidate {
+            spoken: endpoint.spoken(model.as_str()),
+            endpoint: Arc::clone(endpoint),
+            model,
+            priority: listed.priority,
+            wish: listed.wish,
+        }
+    }
+
+    /// What is paid for.
+    pub fn billing(&self) -> Billing {
+        self.wish.billing.unwrap_or(self.endpoint.provider.billing)
+    }
 }
 
 /// The ways to serve a request.
@@ -38,6 +61,8 @@ pub struct Choice {
     pub route: String,
     /// How.
     pub terms: Terms,
+    /// What it is better paid for by, where that was asked.
+    pub decision: Option<Decision>,
 }
 
 /// What a model name leads to, in the order to be tried.
@@ -76,6 +101,7 @@ pub fn choose(
         skipped: Vec::new(),
         route: listed.route,
         terms: listed.terms,
+        decision: None,
     };
     let (mut incapable, mut forbidden) = (Vec::new(), false);
     for listed in listed.candidates {
@@ -104,11 +130,7 @@ pub fn choose(
             .model
             .as_deref()
             .map_or_else(|| UpstreamModel::new(&head.model), UpstreamModel::new);
-        let candidate = Candidate {
-            endpoint: Arc::clone(endpoint),
-            model,
-            priority: listed.priority,
-        };
+        let candidate = Candidate::new(endpoint, model, &listed);
         match needs.missing(&candidate) {
             None => choice.candidates.push(candidate),
             Some(why) => {
@@ -121,6 +143,7 @@ pub fn choose(
     if choice.candidates.is_empty() {
         choice.candidates = incapable;
     }
+    choice.decision = billing::prefer(snapshot, request, &mut choice.candidates)?;
     if let (true, true, Some(holder)) = (choice.candidates.is_empty(), forbidden, holder) {
         return Err(holder.not_allowed(&head.model));
     }
@@ -311,7 +334,7 @@ impl Needs<'_> {
             return Some("the model takes no images");
         }
         // Only a translation can leave the wish out.
-        let verbatim = candidate.endpoint.dialect == self.dialect;
+        let verbatim = candidate.spoken.dialect == self.dialect;
         if facts.thinking == Some(false) && self.thinking && verbatim {
             return Some("the model does not think");
         }

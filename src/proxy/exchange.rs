@@ -21,6 +21,7 @@ use super::request::Request;
 use super::service::Edge;
 use super::share::Ticket;
 use super::trail::{Failed, Trail};
+use super::zed::Taken;
 use crate::config::Terms;
 use crate::credential::{Bearer, KeyIndex, KeyUse};
 use crate::error::{Fault, FaultKind, Retry};
@@ -107,6 +108,8 @@ pub struct Exchange<'e, 's> {
     pub(super) sample: Option<Sample>,
     /// What it may share.
     pub(super) ticket: Option<Ticket>,
+    /// What it is sent under, where threads of conversations are kept.
+    pub(super) zed: Vec<Taken>,
 }
 
 impl<'e, 's> Exchange<'e, 's> {
@@ -136,6 +139,7 @@ impl<'e, 's> Exchange<'e, 's> {
             estimate: None,
             sample: None,
             ticket: None,
+            zed: Vec::new(),
         }
     }
 
@@ -154,6 +158,9 @@ impl<'e, 's> Exchange<'e, 's> {
         self.route = choice.route;
         self.terms = choice.terms;
         self.keep_bodies();
+        if let Some(decision) = &choice.decision {
+            self.trail.note("routing", decision.to_string(), None);
+        }
         for skip in choice.skipped {
             self.trail.pass_over(skip);
         }
@@ -298,7 +305,7 @@ impl<'e, 's> Exchange<'e, 's> {
         self.queue.learn(candidate, &fault.kind, retry);
         self.trail.fail(Failed {
             endpoint: candidate.endpoint.id().clone(),
-            dialect: candidate.endpoint.dialect,
+            dialect: candidate.spoken.dialect,
             fault,
             refused,
         });
@@ -309,7 +316,7 @@ impl<'e, 's> Exchange<'e, 's> {
     /// fails as well, the first refusal stands. Where it has refused it before, the same turns go without it at once.
     async fn attempt_or_repair(&mut self, candidate: &Candidate, begun: &mut Begun) -> Outcome {
         let thinking = self.thinking_for(candidate);
-        let first = self.attempt_signed_in(candidate, begun, thinking).await;
+        let first = self.attempt_in_thread(candidate, begun, thinking).await;
         match &first {
             Outcome::Failed(fault, refused)
                 if self.is_repairable(candidate, fault, refused.as_ref()) => {}
@@ -330,7 +337,7 @@ impl<'e, 's> Exchange<'e, 's> {
             refused.remember(session, id, turns, now);
         }
         match self
-            .attempt_signed_in(candidate, begun, Thinking::Cut)
+            .attempt_in_thread(candidate, begun, Thinking::Cut)
             .await
         {
             Outcome::Failed(..) => first,
@@ -362,14 +369,14 @@ impl<'e, 's> Exchange<'e, 's> {
             None if fault.kind == bad_request => fault.public.as_bytes(),
             Some(_) | None => return false,
         };
-        is_refused_reasoning(candidate.endpoint.dialect, said) && self.sends_thinking(candidate)
+        is_refused_reasoning(candidate.spoken.dialect, said) && self.sends_thinking(candidate)
     }
 
     /// Whether there is less to send without the thinking of earlier turns.
     fn sends_thinking(&self, candidate: &Candidate) -> bool {
         let (head, body) = (&self.request.head, &self.request.body.bytes);
         let model = candidate.model.as_str();
-        if self.request.dialect == candidate.endpoint.dialect {
+        if self.request.dialect == candidate.spoken.dialect {
             return head.without_thinking(body, model).len() < head.rewritten(body, model).len();
         }
         let sent = |thinking| self.translation(candidate, thinking).ok();
@@ -409,6 +416,7 @@ impl<'e, 's> Exchange<'e, 's> {
             let kind = FaultKind::UpstreamTimeout(crate::error::Timer::Deadline);
             return Err(Fault::new(kind, "the request took too long"));
         }
+        self.take_thread(candidate);
         let mut ready = self.prepare(candidate, key, bearer, thinking)?;
         let (app, template) = (self.edge.shared.app()?, self.edge.shared.template().await?);
         self.trail.attempts += 1;
@@ -438,6 +446,7 @@ impl<'e, 's> Exchange<'e, 's> {
             endpoint: &candidate.endpoint,
             key: None,
             model: candidate.model.as_str(),
+            dialect: candidate.spoken.dialect,
             request: &self.request.id,
             credentials: &self.request.credentials,
             fingerprint: self.request.fingerprint(),

@@ -12,10 +12,9 @@ use super::choose::is_passthrough;
 use crate::credential::{KeyIndex, wait_told};
 use crate::error::{Fault, FaultKind, Retry, Timer};
 use crate::health::Ignored;
-use crate::protocol::errors;
 use crate::protocol::upstream_error::UpstreamError;
 use crate::snapshot::{Endpoint, Snapshot};
-use crate::types::RequestId;
+use crate::types::{Dialect, RequestId};
 
 /// Rest of a rate-limited key whose provider names no time.
 const DEFAULT_LIMIT_REST: Duration = Duration::from_secs(60);
@@ -41,6 +40,8 @@ pub struct Case<'a> {
     pub key: Option<KeyIndex>,
     /// For which model.
     pub model: &'a str,
+    /// What is spoken with it.
+    pub dialect: Dialect,
     /// For which request.
     pub request: &'a RequestId,
     /// What its client signs in with where that is forwarded.
@@ -59,7 +60,7 @@ pub fn fault_of(case: &Case<'_>, refused: &Refused) -> Fault {
         );
         return fault.with_source(format!("status {status}"));
     }
-    let mut error = errors::parse(case.endpoint.dialect, Some(status), &refused.body);
+    let mut error = refused.error(case.dialect);
     error.message = masked(case, &error.message);
     let kind = kind_of(case, status, &error, refused);
     let source = format!("status {status}: {}", error.message);

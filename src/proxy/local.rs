@@ -221,6 +221,12 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
             "purged": edge.shared.cache.purge(),
         })),
         Call::Requests => ok(requests(edge, query)),
+        Call::ZedThreads => {
+            let provider = query_value(query, "provider");
+            let threads = &edge.shared.threads;
+            ok(admin::zed::threads(snapshot, threads, provider.as_deref()))
+        }
+        Call::ZedCosts => ok(admin::zed::costs(snapshot, &edge.shared.threads)),
         Call::Reload => Ok(reload(edge, now)),
         Call::WorkerReload => Ok(worker_reload(edge)),
         Call::Development => development(snapshot),

@@ -8,10 +8,10 @@
 //! | body, request head | `receive`, `coding` | 413, 415, 408, 503, 400 | access line |
 //! | limits of the key | `bill` | 403, 429 | access line, row in the ledger |
 //! | an answer that is there | `share`, `follow` | what its leader meets | access line |
-//! | route, order | `choose`, `home` | 404 | skips in the trail |
+//! | route, order | `choose`, `billing`, `home` | 404 | skips in the trail |
 //! | whose turn | `queue`, `hedge` | – | skips in the trail |
 //! | token | `token` | no token: next candidate | as a failed attempt |
-//! | one try | `exchange`, `prepare`, `vertex`, `send`, `attempt` | every upstream fault | attempts in the trail |
+//! | one try | `exchange`, `prepare`, `vertex`, `zed`, `send`, `attempt` | every upstream fault | attempts in the trail |
 //! | its answer | `answer`, `relay`, `timers`, `downstream` | stall, cut, client gone | time to first content |
 //! | verdict | `judge` | – | circuit, keys, cooldowns |
 //! | nobody left | `patience` | – | – |
@@ -27,6 +27,7 @@ mod answer;
 mod asked;
 mod attempt;
 mod bill;
+mod billing;
 mod choose;
 mod chunks;
 mod closing;
@@ -72,6 +73,7 @@ mod trial;
 mod turnstile;
 mod usage;
 mod vertex;
+mod zed;
 
 pub use closing::Closing;
 pub use count::warm;

@@ -12,7 +12,7 @@ use super::choose::Candidate;
 use super::estimate::{PromptEstimate, model_of};
 use super::exchange::Exchange;
 use super::send::Origin;
-use super::{profile, send, vertex};
+use super::{profile, send, vertex, zed};
 use crate::config::OnLoss;
 use crate::credential::{Bearer, KeyIndex};
 use crate::error::{Fault, FaultKind};
@@ -56,9 +56,10 @@ impl Exchange<'_, '_> {
         let endpoint = &candidate.endpoint;
         let stream = self.request.head.stream;
         let streamed = stream || endpoint.provider.stream_only;
-        let same = endpoint.dialect == self.request.dialect;
+        let spoken = candidate.spoken;
+        let same = spoken.dialect == self.request.dialect;
         let prepared = if same {
-            let dialect = endpoint.dialect;
+            let dialect = spoken.dialect;
             Prepared {
                 body: self.rewritten(candidate, thinking),
                 shape: Shape::Same {
@@ -74,27 +75,38 @@ impl Exchange<'_, '_> {
             self.translated(candidate, thinking)?
         };
         let origin = match (same, streamed) {
+            // A client's headers are for its vendor, not for whoever hosts its models.
+            _ if zed::is_zed(endpoint) => Origin::OursForLines,
             (true, _) => Origin::Client(&self.request.headers),
             (false, true) => Origin::OursForStream,
             (false, false) => Origin::OursForWhole,
         };
         let mut headers = send::signed_headers(
             &endpoint.provider,
-            endpoint.dialect,
+            spoken.dialect,
             origin,
             endpoint.secret(key, bearer),
             &self.request.credentials,
         )?;
-        for (name, value) in prepared.headers {
+        if let Some(terms) = &endpoint.provider.zed {
+            headers.extend(zed::headers(terms));
+        }
+        let betas = prepared
+            .headers
+            .into_iter()
+            .filter(|_| !zed::is_zed(endpoint));
+        for (name, value) in betas {
             let value = HeaderValue::from_str(&value).map_err(Fault::internal)?;
             headers.push((HeaderName::from_static(name), value));
         }
         let query = self.request.query.as_deref().filter(|_| same);
-        let query = vertex::query(endpoint, query);
+        let query = vertex::query(endpoint, query).filter(|_| !zed::is_zed(endpoint));
         let model = vertex::model(endpoint, candidate.model.as_str());
         let path = endpoint.target.inference.of(&model, streamed);
         let client: &[_] = if same { &self.request.headers } else { &[] };
         let body = vertex::body(endpoint, prepared.body, vertex::Call::Message, client)?;
+        let turn = self.zed_turn(endpoint.id());
+        let body = zed::body(endpoint, spoken, candidate.model.as_str(), turn, body)?;
         let outgoing = Outgoing {
             method: http::Method::POST,
             path: send::with_query(path, query),
@@ -104,7 +116,10 @@ impl Exchange<'_, '_> {
         let shape = prepared.shape;
         Ok(Ready {
             outgoing,
-            expect: Expect { shape },
+            expect: Expect {
+                shape,
+                wrapped: zed::wrapping(endpoint, spoken),
+            },
             losses: prepared.losses,
             estimate: prepared.estimate,
         })
@@ -171,7 +186,7 @@ impl Exchange<'_, '_> {
     ) -> Result<Translation, Fault> {
         let endpoint = &candidate.endpoint;
         let model = candidate.model.as_str();
-        let profile = profile::of(endpoint, model);
+        let profile = profile::of(endpoint, candidate.spoken, model);
         let context = RequestContext {
             client: self.request.dialect,
             model,
@@ -183,7 +198,8 @@ impl Exchange<'_, '_> {
             always_stream: endpoint.provider.stream_only,
             thinking,
         };
-        translate::request(&self.request.body.bytes, context).map_err(|error| {
+        let body = self.request.head.without_wish(&self.request.body.bytes);
+        translate::request(&body, context).map_err(|error| {
             Fault::new(FaultKind::Untranslatable, error.to_string()).with_code(error.error_code())
         })
     }
@@ -204,7 +220,7 @@ fn refused(candidate: &Candidate, losses: &Losses) -> Fault {
 fn may_count_streams(candidate: &Candidate) -> bool {
     let (endpoint, model) = (&candidate.endpoint, candidate.model.as_str());
     endpoint.provider.stream_only
-        && matches!(profile::of(endpoint, model), Profile::OpenAiChat(it) if it.stream_usage)
+        && matches!(profile::of(endpoint, candidate.spoken, model), Profile::OpenAiChat(it) if it.stream_usage)
 }
 
 /// Seconds since 1970.

@@ -11,7 +11,7 @@ use super::attempt::{Attempt, Outgoing, Progress, Running};
 use super::profile;
 use super::send::{self, Origin};
 use super::service::Shared;
-use super::vertex;
+use super::{vertex, zed};
 use crate::config::ProbeAsk;
 use crate::credential::{Bearer, KeyIndex};
 use crate::protocol::anthropic::Thinking;
@@ -57,7 +57,10 @@ async fn status_of(
         Arc::clone(endpoint),
         group,
         outgoing,
-        Expect { shape: Shape::Raw },
+        Expect {
+            shape: Shape::Raw,
+            wrapped: None,
+        },
     );
     let mut running = Running::start(shared.app().ok()?, shared.template().await.ok()?, attempt);
     loop {
@@ -73,21 +76,23 @@ async fn status_of(
 
 /// An Anthropic request in the endpoint's dialect.
 fn spoken(endpoint: &Endpoint, model: &str, body: String) -> Option<Bytes> {
-    if endpoint.dialect == Dialect::Anthropic {
-        return vertex::body(endpoint, Bytes::from(body), vertex::Call::Message, &[]).ok();
+    let spoken = endpoint.spoken(model);
+    if spoken.dialect == Dialect::Anthropic {
+        let body = vertex::body(endpoint, Bytes::from(body), vertex::Call::Message, &[]);
+        return zed::body(endpoint, spoken, model, None, body.ok()?).ok();
     }
     let context = RequestContext {
         client: Dialect::Anthropic,
         model,
-        profile: &profile::of(endpoint, model),
+        profile: &profile::of(endpoint, spoken, model),
         message_id: String::new(),
         input_estimate: 0,
         created: 0,
-        always_stream: false,
+        always_stream: endpoint.provider.zed.is_some(),
         thinking: Thinking::Kept,
     };
     let translation = translate::request(body.as_bytes(), context).ok()?;
-    Some(Bytes::from(translation.body))
+    zed::body(endpoint, spoken, model, None, Bytes::from(translation.body)).ok()
 }
 
 /// The call that a probe makes.
@@ -113,8 +118,9 @@ pub(super) fn outgoing(
     };
     let origin = Origin::OursForWhole;
     let secret = endpoint.secret(key, bearer);
-    let headers =
+    let mut headers =
         send::signed_headers(&endpoint.provider, endpoint.dialect, origin, secret, &[]).ok()?;
+    headers.extend(endpoint.provider.zed.iter().flat_map(zed::headers));
     Some(Outgoing {
         method,
         path,

@@ -3,18 +3,24 @@
 
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::profile::{Overrides, Profile};
-use crate::snapshot::Endpoint;
+use crate::snapshot::{Endpoint, Spoken};
+use crate::types::Hosted;
 
 /// The profile of `model` at `endpoint`.
-pub fn of(endpoint: &Endpoint, model: &str) -> Profile {
-    let host = &endpoint.target.host;
-    Profile::of(endpoint.dialect, host, model, &declared(endpoint, model))
+pub fn of(endpoint: &Endpoint, spoken: Spoken, model: &str) -> Profile {
+    // Who hosts a model for others passes requests on to its maker.
+    let makers = spoken.hosted.map(Hosted::host);
+    let host = makers.unwrap_or(&endpoint.target.host);
+    Profile::of(spoken.dialect, host, model, &declared(endpoint, model))
 }
 
 /// The context window of `model` in tokens: as declared, else as known.
 pub fn window(endpoint: &Endpoint, model: &str) -> Option<u64> {
     let declared = endpoint.facts(model).and_then(|facts| facts.context);
-    declared.or_else(|| Capabilities::of(model).context)
+    let listed = || endpoint.hosting.as_ref()?.model(model)?.context;
+    declared
+        .or_else(listed)
+        .or_else(|| Capabilities::of(model).context)
 }
 
 /// What the operator declared of the model, and where nothing, of the provider.

@@ -78,6 +78,10 @@ pub enum Call {
     PurgeCache,
     /// `POST /cleanup`: the same in the words of the balancer, whose stuck requests it also freed.
     CleanUp,
+    /// `GET /zed/threads/status`.
+    ZedThreads,
+    /// `GET /zed/cost-analysis`.
+    ZedCosts,
     /// Below `/oauth/`.
     OAuth(OAuthCall),
 }
@@ -129,6 +133,8 @@ impl Call {
             "/providers/reload" => (Call::Reload, POST),
             "/admin/config/reload" => (Call::WorkerReload, POST),
             "/admin/dev/info" => (Call::Development, GET),
+            "/zed/threads/status" => (Call::ZedThreads, GET),
+            "/zed/cost-analysis" => (Call::ZedCosts, GET),
             "/admin/cache/purge" => (Call::PurgeCache, POST),
             "/cleanup" => (Call::CleanUp, POST),
             "/oauth/authorize" => (Call::OAuth(OAuthCall::Authorize), ONLY_GET),
@@ -172,6 +178,8 @@ impl Call {
                 | Call::Usage
                 | Call::PurgeCache
                 | Call::CleanUp
+                | Call::ZedThreads
+                | Call::ZedCosts
         )
     }
 

@@ -148,7 +148,9 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
         return End::Left;
     };
     let client = exchange.request.dialect;
-    let own_words = failed.dialect == client && errors::is_of_its_dialect(client, &refused.body);
+    let own_words = failed.dialect == client
+        && refused.read.is_none()
+        && errors::is_of_its_dialect(client, &refused.body);
     let body = if own_words {
         for (name, value) in refused
             .headers
@@ -162,7 +164,7 @@ async fn relay_refusal(exchange: &mut Exchange<'_, '_>, failed: Failed) -> End {
         }
         refused.body.clone()
     } else {
-        let error = errors::parse(failed.dialect, Some(refused.status.as_u16()), &refused.body);
+        let error = refused.error(failed.dialect);
         let (status, body) = errors::translated(client, &error, exchange.request.id.as_str());
         head.set_status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
             .ok();

@@ -125,6 +125,8 @@ impl Exchange<'_, '_> {
         self.losses = std::mem::take(&mut relay.losses);
         self.estimate = relay.estimate;
         let outcome = self.pump(candidate, relay).await;
+        let told = relay.running.attempt().incoming().failure_told();
+        self.hear(candidate, told);
         if relay.committed {
             self.told = relay.running.attempt().told();
             if !matches!(outcome, Outcome::Served) {
@@ -414,7 +416,7 @@ fn spend(candidate: &Candidate, relay: &Relay) {
     let (Some(key), Some(usage)) = (relay.key, usage) else {
         return;
     };
-    let prompt = match candidate.endpoint.dialect {
+    let prompt = match candidate.spoken.dialect {
         Dialect::Anthropic => usage.prompt().saturating_sub(usage.cache_read),
         Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => usage.prompt(),
     };

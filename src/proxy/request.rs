@@ -191,7 +191,8 @@ impl Request {
             session.filter(|_| dialect == Dialect::Anthropic).cloned()
         });
         let session_named = named.or_else(|| head.session.clone());
-        let opening = (settings.affinity.enabled && session_named.is_none())
+        let wanted = settings.affinity.enabled || arrival.snapshot.keeps_threads();
+        let opening = (wanted && session_named.is_none())
             .then(|| turns::opening(dialect, &body.bytes))
             .flatten();
         let name = session_named.as_ref().or(opening.as_ref());

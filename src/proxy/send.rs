@@ -81,6 +81,8 @@ pub enum Origin<'a> {
     OursForStream,
     /// Ours, asking for a whole answer.
     OursForWhole,
+    /// Ours, asking for lines of Zed's service.
+    OursForLines,
 }
 
 /// All headers of a call to `provider`, with its `key` or with what the client signs in with itself (`passthrough`).
@@ -119,11 +121,12 @@ fn headers(
         Origin::Client(client) => client.to_vec(),
         Origin::OursForStream => ours("text/event-stream"),
         Origin::OursForWhole => ours("application/json"),
+        Origin::OursForLines => ours("*/*"),
     };
     let has =
         |headers: &[(HeaderName, HeaderValue)], name: &str| headers.iter().any(|(n, _)| n == name);
-    if provider.platform == Platform::Vertex {
-        // It stands in the body there.
+    if provider.platform != Platform::Own {
+        // It stands in the body there, or is the service's own business.
         headers.retain(|(name, _)| name != "anthropic-version");
     } else if upstream == Dialect::Anthropic && !has(&headers, "anthropic-version") {
         let version = HeaderValue::from_static(ANTHROPIC_VERSION);

@@ -38,6 +38,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::tracing::{Traces, request_span};
 use crate::tokens::{Calibration, Counter};
 use crate::types::{Clock, Day};
+use crate::zed::Threads;
 
 /// How long a session is kept from where its stream broke.
 const STEERED_FOR: Duration = Duration::from_secs(60);
@@ -106,6 +107,8 @@ pub struct Shared {
     pub addresses: Arc<Addresses>,
     /// Where usage is written down.
     pub ledger: Arc<Ledger>,
+    /// Threads of conversations, where a service keeps such.
+    pub threads: Threads,
     /// What limits and budgets go by.
     pub clock: Clock,
     budget: Mutex<Budget>,
@@ -148,6 +151,7 @@ impl Shared {
             counters,
             addresses: Arc::default(),
             ledger: Arc::default(),
+            threads: Threads::new(new_id),
             clock: Clock::system(),
             budget: Mutex::new(Budget::new(Instant::now())),
             app: OnceLock::new(),
@@ -234,6 +238,14 @@ impl Shared {
     pub fn count_request(&self, now: Instant) {
         self.budget.lock().request(now);
     }
+}
+
+/// A new name for a thread or a prompt: a UUID of random bits (RFC 9562, version 4).
+fn new_id() -> String {
+    let bits = fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62) | 4 << 76 | 2 << 62;
+    let hex = format!("{bits:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
+    parts.map(|it| hex.get(it).unwrap_or_default()).join("-")
 }
 
 /// One listener's proxy.

@@ -94,7 +94,8 @@ impl Exchange<'_, '_> {
             span.put(fields::GEN_AI_PROVIDER_NAME, vendor(endpoint));
             span.put("server.address", endpoint.target.host.as_str());
             span.put("server.port", endpoint.target.port);
-            span.put("pointsman.upstream.dialect", endpoint.dialect.name());
+            let spoken = endpoint.spoken(&of.model).dialect;
+            span.put("pointsman.upstream.dialect", spoken.name());
         }
         let still_open = of.ended.is_none();
         let (outcome, fault) = match end {
@@ -150,6 +151,9 @@ fn propagate(trace: &Trace, span: SpanId, headers: &mut Vec<(HeaderName, HeaderV
 pub(super) fn vendor(endpoint: &Endpoint) -> &'static str {
     if endpoint.provider.platform == Platform::Vertex {
         return "gcp.vertex_ai";
+    }
+    if endpoint.provider.platform == Platform::Zed {
+        return "zed";
     }
     let vendor = endpoint.provider.vendor;
     match vendor.or_else(|| Vendor::of_host(&endpoint.target.host)) {

@@ -437,6 +437,7 @@ mod tests {
                 status: StatusCode::from_u16(529).unwrap(),
                 headers: HeaderMap::new(),
                 body: bytes::Bytes::new(),
+                read: None,
             }),
         }
     }

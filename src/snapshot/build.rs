@@ -142,6 +142,7 @@ fn build(
                 .endpoint(&provider.id, &provider.base_url, policy),
             keys,
             tokens: tokens::source(provider, &lasting.client, &lasting.accounts, old),
+            hosting: tokens::hosting(provider, &lasting.client, old),
             peers: PeerFactory::new(provider, &target, Arc::clone(&lasting.resolver)),
             target,
             provider: provider.clone(),

@@ -11,7 +11,8 @@ use crate::credential::{Bearer, KeyIndex, KeyPool, MintError, TokenSource};
 use crate::health::{EndpointHealth, Standing};
 use crate::net::PeerFactory;
 use crate::routing::{Pattern, Vitals, blended, price_of};
-use crate::types::{Dialect, EndpointId, Price, Secret};
+use crate::types::{Dialect, EndpointId, Hosted, Price, Secret};
+use crate::zed::Hosting;
 
 /// Parts of the names of headers that hold credentials.
 const CREDENTIAL_NAMES: [&str; 9] = [
@@ -46,12 +47,39 @@ pub struct Endpoint {
     pub peers: PeerFactory,
     /// `provider.models`, compiled.
     pub facts: Vec<(Pattern, ModelFacts)>,
+    /// What Zed's service hosts, where this is it.
+    pub hosting: Option<Arc<Hosting>>,
+}
+
+/// What is spoken with a model at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// Whose model it is, where models of several makers are hosted.
+    pub hosted: Option<Hosted>,
 }
 
 impl Endpoint {
     /// Its identity.
     pub fn id(&self) -> &EndpointId {
         &self.provider.id
+    }
+
+    /// What is spoken with `model` there.
+    pub fn spoken(&self, model: &str) -> Spoken {
+        let Some(terms) = &self.provider.zed else {
+            return Spoken {
+                dialect: self.dialect,
+                hosted: None,
+            };
+        };
+        let listed = self.hosting.as_ref().and_then(|it| it.model(model));
+        let hosted = listed.map_or_else(|| Hosted::of_model(model), |it| it.hosted);
+        Spoken {
+            dialect: hosted.dialect(terms.openai),
+            hosted: Some(hosted),
+        }
     }
 
     /// What is declared about `model` there; the most specific pattern speaks.
@@ -105,6 +133,7 @@ impl Endpoint {
     pub fn any_secret(&self, is: impl Fn(&str) -> bool) -> bool {
         let tokens = self.tokens.as_ref();
         self.provider.keys.iter().any(|it| is(it.expose()))
+            || self.account().is_some_and(|it| is(it.expose()))
             || tokens.is_some_and(|it| it.any_secret(|it| is(it.expose())))
             || self.header_credentials().any(is)
     }
@@ -114,8 +143,14 @@ impl Endpoint {
         let tokens = self.tokens.iter().flat_map(|it| it.secrets());
         let headers = self.header_credentials();
         let headers = headers.map(|it| Secret::new(it.to_owned()));
-        let keys = self.provider.keys.iter().cloned();
+        let keys = self.provider.keys.iter().chain(self.account()).cloned();
         keys.chain(tokens).chain(headers).collect()
+    }
+
+    /// What an account of Zed's was granted.
+    fn account(&self) -> Option<&Secret> {
+        let account = self.provider.zed.as_ref()?.account.as_ref()?;
+        Some(&account.access_token)
     }
 
     /// Credentials among the headers that the operator adds, without the scheme before them (`Basic`).
@@ -170,6 +205,7 @@ impl Endpoint {
         self.provider.id.hash(&mut hasher);
         let account = self.provider.service_account.as_ref();
         account.map(|it| &it.email).hash(&mut hasher);
+        self.account().map(Secret::expose).hash(&mut hasher);
         let secret = key.and_then(|key| self.keys.secret(key));
         secret.map(Secret::expose).hash(&mut hasher);
         if self.provider.auth == ProviderAuth::Passthrough {

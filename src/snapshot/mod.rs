@@ -9,7 +9,7 @@ mod texts;
 mod tokens;
 
 pub use build::{Live, SnapshotError};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Spoken};
 pub use texts::TextRules;
 
 use std::sync::Arc;
@@ -45,6 +45,11 @@ impl Snapshot {
     /// The endpoint of a route's candidate, if it can be called.
     pub fn endpoint(&self, provider: usize) -> Option<&Arc<Endpoint>> {
         self.endpoints.get(provider)?.as_ref()
+    }
+
+    /// Whether any endpoint keeps threads of conversations.
+    pub fn keeps_threads(&self) -> bool {
+        self.active().any(|it| it.provider.zed.is_some())
     }
 
     /// All endpoints that can be called.

@@ -72,11 +72,14 @@ pub struct RequestHead {
     pub thinks: bool,
     /// The seeds' `provider: "name"` pin; an object of that name is another vendor's and no pin.
     pub pin: Option<String>,
+    /// The seeds' wish: `preferred_billing_model`, whatever it says.
+    pub billing: Option<String>,
     /// The session of the client, where `metadata.user_id` tells.
     pub session: Option<String>,
     model_at: Range<usize>,
     stream_at: Option<Range<usize>>,
     pin_at: Option<Range<usize>>,
+    billing_at: Option<Range<usize>>,
     messages_at: Option<Range<usize>>,
     /// Whether the same call gives the same answer.
     pub answers: Answers,
@@ -114,6 +117,7 @@ impl RequestHead {
             Some(_) => return Err(HeadError::Wrong("stream", "must be true or false")),
         };
         let pin = one(body, &members, "provider")?.and_then(|m| Some((string(body, &m.value)?, m)));
+        let billing = one(body, &members, "preferred_billing_model")?;
         let session = match dialect {
             Dialect::Anthropic | Dialect::Gemini => {
                 one(body, &members, "metadata")?.and_then(|m| session_of(text(body, &m.value)))
@@ -147,6 +151,8 @@ impl RequestHead {
             stream_at,
             pin_at: pin.as_ref().map(|(_, m)| m.key.start - 1..m.value.end),
             pin: pin.map(|(name, _)| name),
+            billing_at: billing.map(|m| m.key.start - 1..m.value.end),
+            billing: billing.and_then(|m| string(body, &m.value)),
             messages_at: messages.map(|m| m.value.clone()),
             has_envelopes: watch.seen,
         })
@@ -201,6 +207,15 @@ impl RequestHead {
         foreign_tools::translated(body, self.tools_at.as_ref(), self.tool_choice_at.as_ref())
     }
 
+    /// The body without the wish that is ours alone.
+    pub fn without_wish(&self, body: &Bytes) -> Bytes {
+        let mut splice = Splice::default();
+        if let Some(billing) = &self.billing_at {
+            splice.cut(with_comma(body, billing.clone()));
+        }
+        splice.apply(body)
+    }
+
     /// How many turns the conversation has.
     pub fn turns(&self, body: &[u8]) -> usize {
         let turns = self.messages_at.as_ref();
@@ -218,6 +233,9 @@ impl RequestHead {
         }
         if let Some(pin) = &self.pin_at {
             splice.cut(with_comma(body, pin.clone()));
+        }
+        if let Some(billing) = &self.billing_at {
+            splice.cut(with_comma(body, billing.clone()));
         }
         if rewrite.always_stream && !self.stream {
             let after = self.model_at.end;

@@ -27,7 +27,7 @@ pub async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Optio
     let call = call(candidate, request)?;
     let mut headers = send::signed_headers(
         &endpoint.provider,
-        endpoint.dialect,
+        candidate.spoken.dialect,
         call.origin,
         endpoint.secret(key, bearer.as_ref()),
         &request.credentials,
@@ -44,12 +44,15 @@ pub async fn ask(edge: &Edge, candidate: &Candidate, request: &Request) -> Optio
         body: call.body,
     };
     let group = endpoint.connection_group(key, &request.credentials);
-    let expect = Expect { shape: Shape::Raw };
+    let expect = Expect {
+        shape: Shape::Raw,
+        wrapped: None,
+    };
     let attempt = Attempt::new(Arc::clone(endpoint), group, outgoing, expect);
     let (app, template) = (edge.shared.app().ok()?, edge.shared.template().await.ok()?);
     let answer = whole(Running::start(app, template, attempt)).await?;
-    let tokens = translate::counted(endpoint.dialect, &answer)?;
-    if endpoint.dialect == request.dialect {
+    let tokens = translate::counted(candidate.spoken.dialect, &answer)?;
+    if candidate.spoken.dialect == request.dialect {
         return Some(answer);
     }
     Some(Bytes::from(translate::count_answer(
@@ -68,8 +71,8 @@ struct Call<'r> {
 
 fn call<'r>(candidate: &Candidate, request: &'r Request) -> Option<Call<'r>> {
     let (endpoint, model) = (&candidate.endpoint, candidate.model.as_str());
-    let body = &request.body.bytes;
-    if endpoint.dialect == request.dialect {
+    let body = &request.head.without_wish(&request.body.bytes);
+    if candidate.spoken.dialect == request.dialect {
         let body = request
             .head
             .rewritten(body, &vertex::model(endpoint, model));
@@ -80,7 +83,7 @@ fn call<'r>(candidate: &Candidate, request: &'r Request) -> Option<Call<'r>> {
             query: vertex::query(endpoint, request.query.as_deref()),
         });
     }
-    let profile = profile::of(endpoint, model);
+    let profile = profile::of(endpoint, candidate.spoken, model);
     let context = CountContext {
         client: request.dialect,
         model,

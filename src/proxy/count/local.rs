@@ -37,11 +37,7 @@ pub fn warm(shared: &Shared) {
             };
             // A model that is passed through looks like the pattern that it matches.
             let model = UpstreamModel::new(listed.model.as_deref().unwrap_or(&route.pattern));
-            let candidate = Candidate {
-                endpoint: endpoint.clone(),
-                model,
-                priority: listed.priority,
-            };
+            let candidate = Candidate::new(endpoint, model, listed);
             if !counts_itself(shared, &snapshot, &candidate, std::time::Instant::now()) {
                 shared.counter.warm(candidate.model.as_str());
             }

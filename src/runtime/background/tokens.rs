@@ -12,6 +12,7 @@ use crate::config::ProviderAuth;
 use crate::credential::TokenSource;
 use crate::proxy::Shared;
 use crate::snapshot::{Endpoint, Snapshot};
+use crate::zed::Hosting;
 
 /// How often is looked which tokens end soon, and which endpoints there are.
 const LOOK: Duration = Duration::from_secs(1);
@@ -43,6 +44,17 @@ fn fresh(snapshot: &Snapshot, endpoint: &Arc<Endpoint>) -> Option<Arc<TokenSourc
     (!waits).then(|| Arc::clone(tokens))
 }
 
+/// Fetches the models that an endpoint hosts, signed in as its requests are.
+async fn list_models(endpoint: Arc<Endpoint>, hosting: Arc<Hosting>) {
+    let Ok(bearer) = endpoint.bearer().await else {
+        // Why there is none is told where it is fetched.
+        return hosting.give_up();
+    };
+    let key = endpoint.keys.for_probe();
+    let token = endpoint.secret(key, bearer.as_ref()).cloned();
+    hosting.fetch(token).await;
+}
+
 #[async_trait]
 impl BackgroundService for Tokens {
     async fn start(&self, mut shutdown: ShutdownWatch) {
@@ -54,6 +66,11 @@ impl BackgroundService for Tokens {
             let snapshot = self.0.live.current();
             for tokens in snapshot.active().filter_map(|it| fresh(&snapshot, it)) {
                 fetching.spawn(async move { tokens.keep_fresh().await });
+            }
+            for endpoint in snapshot.active() {
+                if let Some(hosting) = endpoint.hosting.as_ref().filter(|it| it.begin_fetch()) {
+                    fetching.spawn(list_models(Arc::clone(endpoint), Arc::clone(hosting)));
+                }
             }
             drop(snapshot);
             tokio::select! {

@@ -68,7 +68,7 @@ fn without_pings(text: &str) -> String {
 }
 
 /// Bytes of a Responses stream that says `text`.
-fn response_stream(text: &str) -> String {
+pub(super) fn response_stream(text: &str) -> String {
     let item = json!({"type": "message", "id": "msg_1", "status": "completed", "role": "assistant",
         "content": [{"type": "output_text", "annotations": [], "text": text}]});
     let mut open = item.clone();
@@ -122,7 +122,7 @@ fn gemini_chunk(text: &str, finish: Option<&str>) -> String {
     chunk.to_string()
 }
 
-fn gemini_stream(text: &str) -> String {
+pub(super) fn gemini_stream(text: &str) -> String {
     let chunk = gemini_chunk(text, Some("STOP"));
     format!("data: {chunk}\r\n\r\n")
 }

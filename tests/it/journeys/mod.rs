@@ -59,3 +59,5 @@ mod vendors;
 mod vertex;
 mod welcome;
 mod why;
+mod zed;
+mod zed_threads;

@@ -17,6 +17,7 @@ pub mod terminal;
 pub mod tls;
 pub mod upstream;
 pub mod wire;
+pub mod zed;
 
 use std::future::Future;
 use std::time::Duration;

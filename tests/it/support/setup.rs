@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use super::zed;
+
 /// A private key that was made for these tests and opens nothing.
 const TEST_KEY: &str = include_str!("../../fixtures/credential/throw-away-test-key.pem");
 
@@ -59,6 +61,15 @@ impl Provider {
             .token(token)
             .with("location: us-east5")
             .with("project: signal-box")
+    }
+
+    /// Zed's service, signed in at as the account that the scripted one knows.
+    pub fn zed(name: &str, url: &str) -> Provider {
+        let account = format!("auth_value: '{} {}'", zed::USER, zed::ACCESS);
+        let mut provider = Provider::of_type("zed", name, url).with(&account);
+        provider.secrets = (1..9).map(zed::token).collect();
+        provider.secrets.push(zed::ACCESS.to_owned());
+        provider
     }
 
     /// A Gemini-type provider with one key of its own.
