@@ -105,7 +105,7 @@ impl Exchange<'_, '_> {
         let path = endpoint.target.inference.of(&model, streamed);
         let client: &[_] = if same { &self.request.headers } else { &[] };
         let body = vertex::body(endpoint, prepared.body, vertex::Call::Message, client)?;
-        let turn = self.zed_turn(endpoint.id());
+        let turn = self.zed_turn(candidate);
         let body = zed::body(endpoint, spoken, candidate.model.as_str(), turn, body)?;
         let outgoing = Outgoing {
             method: http::Method::POST,

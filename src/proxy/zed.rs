@@ -19,7 +19,7 @@ use crate::protocol::upstream_error::UpstreamError;
 use crate::protocol::zed::{self as wire, Envelope, Lines, Refusal, Unwrap, headers as names};
 use crate::routing::Facts;
 use crate::snapshot::{Endpoint, Spoken};
-use crate::types::{Dialect, EndpointId, MicroUsd, TokenKinds};
+use crate::types::{Dialect, EndpointId, MicroUsd, TokenKinds, UpstreamModel};
 use crate::zed::{Answered, Asking, Speaker, Turn};
 
 /// Longest wait that a header tells.
@@ -145,9 +145,10 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|it| it.to_str().ok())
 }
 
-/// What a request is sent under at one endpoint.
+/// What a request is sent under, as a request for one model at one endpoint.
 pub struct Taken {
     endpoint: EndpointId,
+    model: UpstreamModel,
     turn: Turn,
     /// Threads and prompts that were refused.
     refused: u32,
@@ -157,21 +158,27 @@ pub struct Taken {
     counted: bool,
 }
 
+impl Taken {
+    fn is(&self, candidate: &Candidate) -> bool {
+        self.endpoint == *candidate.endpoint.id() && self.model == candidate.model
+    }
+}
+
 impl Exchange<'_, '_> {
     /// What the request is sent under there, where that is known already.
-    pub(super) fn zed_turn(&self, endpoint: &EndpointId) -> Option<&Turn> {
-        let taken = self.zed.iter().find(|it| it.endpoint == *endpoint)?;
+    pub(super) fn zed_turn(&self, candidate: &Candidate) -> Option<&Turn> {
+        let taken = self.zed.iter().find(|it| it.is(candidate))?;
         Some(&taken.turn)
     }
 
-    /// Finds the thread that the request belongs to there. Once for each endpoint: it is one request, however often it
+    /// Finds the thread that the request belongs to there. Once for each candidate: it is one request, however often it
     /// is sent.
     pub(super) fn take_thread(&mut self, candidate: &Candidate) {
         let endpoint = candidate.endpoint.id();
         let Some(terms) = &candidate.endpoint.provider.zed else {
             return;
         };
-        if self.zed_turn(endpoint).is_some() {
+        if self.zed_turn(candidate).is_some() {
             return;
         }
         let asking = self.asking(candidate, terms);
@@ -183,6 +190,7 @@ impl Exchange<'_, '_> {
         }
         self.zed.push(Taken {
             endpoint: endpoint.clone(),
+            model: candidate.model.clone(),
             turn,
             refused: 0,
             failed: None,
@@ -213,8 +221,7 @@ impl Exchange<'_, '_> {
 
     /// Keeps what the service told of an attempt besides its answer.
     pub(super) fn hear(&mut self, candidate: &Candidate, failed: Option<String>) {
-        let id = candidate.endpoint.id();
-        if let Some(taken) = self.zed.iter_mut().find(|it| it.endpoint == *id) {
+        if let Some(taken) = self.zed.iter_mut().find(|it| it.is(candidate)) {
             taken.failed = failed;
         }
     }
@@ -236,7 +243,7 @@ impl Exchange<'_, '_> {
             return false;
         };
         let (id, now) = (candidate.endpoint.id(), Instant::now());
-        let Some(at) = self.zed.iter().position(|it| it.endpoint == *id) else {
+        let Some(at) = self.zed.iter().position(|it| it.is(candidate)) else {
             return false;
         };
         let told = refused.and_then(|it| it.read.as_ref()?.code.clone());
@@ -279,7 +286,7 @@ impl Exchange<'_, '_> {
     /// What the answer cost as a part of a session, where that is what is paid for.
     pub(super) fn session_cost(&self, candidate: &Candidate) -> Option<MicroUsd> {
         let terms = candidate.endpoint.provider.zed.as_ref()?;
-        let turn = self.zed_turn(candidate.endpoint.id())?;
+        let turn = self.zed_turn(candidate)?;
         let terms = terms.terms(turn.is_max);
         if candidate.billing() != Billing::Session || !terms.has_costs() {
             return None;
@@ -303,11 +310,7 @@ impl Exchange<'_, '_> {
             .price(candidate.model.as_str())
             .filter(|_| priced);
         let (threads, speaker) = (&self.edge.shared.threads, self.speaker(candidate));
-        let Some(taken) = self
-            .zed
-            .iter()
-            .find(|it| it.endpoint == *endpoint && !it.counted)
-        else {
+        let Some(taken) = self.zed.iter().find(|it| it.is(candidate) && !it.counted) else {
             return;
         };
         let answered = Answered {
@@ -323,7 +326,7 @@ impl Exchange<'_, '_> {
                 .map(|it| (it.amount, it.limit)),
         };
         threads.answered(speaker, endpoint, &taken.turn, &answered, Instant::now());
-        if let Some(taken) = self.zed.iter_mut().find(|it| it.endpoint == *endpoint) {
+        if let Some(taken) = self.zed.iter_mut().find(|it| it.is(candidate)) {
             taken.counted = true;
         }
     }

@@ -51,6 +51,8 @@ struct State {
     fetched: Option<Instant>,
     due: Option<Instant>,
     is_fetching: bool,
+    /// It could not be fetched, which has been told.
+    failing: bool,
 }
 
 impl Hosting {
@@ -114,16 +116,23 @@ impl Hosting {
         match read {
             Ok(models) => {
                 (state.fetched, state.due) = (Some(now), Some(now + FRESH_FOR));
+                state.failing = false;
                 log::debug!("provider {} hosts {} models", self.name, models.len());
                 state.models = models.into();
             }
             Err(why) => {
                 state.due = Some(now + REST);
+                let is_news = !std::mem::replace(&mut state.failing, true);
                 drop(state);
-                log::warn!(
-                    "the models of provider {} are not known: {why}; asked again in {} s",
-                    self.name,
-                    REST.as_secs()
+                let level = if is_news {
+                    log::Level::Warn
+                } else {
+                    log::Level::Debug
+                };
+                let (name, rest) = (&self.name, REST.as_secs());
+                log::log!(
+                    level,
+                    "the models of provider {name} cannot be listed: {why}; asked again every {rest} s"
                 );
             }
         }
