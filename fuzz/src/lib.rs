@@ -14,6 +14,7 @@ use pointsman::protocol::profile::{Overrides, Profile};
 use pointsman::protocol::translate::{
     self, AnswerContext, BodyTranslator, RequestContext, StreamTranslator,
 };
+use pointsman::protocol::zed::{Lines, Unwrap};
 use pointsman::routing::Pattern;
 use pointsman::types::Dialect;
 use serde::de::IgnoredAny;
@@ -198,6 +199,29 @@ pub fn errors(data: &[u8]) {
             let (status, shown) = errors::translated(client, &error, "req_fuzz");
             assert!((400..=599).contains(&status), "{status}");
             assert!(serde_json::from_slice::<IgnoredAny>(&shown).is_ok());
+        }
+    }
+}
+
+/// Lines of Zed's service.
+pub fn zed(data: &[u8]) {
+    let (pieces, whole) = cut(data);
+    let kinds = [Lines::Events, Lines::Statuses, Lines::StatusesAndEnd];
+    for (dialect, ..) in PROVIDERS {
+        for lines in kinds {
+            let open = |pieces: &[&[u8]]| {
+                let mut unwrap = Unwrap::new(dialect, lines);
+                let mut out = Vec::new();
+                let mut ended = Ok(());
+                for piece in pieces {
+                    ended = ended.and_then(|()| unwrap.push(piece, &mut out));
+                }
+                ended = ended.and_then(|()| unwrap.finish(&mut out));
+                (out, ended)
+            };
+            let opened = open(&pieces);
+            assert!(opened.0.len() <= GROWTH * (whole.len() + 1));
+            assert_eq!(opened, open(&[whole]));
         }
     }
 }

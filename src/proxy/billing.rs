@@ -69,6 +69,14 @@ pub fn prefer(
     Ok(Some(decision))
 }
 
+/// How many candidates come first because of what is paid for there: all of them, where nothing was preferred.
+pub fn preferred(candidates: &[Candidate]) -> usize {
+    candidates
+        .iter()
+        .take_while(|it| it.priority < BEHIND)
+        .count()
+}
+
 /// What the client asks for itself.
 fn wish(request: &Request) -> Result<Option<Billing>, Fault> {
     let Some(word) = &request.head.billing else {

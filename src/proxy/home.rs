@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use super::billing;
 use super::choose::Candidate;
 use super::exchange::Exchange;
 use crate::credential::KeyIndex;
@@ -61,7 +62,15 @@ impl Exchange<'_, '_> {
             is_home: home.is(&it.endpoint.health, it.model.as_str()),
             standing: it.endpoint.standing(now, it.model.as_str()),
         };
-        if home.lead(candidates, place, now, settings.return_after, in_tool_loop) {
+        // Who is paid for otherwise than is better stays behind, be it the home.
+        let (preferred, others) = candidates.split_at_mut(billing::preferred(candidates));
+        let return_after = settings.return_after;
+        let mut leads = home.lead(preferred, place, now, return_after, in_tool_loop);
+        if !leads {
+            leads =
+                home.lead(others, place, now, return_after, in_tool_loop) && preferred.is_empty();
+        }
+        if leads {
             let first = candidates.first().map(|it| it.endpoint.id());
             let first = first.map_or("?", EndpointId::as_str);
             self.trail.note(first, "at home".to_owned(), None);

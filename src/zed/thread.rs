@@ -233,6 +233,8 @@ impl Thread {
 mod tests {
     use std::cell::Cell;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -370,5 +372,33 @@ mod tests {
         // An answer to the old thread says nothing of the new one.
         told.answer(&first, 999);
         assert_eq!(told.thread.context, 0);
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: a thread has another name exactly when there is a reason for it, a prompt
+        /// when a person asks or the thread is new, and nothing is counted of a thread before it began.
+        #[test]
+        fn names_change_for_a_reason_and_only_then(
+            asked in prop::collection::vec((0_u64..60, any::<bool>(), 0_u64..1200, any::<bool>(), 0_u64..7200), 1..30),
+            auto_rotate in any::<bool>(),
+        ) {
+            let mut told = Told::new();
+            let mut before: Option<Turn> = None;
+            let mut rotations = 0;
+            for (tool_results, continues, context, limited, seconds) in asked {
+                told.now += Duration::from_secs(seconds);
+                let turn = told.ask(Asking { continues, tool_results, auto_rotate, ..asking() });
+                if let Some(before) = before {
+                    prop_assert_eq!(turn.thread_id != before.thread_id, turn.rotated.is_some());
+                    prop_assert_eq!(turn.prompt_id != before.prompt_id, turn.new_prompt);
+                    prop_assert_eq!(turn.new_prompt, turn.rotated.is_some() || !continues);
+                }
+                rotations += u64::from(turn.rotated.is_some());
+                prop_assert_eq!(told.thread.rotations, rotations);
+                prop_assert!(told.thread.tool_calls() <= tool_results);
+                told.thread.answered(Some(context), limited, &turn, told.now);
+                before = Some(turn);
+            }
+        }
     }
 }

@@ -268,7 +268,9 @@ async fn costs_are_the_operators_own() {
     let service = Service::of([good()]).await;
     let keys = "session_config: {modes: {normal: {cost_per_prompt: 0.04, cost_per_request: 0.001}}}\n    \
                 models: {\"*\": {price: {input: 1, output: 10}}}";
-    let proxy = alone(&service, keys).await;
+    let provider = Provider::zed("z", &service.url()).with(keys);
+    let setup = Setup::of([provider]).section("ledger: {path: usage.sqlite}");
+    let proxy = Proxy::start(setup).await;
     served(&proxy, of_session(ask("1"))).await;
     served(&proxy, of_session(with_results(1))).await;
     served(&proxy, of_session(ask("2"))).await;
@@ -287,6 +289,16 @@ async fn costs_are_the_operators_own() {
         (&json!("token_based"), &json!("normal"))
     );
     assert_eq!(costs["total"]["session_cost"], 0.083);
+    // The ledger charges what is paid for.
+    let report = eventually("three rows", || async {
+        let report = proxy
+            .ask(Request::get("/admin/usage?by=model"))
+            .await
+            .json();
+        (report["usage"][0]["requests"] == 3).then_some(report)
+    })
+    .await;
+    assert_eq!(report["usage"][0]["cost_usd"], 0.083, "{report}");
 }
 
 #[tokio::test]
@@ -404,6 +416,24 @@ async fn a_clients_own_wish_counts_and_stays_here() {
             "{}",
             reply.text()
         );
+    }
+}
+
+#[tokio::test]
+async fn a_home_of_the_other_kind_does_not_lead() {
+    let (service, tokens) = (
+        Service::of([good()]).await,
+        Upstream::always(says("t")).await,
+    );
+    let proxy = routed(&service, &tokens, "routing: {enabled: true}").await;
+    for (text, tools, served_by) in [
+        ("what is a monad?", 0, "t"),
+        ("hello there", 3, "z"),
+        ("what is a monoid?", 0, "t"),
+    ] {
+        let reply = served(&proxy, of_session(asks(text, tools))).await;
+        let provider = reply.header("x-pointsman-provider");
+        assert_eq!(provider, Some(served_by), "{text}: {}", trace(&reply));
     }
 }
 
