@@ -4,7 +4,7 @@ use crate::config::fault::Report;
 use crate::config::read::Reader;
 use crate::config::units;
 use crate::config::walk::join;
-use crate::config::zed::Billing;
+use crate::config::zed_terms::Billing;
 
 /// Words that speak for sessions where nobody says otherwise. The seeds' own, and the same in English.
 const SESSION_WORDS: &[(&str, f64)] = &[

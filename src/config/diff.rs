@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::config::dump::masked_tree;
 use crate::config::expand::quoted;
 use crate::config::model::{Config, Provider};
-use crate::config::zed::ZedAccount;
+use crate::config::zed_terms::ZedAccount;
 use crate::types::Secret;
 
 /// What changed from `old` to `new`, one text a key: `settings.failure_cooldown: 180s → 60s`. Lists of anything but

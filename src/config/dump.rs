@@ -15,7 +15,7 @@ use crate::config::model::{
 use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
 use crate::config::tls::{Certificate, Tls};
-use crate::config::zed::{Billing, ModeTerms, Zed, ZedMode};
+use crate::config::zed_terms::{Billing, ModeTerms, Zed, ZedMode};
 use crate::types::calendar::rfc3339;
 use crate::types::quirks::{Said, ThinkingStyle};
 use crate::types::{MicroUsd, Quirks, Secret};

@@ -44,6 +44,7 @@ mod vendors;
 mod vertex;
 mod walk;
 mod zed;
+mod zed_terms;
 
 pub use classes::{Classes, Condition};
 pub use diff::changes;
@@ -69,7 +70,7 @@ pub use schema::schema;
 pub use service_account::ServiceAccount;
 pub use teams::expiry;
 pub use tls::{Certificate, ClientAuth, Tls, cryptography, fingerprint};
-pub use zed::{
+pub use zed_terms::{
     Billing, DEFAULT_CONTEXT, Generation, ModeTerms, ThreadTerms, Trigger, Zed, ZedAccount, ZedMode,
 };
 

@@ -9,7 +9,7 @@ use crate::config::classes::Classes;
 use crate::config::listeners::Listener;
 use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
-use crate::config::zed::{Billing, Zed, ZedMode};
+use crate::config::zed_terms::{Billing, Zed, ZedMode};
 use crate::types::quirks::ThinkingStyle;
 use crate::types::{Dialect, EndpointId, MicroUsd, Network, Quirks, Secret, Vendor};
 

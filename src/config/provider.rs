@@ -18,7 +18,8 @@ use crate::config::units;
 use crate::config::url::{Address, masked};
 use crate::config::vertex;
 use crate::config::walk::join;
-use crate::config::zed::{self, Billing, Zed};
+use crate::config::zed;
+use crate::config::zed_terms::{Billing, Zed};
 use crate::types::vendor::KeyPlace;
 use crate::types::{Dialect, EndpointId, Secret, Vendor};
 

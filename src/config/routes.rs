@@ -8,7 +8,7 @@ use crate::config::read::Reader;
 use crate::config::settings;
 use crate::config::vendors;
 use crate::config::walk::join;
-use crate::config::zed::{Billing, ZedMode};
+use crate::config::zed_terms::{Billing, ZedMode};
 use crate::types::Dialect;
 
 /// The legacy pair `big_model`/`small_model`: patterns of small models. `-mini` rather than `mini`, which would also

@@ -10,7 +10,7 @@ use crate::config::model::{
 };
 use crate::config::secrets;
 use crate::config::url::Address;
-use crate::config::zed::Billing;
+use crate::config::zed_terms::Billing;
 use crate::types::vendor::{VENDORS, Vendor};
 use crate::types::{EndpointId, Quirks, Secret};
 

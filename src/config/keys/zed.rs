@@ -2,7 +2,7 @@
 
 use crate::config::keys::{BIG, old, row};
 use crate::config::table::{Field, Kind, Table};
-use crate::config::zed::{Billing, Trigger, ZedMode};
+use crate::config::zed_terms::{Billing, Trigger, ZedMode};
 
 use Kind::{
     Any, Bool, Choice, Choices, Count, Duration, Many, Number, One, Text, Texts, Tokens, Weights,
