@@ -101,6 +101,18 @@ pub const CALLS: &[Described] = &[
         Who::Operators,
     ),
     (
+        "GET",
+        "/zed/threads/status",
+        "Threads kept at Zed's service",
+        Who::Operators,
+    ),
+    (
+        "GET",
+        "/zed/cost-analysis",
+        "What requests to Zed's service came to",
+        Who::Operators,
+    ),
+    (
         "POST",
         "/admin/cache/purge",
         "Empty the cache of answers",
