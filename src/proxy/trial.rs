@@ -79,7 +79,10 @@ async fn answered(
     let outgoing = probe::outgoing(endpoint, ask, key, bearer.as_ref())
         .ok_or_else(|| Fault::internal("the call cannot be written"))?;
     let group = endpoint.connection_group(key, &[]);
-    let shape = Expect { shape: Shape::Raw };
+    let shape = Expect {
+        shape: Shape::Raw,
+        wrapped: None,
+    };
     let attempt = Attempt::new(Arc::clone(endpoint), group, outgoing, shape);
     let began = Instant::now();
     let (app, template) = (shared.app()?, shared.template().await?);
@@ -103,6 +106,7 @@ async fn answered(
         endpoint,
         key,
         model: "",
+        dialect: endpoint.dialect,
         request: &RequestId::random(),
         credentials: &[],
         fingerprint: None,
@@ -116,6 +120,9 @@ async fn answered(
     }
     drop(incoming);
     let body = body.freeze();
+    if endpoint.provider.zed.is_some() {
+        return Ok((headers, Ok(body))); // lines of a stream, whatever was asked for
+    }
     Ok((headers, told_inside(endpoint, &body).map_or(Ok(body), Err)))
 }
 

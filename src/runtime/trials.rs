@@ -122,7 +122,7 @@ impl Trials {
             .filter_map(|it| it.model.clone());
         let usual = match (patient.endpoint.provider.platform, patient.endpoint.dialect) {
             (Platform::Vertex, _) => "claude-haiku-4-5@20251001",
-            (Platform::Own, Dialect::Anthropic) => "claude-haiku-4-5",
+            (Platform::Own, Dialect::Anthropic) | (Platform::Zed, _) => "claude-haiku-4-5",
             (Platform::Own, Dialect::OpenAiChat | Dialect::OpenAiResponses) => "gpt-5-mini",
             (Platform::Own, Dialect::Gemini) => "gemini-2.5-flash",
         };
