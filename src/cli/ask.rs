@@ -15,6 +15,8 @@ use crate::types::Secret;
 
 /// A process that takes longer is not well.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What is said first where a load balancer announces clients: that there is none, only this machine.
+const MYSELF: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// What is asked.
 pub struct Question<'q> {
@@ -57,6 +59,7 @@ pub fn listeners(options: &LoadOptions) -> Vec<Listener> {
         },
         surface: Surface::All,
         http2: true,
+        proxy_protocol: false,
         tls: None,
     }]
 }
@@ -124,9 +127,12 @@ fn ask_tcp(
     listener: &Listener,
     question: &Question<'_>,
 ) -> std::io::Result<Vec<u8>> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    if listener.proxy_protocol {
+        stream.write_all(MYSELF)?;
+    }
     let Some(tls) = &listener.tls else {
         return exchange(stream, question);
     };

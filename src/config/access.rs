@@ -137,15 +137,8 @@ fn listener(text: &str) -> Result<String, String> {
 
 /// Refuses to serve models beyond loopback without a key, unless somebody has said that this is meant. Where a load
 /// balancer announces clients (`is_announced`), they come from anywhere.
-pub(super) fn check_listener(
-    path: &str,
-    listener: &Listener,
-    is_announced: bool,
-    auth: &Auth,
-    report: &mut Report,
-) {
-    let is_exposed = is_exposed(listener) || is_announced;
-    if !listener.surface.has_traffic() || !is_exposed || !auth.is_open() {
+pub(super) fn check_listener(path: &str, listener: &Listener, auth: &Auth, report: &mut Report) {
+    if !listener.surface.has_traffic() || !is_exposed(listener) || !auth.is_open() {
         return;
     }
     if auth.open_on_purpose {

@@ -89,6 +89,7 @@ fn listener(it: &Listener) -> Value {
         "address": it.address.to_string(),
         "surface": it.surface.word(),
         "http2": it.http2,
+        "proxy_protocol": it.proxy_protocol,
         "mode": mode,
         "tls": it.tls.as_ref().map(|it| tls(it)),
     })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::fault::Report;
+use crate::config::listeners::Listener;
 use crate::config::model::{Auth, Cors, Settings};
 use crate::config::overrides::Overrides;
 use crate::config::read::Reader;
@@ -112,17 +113,31 @@ fn is_origin(text: &str) -> bool {
 }
 
 /// What would open the gateway to people who are not meant.
-pub(super) fn check(settings: &Settings, auth: &Auth, report: &mut Report) {
+pub(super) fn check(settings: &Settings, listeners: &[Listener], auth: &Auth, report: &mut Report) {
     if settings.cors.as_ref().is_some_and(|it| it.any_origin) && auth.is_open() {
         report.fault(
             "settings.cors.origins",
             "lets every web page use the providers without a key; list the origins, or set auth.api_key",
         );
     }
-    if settings.proxy_protocol && settings.trusted_proxies.is_empty() {
+    let announced = listeners.iter().filter(|it| it.proxy_protocol);
+    if settings.trusted_proxies.is_empty() {
+        for listener in announced {
+            let path = if listener.is_main() {
+                "settings.proxy_protocol".to_owned()
+            } else {
+                format!("{}.proxy_protocol", listener.name)
+            };
+            report.warn(
+                path,
+                "believes whoever reaches the port; list the load balancers in settings.trusted_proxies",
+            );
+        }
+    }
+    if settings.proxy_protocol && !listeners.iter().any(Listener::is_main) {
         report.warn(
             "settings.proxy_protocol",
-            "believes whoever reaches the port; list the load balancers in settings.trusted_proxies",
+            "has no effect: it is for the listener of settings.host and settings.port; write it in `listeners`",
         );
     }
 }

@@ -31,6 +31,8 @@ pub struct Listener {
     pub surface: Surface,
     /// Whether HTTP/2 is spoken besides HTTP/1.1.
     pub http2: bool,
+    /// Whether a load balancer announces the client at the beginning of each connection (PROXY protocol).
+    pub proxy_protocol: bool,
     /// Certificates, where it is encrypted.
     pub tls: Option<Arc<Tls>>,
 }
@@ -98,10 +100,10 @@ impl Listener {
         self.name == MAIN
     }
 
-    /// Whether only this machine can reach it.
+    /// Whether only this machine can reach it. A load balancer brings those of others.
     pub fn is_local(&self) -> bool {
         match &self.address {
-            ListenAddress::Tcp { host, .. } => is_loopback(host),
+            ListenAddress::Tcp { host, .. } => is_loopback(host) && !self.proxy_protocol,
             ListenAddress::Unix { .. } => true,
         }
     }
@@ -167,6 +169,7 @@ pub(super) fn listeners(
             },
             surface: Surface::All,
             http2: true,
+            proxy_protocol: settings.proxy_protocol,
             tls: None,
         });
     }
@@ -195,6 +198,7 @@ pub(super) fn complete(
             address,
             surface: Surface::Admin,
             http2: true,
+            proxy_protocol: false,
             tls: None,
         });
     }
@@ -266,6 +270,12 @@ fn listener(reader: &Reader<'_>, dir: &Path, report: &mut Report) -> Option<List
             "is not for Unix sockets, which nobody can listen in on; remove it",
         );
     }
+    if is_unix && reader.has("proxy_protocol") {
+        report.fault(
+            reader.at("proxy_protocol"),
+            "is not for Unix sockets, which load balancers do not reach; remove it",
+        );
+    }
     if !is_unix && reader.has("mode") {
         report.warn(
             reader.at("mode"),
@@ -279,6 +289,7 @@ fn listener(reader: &Reader<'_>, dir: &Path, report: &mut Report) -> Option<List
             .choice("surface")
             .map_or(Surface::All, Surface::of_word),
         http2: reader.boolean("http2").unwrap_or(true),
+        proxy_protocol: reader.boolean("proxy_protocol").unwrap_or(false),
         tls,
     })
 }

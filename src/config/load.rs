@@ -273,16 +273,8 @@ fn resolve(
     let ledger = teams::ledger(&top, auth.named(), report);
     let admin = access::admin(&top, &overrides, report);
     listeners::complete(&top, &mut listeners, &admin, report);
-    let announced = settings.proxy_protocol;
-    check_listeners(
-        &listeners,
-        options,
-        (&auth, key_written),
-        announced,
-        &admin,
-        report,
-    );
-    edge::check(&settings, &auth, report);
+    check_listeners(&listeners, options, (&auth, key_written), &admin, report);
+    edge::check(&settings, &listeners, &auth, report);
     zed::check_routes(&settings, &providers, &routes, report);
     check_any_active(&providers, report);
     if !report.faults.is_empty() {
@@ -324,7 +316,6 @@ fn check_listeners(
     listeners: &[Listener],
     options: &LoadOptions,
     (auth, key_written): (&Auth, bool),
-    announced: bool,
     admin: &Admin,
     report: &mut Report,
 ) {
@@ -334,8 +325,7 @@ fn check_listeners(
             _ => listener.path(),
         };
         if !key_written {
-            let announced = announced && listener.is_main();
-            access::check_listener(&path, listener, announced, auth, report);
+            access::check_listener(&path, listener, auth, report);
         }
         access::check_admin_listener(&path, listener, admin, report);
     }

@@ -74,15 +74,7 @@ impl Cap {
             entry: Entry::new(shared, listener),
             open: AtomicUsize::new(0),
             crowd: Arc::default(),
-            is_announced: false,
-        }
-    }
-
-    /// Whether a load balancer announces the client at the beginning of each connection.
-    pub fn announced(self, is_announced: bool) -> Self {
-        Cap {
-            is_announced,
-            ..self
+            is_announced: listener.is_some_and(|it| it.proxy_protocol),
         }
     }
 
@@ -97,18 +89,20 @@ impl Cap {
         };
         let settings = &snapshot.config.settings;
         let trusted = &settings.trusted_proxies;
-        if !trusted.is_empty() && !trusted.iter().any(|network| network.contains(peer)) {
+        let is_trusted = trusted.is_empty() || trusted.iter().any(|network| network.contains(peer));
+        // Who is on this machine and speaks for itself alone (`pointsman health`) needs nobody's trust.
+        if !is_trusted && !peer.is_loopback() {
             return Err(());
         }
         let read = announced::read(stream);
         match tokio::time::timeout(settings.client_read_timeout, read).await {
-            Ok(Some(Announced::Client(address))) => {
+            Ok(Some(Announced::Client(address))) if is_trusted => {
                 let digest = SocketDigest::from_raw_fd(stream.id());
                 let _ = digest.peer_addr.set(Some(SocketAddr::Inet(address)));
                 Ok(Some(Arc::new(digest)))
             }
             Ok(Some(Announced::Sender)) => Ok(None),
-            Ok(None) | Err(_) => Err(()),
+            Ok(None | Some(Announced::Client(_))) | Err(_) => Err(()),
         }
     }
 

@@ -68,11 +68,8 @@ pub fn prepare(
         None => config,
     };
     let conf = server_conf(&config);
-    let proxy_protocol = config.settings.proxy_protocol;
     let live = Arc::new(Live::new(config)?);
-    let is_announced = move |it: &Bound| proxy_protocol && it.listener.is_main();
-    let is_local = move |it: &Bound| it.is_local() && !is_announced(it);
-    let is_exposed = |it: &Bound| it.listener.surface.has_traffic() && !is_local(it);
+    let is_exposed = |it: &Bound| it.listener.surface.has_traffic() && !it.is_local();
     let exposed = bound.iter().any(is_exposed);
     let reloader = Reloader::new(Arc::clone(&live), options, addresses, exposed);
     let reloader = Arc::new(reloader);
@@ -93,9 +90,9 @@ pub fn prepare(
     let open = watch::Sender::new(false);
     let mut supervisor_calls = supervisor;
     for bound in bound {
-        let (surface, is_announced) = (bound.listener.surface, is_announced(&bound));
-        let proxy = Edge::proxy(&shared, surface, is_local(&bound), &server.configuration);
-        let cap = Cap::new(&proxy, &shared, Some(&bound.listener)).announced(is_announced);
+        let (surface, is_local) = (bound.listener.surface, bound.is_local());
+        let proxy = Edge::proxy(&shared, surface, is_local, &server.configuration);
+        let cap = Cap::new(&proxy, &shared, Some(&bound.listener));
         let mut door = bound.serve(cap, open.subscribe());
         // The supervisor asks the first one.
         if let Some(post) = supervisor_calls.take() {

@@ -81,7 +81,8 @@ impl Bound {
 
     /// Whether only this machine can reach it.
     pub fn is_local(&self) -> bool {
-        self.address.is_none_or(|it| it.ip().is_loopback())
+        let is_near = self.address.is_none_or(|it| it.ip().is_loopback());
+        is_near && !self.listener.proxy_protocol
     }
 
     /// Where it is, for people.

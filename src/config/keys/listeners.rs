@@ -34,6 +34,12 @@ pub(super) const LISTENER: Table = &[
         "\"0660\"",
         "permissions of a Unix socket's file",
     ),
+    row(
+        "proxy_protocol",
+        Bool,
+        "false",
+        "a load balancer begins each connection with the PROXY protocol (1 or 2), before TLS; without it none is served",
+    ),
     row("tls", One(TLS), "", "makes it https"),
 ];
 

@@ -252,7 +252,7 @@ pub(in crate::config) const SETTINGS: Table = &[
         "proxy_protocol",
         Bool,
         "false",
-        "a load balancer begins each connection with the PROXY protocol (1 or 2); without it none is served",
+        "the same as `proxy_protocol: true` of a listener, for the one of `host` and `port`",
     ),
     row(
         "cors",

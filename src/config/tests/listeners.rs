@@ -156,6 +156,57 @@ fn every_listener_that_others_reach_needs_a_key() {
 }
 
 #[test]
+fn a_load_balancer_is_in_front_of_each_listener_that_says_so() {
+    let announced = |text: &str| -> Vec<bool> {
+        let config = loaded(&format!("{text}{KEYED}")).unwrap();
+        config
+            .listeners
+            .iter()
+            .map(|it| it.proxy_protocol)
+            .collect()
+    };
+    let list =
+        "listeners: [{address: '127.0.0.1:1', proxy_protocol: true}, {address: '127.0.0.1:2'}]\n";
+    assert_eq!(announced(list), [true, false]);
+    // The setting is for the short form alone.
+    let setting = "settings: {port: 9, proxy_protocol: true}\n";
+    assert_eq!(announced(setting), [true]);
+    let others = "listeners: [{address: '127.0.0.1:1'}]\n";
+    assert_eq!(announced(&format!("{setting}{others}")), [true, false]);
+    // It brings clients from elsewhere, wherever it is bound.
+    let faults = loaded(list).unwrap_err();
+    assert!(
+        faults[0].contains("listeners[0].address = 127.0.0.1: can be reached from other machines"),
+        "{faults:?}"
+    );
+    let admin = "{address: '127.0.0.1:1', surface: admin, proxy_protocol: true}";
+    let faults = loaded(&format!(
+        "listeners: [{admin}, {{address: '127.0.0.1:2'}}]\n{KEYED}"
+    ));
+    let faults = faults.unwrap_err();
+    assert!(faults[0].contains("set `admin.key`"), "{faults:?}");
+    let faults = loaded("listeners: [{address: 'unix:/a', proxy_protocol: true}]\n").unwrap_err();
+    assert!(
+        faults[0].contains("proxy_protocol: is not for Unix sockets"),
+        "{faults:?}"
+    );
+    for (text, path, word) in [
+        (list, "listeners[0].proxy_protocol", "believes whoever"),
+        (setting, "settings.proxy_protocol", "believes whoever"),
+        (
+            "settings: {proxy_protocol: true}\nlisteners: [{address: '127.0.0.1:1'}]\n",
+            "settings.proxy_protocol",
+            "has no effect",
+        ),
+    ] {
+        let config = loaded(&format!("{text}{KEYED}")).unwrap();
+        let told =
+            |it: &crate::config::Note| it.warning && it.path == path && it.text.contains(word);
+        assert!(config.notes.iter().any(told), "{text}: {:?}", config.notes);
+    }
+}
+
+#[test]
 fn a_provider_that_is_a_listener_of_ours_is_refused() {
     let text = "providers: [{name: a, base_url: 'http://127.0.0.1:9', auth_value: sk-0123456789abcdef}]\n\
                 listeners: [{address: '127.0.0.1:8'}, {address: '127.0.0.1:9'}]\n";

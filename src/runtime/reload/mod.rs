@@ -176,10 +176,12 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// What only a restart changes about listeners: certificates and HTTP versions are those in force.
-fn listed(config: &Config) -> Vec<(&ListenAddress, Surface)> {
+fn listed(config: &Config) -> Vec<(&ListenAddress, Surface, bool)> {
     let all = config.listeners.iter();
     let listed = all.filter(|it| it.name.starts_with("listeners"));
-    listed.map(|it| (&it.address, it.surface)).collect()
+    listed
+        .map(|it| (&it.address, it.surface, it.proxy_protocol))
+        .collect()
 }
 
 fn sentence(faults: &[ConfigFault]) -> String {

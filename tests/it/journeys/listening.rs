@@ -8,6 +8,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::support::answers::{ask, ask_stream, message, says, stream, streams};
 use crate::support::client::{Client, Reply, Request};
 use crate::support::eventually;
+use crate::support::h2c::H2Client;
 use crate::support::proxy::Proxy;
 use crate::support::setup::{Provider, Setup};
 use crate::support::tls::Authority;
@@ -45,6 +46,89 @@ async fn a_unix_socket_serves_is_local_and_goes_with_the_process() {
 }
 
 #[tokio::test]
+async fn each_listener_has_its_own_load_balancer_before_tls() {
+    let upstream = Upstream::always(says("hi")).await;
+    let authority = Authority::new();
+    let pair = authority.server("a", &[NAME]);
+    let tls = format!("tls: {{certificates: [{}]}}", pair.yaml());
+    let announced = format!("{{address: \"127.0.0.1:0\", proxy_protocol: true, {tls}}}");
+    let plain = "{address: \"127.0.0.1:0\"}";
+    let setup = provider(&upstream).setting("client_read_timeout: 700ms");
+    let setup = setup.gateway_key(GATEWAY).listening(&[&announced, plain]);
+    let mut proxy = Proxy::start(setup).await;
+    let addresses = proxy.addresses().await;
+    let (announced, plain) = (addresses[0], addresses[1]);
+    let dialler = authority.trusted();
+    let body = ask("hi");
+
+    let stream = dialler
+        .dial_announced(announced, OLD, NAME, "http/1.1")
+        .await;
+    let mut client = Client::through(stream.unwrap());
+    for _ in 0..2 {
+        assert_eq!(client.ask(signed(&body)).await.status, 200);
+    }
+    let stream = dialler.dial_announced(announced, NEW, NAME, "h2").await;
+    let client = H2Client::over(stream.unwrap()).await;
+    let reply = client.post_with("/v1/messages", &[("x-api-key", GATEWAY)], body.as_bytes());
+    assert_eq!(reply.await.status, 200);
+    assert_eq!(
+        clients(&proxy, 3).await,
+        ["203.0.113.9", "203.0.113.9", "198.51.100.7"]
+    );
+
+    // Nobody begins with TLS there, or announces inside it.
+    for (said, then) in [(&b""[..], "http/1.1"), (b"PROXY NONSENSE\r\n", "h2")] {
+        let refused = dialler.dial_announced(announced, said, NAME, then).await;
+        assert!(refused.is_err());
+    }
+    let mut inside = Client::through(
+        dialler
+            .dial_announced(announced, OLD, NAME, "http/1.1")
+            .await
+            .unwrap(),
+    );
+    inside.send([OLD, &signed(&body).bytes()].concat()).await;
+    assert!(inside.closed().await.starts_with(b"HTTP/1.1 400 "));
+    // The other listener has none in front: its word is no HTTP.
+    let mut client = Client::connect(plain).await;
+    assert_eq!(client.ask(signed(&body)).await.status, 200);
+    let mut client = Client::connect(plain).await;
+    client.send([OLD, &signed(&body).bytes()].concat()).await;
+    assert!(client.closed().await.starts_with(b"HTTP/1.1 400 "));
+    // Administration without a key is for this machine, which the announced listener is not.
+    let get = Request::get("/providers").header("x-api-key", GATEWAY);
+    let stream = dialler.dial_announced(announced, b"PROXY UNKNOWN\r\n", NAME, "http/1.1");
+    let mut client = Client::through(stream.await.unwrap());
+    assert_eq!(client.ask(get).await.status, 403);
+    assert_eq!(upstream.calls(), 4);
+}
+
+const GATEWAY: &str = "sk-canary-gateway-0123456789";
+/// Announcements of both versions.
+const OLD: &[u8] = b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 443\r\n";
+const NEW: &[u8] =
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xc6\x33\x64\x07\x0a\0\0\x01\x10\0\x01\xbb";
+
+fn signed(body: &str) -> Request {
+    Request::messages(body).header("x-api-key", GATEWAY)
+}
+
+/// Where the first requests came from, as the log has it.
+async fn clients(proxy: &Proxy, count: usize) -> Vec<String> {
+    eventually("lines of the log", || async {
+        let log = proxy.log_file();
+        let lines = log.lines().filter(|it| it.contains("request finished"));
+        let seen: Vec<String> = lines
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|line| line["client.address"].as_str().unwrap().to_owned())
+            .collect();
+        (count <= seen.len()).then_some(seen)
+    })
+    .await
+}
+
+#[tokio::test]
 async fn the_health_command_asks_every_kind_of_listener() {
     let upstream = Upstream::silent().await;
     let authority = Authority::new();
@@ -57,14 +141,26 @@ async fn the_health_command_asks_every_kind_of_listener() {
     let required = format!(", client_ca: {}", ca.display());
     let optional = format!("{required}, client_auth: optional");
     let unix = format!("{{address: \"unix:{}\"}}", path.display());
+    let announced = |port: u16, pair: &str| {
+        let tls = if pair.is_empty() {
+            String::new()
+        } else {
+            format!(", tls: {{certificates: [{pair}]}}")
+        };
+        format!("{{address: \"127.0.0.1:{port}\", proxy_protocol: true{tls}}}")
+    };
     for (listeners, ready) in [
         (vec![tls(free_port(), "")], true),
         (vec![tls(free_port(), &optional)], true),
         (vec![tls(free_port(), &required)], false),
         (vec![tls(free_port(), &required), unix], true),
+        (vec![announced(free_port(), "")], true),
+        (vec![announced(free_port(), &pair.yaml())], true),
     ] {
         let listeners: Vec<&str> = listeners.iter().map(String::as_str).collect();
-        let proxy = Proxy::start(provider(&upstream).listening(&listeners)).await;
+        // It speaks for itself, which is no load balancer's business.
+        let setup = provider(&upstream).setting("trusted_proxies: [10.0.0.0/8]");
+        let proxy = Proxy::start(setup.gateway_key(GATEWAY).listening(&listeners)).await;
         let (code, said) = proxy.health().await;
         assert_eq!(code, Some(i32::from(!ready)), "{listeners:?}: {said}");
         assert!(ready || said.contains("client's certificate"), "{said}");

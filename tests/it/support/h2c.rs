@@ -59,22 +59,36 @@ impl H2Client {
 
     /// `POST` with a JSON body.
     pub async fn post(&self, target: &str, body: &[u8]) -> H2Reply {
-        soon("an answer", self.exchange("POST", target, body)).await
+        self.post_with(target, &[], body).await
+    }
+
+    /// The same with more headers.
+    pub async fn post_with(&self, target: &str, headers: &[(&str, &str)], body: &[u8]) -> H2Reply {
+        let exchange = self.exchange("POST", target, headers, body);
+        soon("an answer", exchange).await
     }
 
     /// A request without a body.
     pub async fn without_body(&self, method: &str, target: &str) -> H2Reply {
-        soon("an answer", self.exchange(method, target, &[])).await
+        soon("an answer", self.exchange(method, target, &[], &[])).await
     }
 
-    async fn exchange(&self, method: &str, target: &str, body: &[u8]) -> H2Reply {
-        let request = http::Request::builder()
+    async fn exchange(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> H2Reply {
+        let builder = http::Request::builder()
             .method(method)
             .uri(format!("http://127.0.0.1{target}"))
             .header("content-type", "application/json")
-            .header("anthropic-version", "2023-06-01")
-            .body(())
-            .unwrap();
+            .header("anthropic-version", "2023-06-01");
+        let more = |builder: http::request::Builder, (name, value): &(&str, &str)| {
+            builder.header(*name, *value)
+        };
+        let request = headers.iter().fold(builder, more).body(()).unwrap();
         let mut sender = self.sender.clone().ready().await.unwrap();
         let (response, mut upload) = sender.send_request(request, body.is_empty()).unwrap();
         if !body.is_empty() {

@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
-use tokio::io::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -160,6 +160,28 @@ impl Dialler {
         name: &str,
         alpn: &[&str],
     ) -> std::io::Result<Stream> {
+        self.dial_after(b"", address, name, alpn).await
+    }
+
+    /// The same as a load balancer does it, which says first whom it brings.
+    pub async fn dial_announced(
+        &self,
+        address: SocketAddr,
+        announcement: &[u8],
+        name: &str,
+        protocol: &str,
+    ) -> std::io::Result<Stream> {
+        self.dial_after(announcement, address, name, &[protocol])
+            .await
+    }
+
+    async fn dial_after(
+        &self,
+        before: &[u8],
+        address: SocketAddr,
+        name: &str,
+        alpn: &[&str],
+    ) -> std::io::Result<Stream> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions)
@@ -175,8 +197,9 @@ impl Dialler {
             }
         };
         config.alpn_protocols = alpn.iter().map(|it| it.as_bytes().to_vec()).collect();
-        let stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        stream.write_all(before).await?;
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
         soon("a TLS handshake", handshake).await
