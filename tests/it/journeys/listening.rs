@@ -244,7 +244,7 @@ async fn an_upgrade_adds_and_removes_listeners_of_every_kind() {
     // A reload names what waits, and does nothing else.
     std::fs::write(proxy.config_path(), with(&[&unix]).yaml()).unwrap();
     proxy.signal("HUP");
-    proxy.line("restart to change listeners").await;
+    proxy.line("restart or upgrade to change listeners").await;
     assert!(!path.exists());
     for _ in 0..2 {
         let (code, said) = proxy.upgrade().await;
