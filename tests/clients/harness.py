@@ -114,7 +114,7 @@ class Proxy:
         self.url = None
         for line in self._process.stdout:
             self.printed += line
-            if found := re.search(r"(?:listening on|demo at) (http://127\.0\.0\.1:\d+)", line):
+            if found := re.search(r"(?:listening on|demo at) (https?://127\.0\.0\.1:\d+)", line):
                 self.url = found[1]
                 break
         guard.cancel()

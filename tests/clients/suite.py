@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import authority
 import claude_code
 import codex
 import demo
@@ -36,6 +37,7 @@ STATUSES = (400, 401, 403, 404, 413, 429, 500, 503, 529)
 def main():
     score = Score(sys.argv[1] if len(sys.argv) > 1 else "")
     sdks(score)
+    over_tls(score)
     claude_code.run(score)
     codex.run(score)
     demo.run(score)
@@ -65,21 +67,52 @@ def sdks(score):
 def sdk(score, name, command, openai):
     with ExitStack() as stack:
         env, proxies = proxies_for(stack, openai)
-        try:
-            done = subprocess.run(
-                command,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=SDK_LIMIT,
-            )
-            score.merge(name, done.stdout + done.stderr, done.returncode)
-            if done.returncode:
-                for proxy in proxies:
-                    print(f"log of a proxy of {name}:\n{proxy.log()}", file=sys.stderr)
-        except subprocess.TimeoutExpired as fault:
-            score.fail(name, f"{fault}: {(fault.stdout or b'')[-1500:]}")
+        run_sdk(score, name, command, env, proxies)
+
+
+def run_sdk(score, name, command, env, proxies):
+    """One program, and its lines for the score."""
+    try:
+        done = subprocess.run(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SDK_LIMIT,
+        )
+        score.merge(name, done.stdout + done.stderr, done.returncode)
+        if done.returncode:
+            for proxy in proxies:
+                print(f"log of a proxy of {name}:\n{proxy.log()}", file=sys.stderr)
+    except subprocess.TimeoutExpired as fault:
+        score.fail(name, f"{fault}: {(fault.stdout or b'')[-1500:]}")
+
+
+def over_tls(score):
+    """The Python SDKs against a listener with a certificate of a private authority."""
+    name = "sdks over tls"
+    if score.only not in name and name not in score.only:
+        return
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clients-tls-")))
+        authority.make(directory)
+        alive = stack.enter_context(Upstream("a", record=directory / "a.jsonl"))
+        setup = config(provider(alive))
+        # No other listener.
+        del setup["settings"]["host"], setup["settings"]["port"]
+        pair = {"cert": str(directory / "cert.pem"), "key": str(directory / "key.pem")}
+        setup["listeners"] = [{"address": "127.0.0.1:0", "tls": {"certificates": [pair]}}]
+        proxy = stack.enter_context(Proxy(setup))
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "KEY": GATEWAY_KEY,
+            "PROXY": proxy.url,
+            "SSL_CERT_FILE": str(directory / "ca.pem"),
+        }
+        run_sdk(score, name, [os.environ["PYTHON_NEW"], str(HERE / "tls_python.py")], env, [proxy])
 
 
 def proxies_for(stack, openai):
