@@ -1,12 +1,17 @@
-//! How every endpoint stands, for those who measure.
+//! How endpoints, budgets and certificates stand, for those who measure.
 
 use std::time::Instant;
 
+use crate::access::limits::{Counters, Span};
 use crate::admin::status::circuit_name;
 use crate::credential::KeyView;
 use crate::snapshot::{Endpoint, Snapshot};
-use crate::telemetry::metrics::{EndpointState, KeyStates};
+use crate::telemetry::metrics::{BudgetState, CertificateState, EndpointState, KeyStates};
 use crate::tokens::{Accuracy, Calibration};
+use crate::types::Day;
+
+/// Of a certificate for no name.
+const NAMELESS: &str = "none";
 
 /// The state of each endpoint that can be called.
 pub fn endpoint_states<'s>(
@@ -27,6 +32,48 @@ pub fn endpoint_states<'s>(
         }
     };
     snapshot.active().map(state).collect()
+}
+
+/// The budgets of named keys.
+pub fn budget_states<'s>(
+    snapshot: &'s Snapshot,
+    counters: &dyn Counters,
+    day: Day,
+) -> Vec<BudgetState<'s>> {
+    let mut states = Vec::new();
+    for holder in snapshot.gateway.holders() {
+        let caps = holder.limits.caps;
+        if caps.is_empty() {
+            continue;
+        }
+        let spent = counters.spent(&holder.name, day);
+        for (span, cap, used) in [
+            (Span::Day, caps.daily, spent.today),
+            (Span::Month, caps.monthly, spent.this_month),
+        ] {
+            states.extend(cap.map(|cap| BudgetState {
+                key: &holder.name,
+                span: span.word(),
+                limit: cap.dollars(),
+                used: used.dollars(),
+            }));
+        }
+    }
+    states
+}
+
+/// The certificates that listeners show.
+pub fn certificate_states(snapshot: &Snapshot) -> Vec<CertificateState<'_>> {
+    let mut states = Vec::new();
+    for listener in &snapshot.config.listeners {
+        let certificates = listener.tls.iter().flat_map(|it| &it.certificates);
+        states.extend(certificates.map(|it| CertificateState {
+            listener: &listener.name,
+            name: it.names.first().map_or(NAMELESS, String::as_str),
+            not_after: it.not_after,
+        }));
+    }
+    states
 }
 
 fn key_states(keys: &[KeyView]) -> KeyStates {

@@ -10,7 +10,7 @@ mod status;
 mod worker;
 pub mod zed;
 
-pub use metrics::endpoint_states;
+pub use metrics::{budget_states, certificate_states, endpoint_states};
 pub use oauth::{login, oauth_status, refreshed, signed_in};
 pub use openapi::{CALLS, openapi, page};
 pub use requests::{Filter, RecentRequests, RequestRecord, StepRecord};

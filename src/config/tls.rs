@@ -45,6 +45,8 @@ pub struct Certificate {
     pub names: Vec<String>,
     /// The last day it is good for: `2026-11-20`.
     pub expires: String,
+    /// The same in seconds since 1970.
+    pub not_after: i64,
     /// Its SHA-256, in hexadecimal.
     pub fingerprint: String,
 }
@@ -212,6 +214,7 @@ fn certificate(
         key: dir.join(key_file),
         names: facts.names,
         expires: facts.expires,
+        not_after: facts.not_after,
         fingerprint: facts.fingerprint,
     };
     Some((certificate, key))

@@ -21,7 +21,8 @@ use crate::ledger::{Row, Source, digest_of};
 use crate::protocol::answer::Told;
 use crate::protocol::canonical::Usage;
 use crate::routing::dearest;
-use crate::types::{Clock, Day, Dialect, MicroUsd, Price, TokenKinds};
+use crate::telemetry::metrics::Cost;
+use crate::types::{Clock, Day, Dialect, EndpointId, MicroUsd, Price, TokenKinds};
 
 /// The account of one request.
 pub struct Bill {
@@ -163,10 +164,12 @@ impl Bill {
         estimated: bool,
         price: Option<Price>,
         session: Option<MicroUsd>,
+        provider: Option<&EndpointId>,
     ) {
         if self.charge.is_some() {
             return;
         }
+        let priced = price.is_some() || session.is_some();
         let limits = self.holder.as_ref().map(|it| it.limits);
         let has_caps = limits.is_some_and(|it| !it.caps.is_empty());
         // A budget must not be passed because a model is new.
@@ -183,6 +186,15 @@ impl Bill {
             cost,
             price_guessed,
         });
+        if let Some(provider) = provider {
+            let holder = self.holder.as_ref();
+            self.shared.metrics.spent(&Cost {
+                provider: provider.as_str(),
+                key: holder.map(|it| (&*it.name, it.team.as_deref())),
+                dollars: cost.map(MicroUsd::dollars),
+                priced,
+            });
+        }
         if let Some(hold) = &mut self.hold {
             let used = tokens.map(|tokens| Used {
                 tokens: tokens.limited(),
@@ -217,7 +229,7 @@ impl Request {
     /// Closes the account and hands its row over.
     pub fn close(&mut self, ended: Ended<'_>) {
         let bill = &mut self.bill;
-        bill.charge(None, false, None, None);
+        bill.charge(None, false, None, None, None);
         if !bill.is_written {
             return;
         }
@@ -291,9 +303,9 @@ impl Exchange<'_, '_> {
         };
         let price = candidate.endpoint.price(candidate.model.as_str());
         let session = self.session_cost(candidate);
-        self.request
-            .bill
-            .charge(Some(tokens), estimated, price, session);
+        let provider = Some(candidate.endpoint.id());
+        let bill = &mut self.request.bill;
+        bill.charge(Some(tokens), estimated, price, session, provider);
         self.count_thread(candidate, told, tokens);
     }
 

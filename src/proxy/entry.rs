@@ -28,6 +28,7 @@ use super::http1::refuse;
 use super::request_head::HeadFault;
 use super::service::Shared;
 use crate::config::{Listener, Tls, fingerprint};
+use crate::telemetry::metrics::{DoorCounts, Handshake};
 use crate::types::ClientCertificate;
 use encrypted::Encrypted;
 
@@ -40,11 +41,15 @@ const NOT_TLS: HeadFault = HeadFault {
     text: "this port is for TLS; write https:// in place of http://",
 };
 
+/// Of a connection that agreed on HTTP/2 and never spoke it.
+const NOTHING_BEGUN: &str = "ended before the preface";
+
 /// The way into one listener.
 pub struct Entry {
     shared: Arc<Shared>,
     /// As it was when it was opened; `None` is a private socket, which has no TLS.
     opened_as: Option<Listener>,
+    counts: DoorCounts,
     acceptor: ArcSwapOption<Accepting>,
 }
 
@@ -56,9 +61,10 @@ struct Accepting {
 }
 
 impl Entry {
-    /// The way into `listener`.
-    pub fn new(shared: &Arc<Shared>, listener: Option<&Listener>) -> Self {
+    /// The way into `listener`; what comes of handshakes is told to `counts`.
+    pub fn new(shared: &Arc<Shared>, listener: Option<&Listener>, counts: DoorCounts) -> Self {
         Entry {
+            counts,
             shared: Arc::clone(shared),
             opened_as: listener.cloned(),
             acceptor: ArcSwapOption::empty(),
@@ -71,8 +77,10 @@ impl Entry {
         if let Some(tls) = tls
             && !is_private(&stream)
         {
-            let stream = self.shake_hands(stream, &tls, http2, patience).await?;
-            return Some((stream, false)); // told by ALPN
+            let shaken = self.shake_hands(stream, &tls, http2, patience).await;
+            let outcome = shaken.as_ref().err().copied();
+            self.counts.shook_hands(outcome.unwrap_or(Handshake::Done));
+            return Some((shaken.ok()?, false)); // told by ALPN
         }
         let is_http2 = http2
             && tokio::time::timeout(patience, begins_as_http2(&mut stream))
@@ -100,29 +108,32 @@ impl Entry {
         tls: &Tls,
         http2: bool,
         patience: Duration,
-    ) -> Option<Stream> {
+    ) -> std::result::Result<Stream, Handshake> {
         let deadline = tokio::time::Instant::now() + patience;
         let mut first = [0];
         let peek = stream.try_peek(&mut first);
-        tokio::time::timeout_at(deadline, peek).await.ok()?.ok()?;
+        let peeked = tokio::time::timeout_at(deadline, peek).await;
+        let peeked = peeked.map_err(|_| Handshake::Late)?;
+        peeked.map_err(|_| Handshake::Left)?;
         if first != [HANDSHAKE] {
             if first[0].is_ascii_uppercase() {
                 refuse(&mut stream, &NOT_TLS, "invalid_request_error").await;
             }
-            return None;
+            return Err(Handshake::NotTls);
         }
-        let accepting = self.accepting(tls, http2)?;
-        let socket = stream.into_any().downcast::<Socket>().ok()?;
+        let accepting = self.accepting(tls, http2).ok_or(Handshake::Broken)?;
+        let socket = stream.into_any().downcast::<Socket>();
+        let socket = socket.map_err(|_| Handshake::Broken)?;
         let handshake = Box::pin(begin(&accepting.acceptor, *socket));
         match tokio::time::timeout_at(deadline, handshake).await {
-            Ok(Ok(stream)) => Some(Box::new(stream)),
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(error)) => {
                 log::debug!("a TLS connection did not begin: {error}");
-                None
+                Err(said(&error.to_string()))
             }
             Err(_) => {
                 log::debug!("a TLS connection did not begin in time");
-                None
+                Err(Handshake::Late)
             }
         }
     }
@@ -148,11 +159,27 @@ async fn begin(acceptor: &Acceptor, socket: Socket) -> Result<Encrypted> {
     let mut stream = Encrypted::new(acceptor.tls_handshake(socket).await?);
     if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
         let begun = stream.begins_with(PREFACE).await;
-        if !begun.or_err(ErrorType::ReadError, "no preface")? {
+        if !begun.or_err(ErrorType::ReadError, NOTHING_BEGUN)? {
             return Error::e_explain(ErrorType::InvalidHTTPHeader, "no preface of HTTP/2");
         }
     }
     Ok(stream)
+}
+
+/// What an error of a handshake means. Pingora hands on the words of rustls, and nothing else of it.
+fn said(error: &str) -> Handshake {
+    let says = |words: &str| error.contains(words);
+    if says("received fatal alert") {
+        Handshake::RefusedByClient
+    } else if says("peer is incompatible") || says("doesn't support any known protocol") {
+        Handshake::Incompatible
+    } else if says("invalid peer certificate") || says("peer sent no certificates") {
+        Handshake::ClientCertificate
+    } else if says("handshake eof") || says("reset by peer") || says(NOTHING_BEGUN) {
+        Handshake::Left
+    } else {
+        Handshake::Broken
+    }
 }
 
 /// The certificate that the client of this session has shown.
@@ -192,5 +219,38 @@ impl TlsAccept for Introduction {
         let fingerprint = fingerprint(&CertificateDer::from(der));
         let subject = certificate.subject().to_string();
         Some(Arc::new(ClientCertificate::new(&subject, &fingerprint)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+
+    use super::*;
+
+    /// The words are rustls', and may change with it.
+    #[test]
+    fn errors_of_handshakes_are_told_apart_by_their_words() {
+        for (error, expected) in [
+            (
+                Error::AlertReceived(AlertDescription::UnknownCA),
+                Handshake::RefusedByClient,
+            ),
+            (
+                Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+                Handshake::Incompatible,
+            ),
+            (Error::NoApplicationProtocol, Handshake::Incompatible),
+            (Error::NoCertificatesPresented, Handshake::ClientCertificate),
+            (
+                Error::InvalidCertificate(CertificateError::UnknownIssuer),
+                Handshake::ClientCertificate,
+            ),
+            (Error::DecryptError, Handshake::Broken),
+        ] {
+            assert_eq!(said(&format!("failure: {error}")), expected, "{error}");
+        }
+        let reset = std::io::Error::from_raw_os_error(104).to_string();
+        assert_eq!(said(&reset), Handshake::Left, "{reset}");
     }
 }

@@ -25,9 +25,13 @@ use super::service::{Edge, H2_IDLE, Shared};
 use super::turnstile::Turnstile;
 use crate::config::Listener;
 use crate::snapshot::Snapshot;
+use crate::telemetry::metrics::{DoorCounts, TurnedAway};
 
 /// What an HTTP/2 connection without TLS begins with.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What the sockets are called on which a supervisor asks.
+const PRIVATE: &str = "supervisor";
 
 /// Caps connections, and finds out who is there and which HTTP they speak.
 pub struct Cap {
@@ -38,6 +42,7 @@ pub struct Cap {
     h2c: Arc<Http2>,
     shared: Arc<Shared>,
     entry: Entry,
+    counts: DoorCounts,
     open: AtomicUsize,
     crowd: Arc<Crowd>,
     /// Whether a load balancer announces the client at the beginning of each connection.
@@ -66,12 +71,16 @@ impl Cap {
                 options,
             })
         };
+        let name = listener.map_or(PRIVATE, |it| it.name.as_str());
+        let has_tls = listener.is_some_and(|it| it.tls.is_some());
+        let counts = shared.metrics.door(name, has_tls);
         Cap {
             proxy: Arc::clone(proxy),
             http2: http2(false),
             h2c: http2(true),
             shared: Arc::clone(shared),
-            entry: Entry::new(shared, listener),
+            entry: Entry::new(shared, listener, counts.clone()),
+            counts,
             open: AtomicUsize::new(0),
             crowd: Arc::default(),
             is_announced: listener.is_some_and(|it| it.proxy_protocol),
@@ -148,11 +157,12 @@ fn address_of(socket: &SocketDigest) -> Option<IpAddr> {
     Some(socket.peer_addr()?.as_inet()?.ip().to_canonical())
 }
 
-struct Place<'c>(&'c AtomicUsize);
+struct Place<'c>(&'c Cap);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.counts.closed();
     }
 }
 
@@ -164,18 +174,23 @@ impl ServerApp for Cap {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let _place = Place(&self.open);
+        self.counts.opened();
+        let _place = Place(self);
         let snapshot = self.shared.live.current();
         if snapshot.config.settings.max_connections <= before {
+            self.counts.turned_away(TurnedAway::Full);
             let fault = overload("too many connections; try again shortly");
             http1::refuse(&mut stream, &fault, "api_error").await;
             return None;
         }
         let fresh = self.shared.closing.expect_request();
-        let socket = self.announcement(&mut stream, &snapshot).await.ok()?;
+        let announced = self.announcement(&mut stream, &snapshot).await;
+        let unannounced = |(): &()| self.counts.turned_away(TurnedAway::Unannounced);
+        let socket = announced.inspect_err(unannounced).ok()?;
         let _standing = match self.enter(&stream, socket.as_ref(), &snapshot) {
             Ok(standing) => standing,
             Err(fault) => {
+                self.counts.turned_away(TurnedAway::Crowded);
                 http1::refuse(&mut stream, &fault, "api_error").await;
                 return None;
             }

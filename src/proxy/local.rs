@@ -23,7 +23,7 @@ use crate::routing::Resolution;
 use crate::routing::catalogue::Listed;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{AccessLine, metrics};
-use crate::types::Dialect;
+use crate::types::{Day, Dialect};
 
 /// Answers a call that needs no provider.
 pub async fn serve(
@@ -267,12 +267,15 @@ fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
     let retries = shared.budget(Extra::Repeat, now);
     let hedges = shared.budget(Extra::Hedge, now);
     let (cache, flights) = (shared.cache.view(), shared.flights.view());
+    let today = Day::of(shared.clock.wall());
     let state = metrics::State {
         in_flight: shared.in_flight.load(Ordering::Relaxed),
         body_bytes: shared.memory.used(),
         generation: snapshot.generation,
         config_refused: shared.reload.refused().is_some(),
         draining: shared.closing.is_draining(),
+        retries_used: retries.used,
+        retries_allowed: retries.allowed,
         retries_granted: retries.granted,
         retries_refused: retries.refused,
         hedges_granted: hedges.granted,
@@ -285,6 +288,8 @@ fn scraped(edge: &Edge, snapshot: &Snapshot, now: Instant) -> Answer {
         spans: shared.traces.counts(),
         captures_lost: shared.captures.lost(),
         endpoints: admin::endpoint_states(snapshot, &shared.calibration, now),
+        budgets: admin::budget_states(snapshot, shared.counters.as_ref(), today),
+        certificates: admin::certificate_states(snapshot),
     };
     let text = shared.metrics.render(&state);
     let text = text.map_err(|error| Fault::internal("metrics").with_source(error.to_string()))?;

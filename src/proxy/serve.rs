@@ -18,6 +18,7 @@ use crate::access::limits::Place;
 use crate::access::{self, Access, AdminGate, AdminRefusal, Verdict};
 use crate::config::Surface;
 use crate::error::{Fault, FaultKind};
+use crate::telemetry::metrics::SignIn;
 
 /// How a request leaves the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +113,13 @@ fn admit(
     }
     let access = snapshot.gateway.authenticate(&head.headers);
     if call.needs_key() && !snapshot.config.auth.exempt_paths.contains(&arrival.path) {
-        if access.verdict == Verdict::Wrong {
-            door.failed();
+        match access.verdict {
+            Verdict::Wrong => {
+                door.failed();
+                door.refused(SignIn::Wrong);
+            }
+            Verdict::Missing => door.refused(SignIn::Missing),
+            Verdict::Open | Verdict::Granted { .. } => {}
         }
         access.admit()?;
         if access.verdict == Verdict::Open && arrival.grant.is_none() {
@@ -121,7 +127,8 @@ fn admit(
         }
     }
     if let Some(holder) = access.holder.as_ref().filter(|_| call.needs_key()) {
-        holder.is_good(edge.shared.clock.wall())?;
+        let good = holder.is_good(edge.shared.clock.wall());
+        good.inspect_err(|_| door.refused(SignIn::Expired))?;
     }
     if call.is_admin() {
         let host = head.uri.authority().map(http::uri::Authority::as_str);
@@ -129,6 +136,9 @@ fn admit(
         gate.allows(&head.headers, host).map_err(|refusal| {
             if refusal == AdminRefusal::Key {
                 door.failed();
+                door.refused(SignIn::Wrong);
+            } else {
+                door.refused(SignIn::Elsewhere);
             }
             Fault::from(refusal)
         })?;
@@ -165,10 +175,16 @@ impl<'a> Door<'a> {
     fn may_sign_in(&self) -> Result<(), Fault> {
         let limits = &self.arrival.snapshot.addresses;
         let addresses = &self.edge.shared.addresses;
-        match self.address {
-            Some(address) => addresses.may_sign_in(address, limits, Instant::now()),
-            None => Ok(()),
-        }
+        let Some(address) = self.address else {
+            return Ok(());
+        };
+        let may = addresses.may_sign_in(address, limits, Instant::now());
+        may.inspect_err(|_| self.refused(SignIn::LockedOut))
+    }
+
+    /// Counts somebody who could not sign in.
+    fn refused(&self, reason: SignIn) {
+        self.edge.shared.metrics.sign_in_refused(reason);
     }
 
     fn failed(&self) {

@@ -1,6 +1,7 @@
 //! Pingora's hooks. A client's session becomes an exchange in `request_filter`; a subrequest is one of its attempts,
 //! and every later hook belongs to it.
 
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, Subrequest};
 use pingora::server::configuration::ServerConf;
@@ -348,6 +350,21 @@ impl ProxyHttp for Edge {
             Ok(attempt) => attempt.connect_failed(peer, error),
             Err(_) => error,
         }
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        reused: bool,
+        _: &HttpPeer,
+        _: RawFd,
+        _: Option<&Digest>,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let provider = attempt_of(ctx)?.endpoint.id();
+        let metrics = &self.shared.metrics;
+        metrics.connected(provider.as_str(), reused);
+        Ok(())
     }
 
     async fn upstream_request_filter(

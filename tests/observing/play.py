@@ -4,11 +4,13 @@ Fails when a query of the dashboard or a rule errors or tells nothing, when prom
 a trace is not what docs/observe.md says.
 """
 
+import hashlib
 import http.server
 import json
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,11 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(sys.argv[1]).resolve()
 ADMIN_KEY = "observe-admin-0123456789"
+# Of the one who asks.
+KEY = "pmk-observe-0123456789"
+ANYTHING = ssl.create_default_context()
+ANYTHING.check_hostname = False
+ANYTHING.verify_mode = ssl.CERT_NONE
 # Longest wait for anything; a net, not a measure.
 PATIENCE = 90
 
@@ -84,8 +91,8 @@ def get(url, key=None):
         return answer.read()
 
 
-def ask(port, number):
-    """One request of a mixture: whole and streamed, repeated for the cache, refused, from a traced client."""
+def ask(port, tls, number):
+    """One request of a mixture: whole and streamed, repeated for the cache, refused, over TLS, without a right to."""
     body = {
         "model": "claude-sonnet-4-5",
         "max_tokens": 64,
@@ -94,11 +101,15 @@ def ask(port, number):
         "messages": [{"role": "user", "content": f"question {number % 7}"}],
     }
     data = b"{" if number % 11 == 0 else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/messages", data)
+    place = f"https://127.0.0.1:{tls}" if number % 3 == 0 else f"http://127.0.0.1:{port}"
+    request = urllib.request.Request(f"{place}/v1/messages", data)
+    request.add_header("x-api-key", "a-wrong-one" if number % 13 == 0 else KEY)
     request.add_header("content-type", "application/json")
     request.add_header("anthropic-version", "2023-06-01")
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        # Every now and then a client does not know who signed the certificate.
+        context = None if number % 15 == 0 else ANYTHING
+        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
             answer.read()
     except (urllib.error.HTTPError, OSError):
         pass
@@ -250,12 +261,21 @@ def main():
     sys.exit(1 if faults else 0)
 
 
+def certificate(place):
+    """A certificate that nobody knows."""
+    command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 30"
+    names = ["-subj", "/CN=observed", "-addext", "subjectAltName=DNS:gateway.example,IP:127.0.0.1"]
+    files = ["-keyout", place / "key.pem", "-out", place / "cert.pem"]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+
+
 def play(place, start, stop):
-    demo, gateway, admin, prometheus, collector, nobody = (free_port() for _ in range(6))
+    demo, gateway, tls, admin, prometheus, collector, nobody = (free_port() for _ in range(7))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", collector), Collector)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # The demo, with its simulated providers, is the provider that serves; before it stands one that is dead.
     start("demo", PROGRAM, "--host", "127.0.0.1", "--port", demo)
+    certificate(place)
     config = place / "config.yaml"
     config.write_text(
         f"""
@@ -270,6 +290,11 @@ settings:
   failure_cooldown: 2s
   cache: {{max_entries: 4, ttl: 2s}}
   tracing: {{endpoint: "http://127.0.0.1:{collector}", service_name: observed}}
+listeners:
+  - address: 127.0.0.1:{tls}
+    tls: {{certificates: [{{cert: cert.pem, key: key.pem}}]}}
+keys:
+  - {{name: observer, team: tests, daily_usd: 100, sha256: {hashlib.sha256(KEY.encode()).hexdigest()}}}
 admin: {{listen: "127.0.0.1:{admin}", key: {ADMIN_KEY}}}
 """
     )
@@ -301,7 +326,7 @@ admin: {{listen: "127.0.0.1:{admin}", key: {ADMIN_KEY}}}
 
     def load(number):
         while not stop.is_set():
-            ask(gateway, number)
+            ask(gateway, tls, number)
             number += 4
             stop.wait(0.05)
 

@@ -145,6 +145,9 @@ pub trait Counters: fmt::Debug + Send + Sync {
     /// What is left.
     fn standing(&self, key: &str, limits: &Limits, now: Instant) -> Standing;
 
+    /// What it has spent on that day and in its month; what is reserved does not count.
+    fn spent(&self, key: &str, day: Day) -> Spent;
+
     /// Somebody else's count, for example the ledger's.
     fn spent_at_least(&self, key: &str, spent: Spent);
 }
@@ -303,6 +306,14 @@ impl Counters for LocalCounters {
             requests: left(&mut account.requests, limits.rpm),
             tokens: left(&mut account.tokens, limits.tpm),
         }
+    }
+
+    fn spent(&self, key: &str, day: Day) -> Spent {
+        let accounts = self.accounts.lock();
+        let known = accounts.get(key).map(|account| account.spent);
+        let mut spent = known.unwrap_or_else(|| Spent::nothing(day));
+        spent.roll(day);
+        spent
     }
 
     fn spent_at_least(&self, key: &str, spent: Spent) {

@@ -27,8 +27,9 @@ pub struct Facts {
     /// Its SHA-256.
     pub fingerprint: String,
     begins: String,
+    /// When it ends, seconds since 1970.
+    pub not_after: i64,
     not_before: i64,
-    not_after: i64,
 }
 
 impl Facts {

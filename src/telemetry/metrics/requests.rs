@@ -28,6 +28,7 @@ pub(super) struct Requests {
     attempts: IntCounterVec,
     tokens: IntCounterVec,
     cache: IntCounterVec,
+    connections: IntCounterVec,
     duration: HistogramVec,
     ttft: HistogramVec,
     gaps: HistogramVec,
@@ -76,6 +77,11 @@ impl Requests {
                 "pointsman_cache_requests_total",
                 "Requests that the response cache or a call under way answered (hit, shared), or might have (miss).",
                 &["outcome"],
+            )?,
+            connections: counter(
+                "pointsman_upstream_connections_total",
+                "Connections that attempts used: new, or reused (of the pool, or shared over HTTP/2).",
+                &["provider", "kind"],
             )?,
             duration: histogram(
                 "pointsman_request_duration_seconds",
@@ -150,6 +156,11 @@ impl Requests {
 
     pub(super) fn attempt(&self, provider: &str, outcome: &str) {
         self.attempts.with_label_values(&[provider, outcome]).inc();
+    }
+
+    pub(super) fn connected(&self, provider: &str, reused: bool) {
+        let kind = if reused { "reused" } else { "new" };
+        self.connections.with_label_values(&[provider, kind]).inc();
     }
 
     pub(super) fn gaps(&self, provider: &str) -> Histogram {

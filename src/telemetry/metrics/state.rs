@@ -1,10 +1,11 @@
 //! How things stand, read at every scrape.
 
-use prometheus::core::Collector;
 use prometheus::{
     Error, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::money::BudgetState;
+use super::registered;
 use crate::telemetry::tracing::SpanCounts;
 
 /// Words for circuits.
@@ -27,6 +28,10 @@ pub struct State<'s> {
     pub retries_granted: u64,
     /// And refused.
     pub retries_refused: u64,
+    /// Repeats in the window of their budget.
+    pub retries_used: u64,
+    /// And how many it allows.
+    pub retries_allowed: u64,
     /// Hedges since the start that their budget granted.
     pub hedges_granted: u64,
     /// And refused.
@@ -47,6 +52,21 @@ pub struct State<'s> {
     pub losses: Vec<(String, u64)>,
     /// Every endpoint that can be called.
     pub endpoints: Vec<EndpointState<'s>>,
+    /// Every budget of a named key.
+    pub budgets: Vec<BudgetState<'s>>,
+    /// Every certificate that is shown.
+    pub certificates: Vec<CertificateState<'s>>,
+}
+
+/// A certificate of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateState<'s> {
+    /// Which listener.
+    pub listener: &'s str,
+    /// A name it is for.
+    pub name: &'s str,
+    /// Until when, seconds since 1970.
+    pub not_after: i64,
 }
 
 /// One endpoint.
@@ -90,6 +110,7 @@ pub(super) struct Gauges {
     count_error: GaugeVec,
     losses: IntCounterVec,
     spans: IntCounterVec,
+    certificates: IntGaugeVec,
 }
 
 /// Those without labels.
@@ -103,20 +124,13 @@ struct Whole {
     flight_bytes: IntGauge,
     cache_entries: IntGauge,
     cache_bytes: IntGauge,
+    retries_used: IntGauge,
+    retries_allowed: IntGauge,
     retries_granted: IntCounter,
     retries_refused: IntCounter,
     hedges_granted: IntCounter,
     hedges_refused: IntCounter,
     captures_lost: IntCounter,
-}
-
-fn registered<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    made: Result<C, Error>,
-) -> Result<C, Error> {
-    let made = made?;
-    registry.register(Box::new(made.clone()))?;
-    Ok(made)
 }
 
 impl Whole {
@@ -153,6 +167,14 @@ impl Whole {
             cache_bytes: gauge(
                 "pointsman_cache_bytes",
                 "Bytes of the answers in the response cache.",
+            )?,
+            retries_used: gauge(
+                "pointsman_retry_budget_used",
+                "Repeats in the window of the retry budget.",
+            )?,
+            retries_allowed: gauge(
+                "pointsman_retry_budget_limit",
+                "Repeats that the retry budget allows in its window, at this moment.",
             )?,
             retries_granted: counter(
                 "pointsman_retries_granted_total",
@@ -244,6 +266,11 @@ impl Gauges {
                     &["outcome"],
                 ),
             )?,
+            certificates: vec(
+                "pointsman_certificate_expiry_timestamp_seconds",
+                "When the certificate that a listener shows for this name ends, in seconds since 1970.",
+                &["listener", "name"],
+            )?,
         })
     }
 
@@ -262,9 +289,13 @@ impl Gauges {
         ] {
             gauge.set(whole_number(value));
         }
-        whole
-            .generation
-            .set(i64::try_from(state.generation).unwrap_or(i64::MAX));
+        for (gauge, value) in [
+            (&whole.generation, state.generation),
+            (&whole.retries_used, state.retries_used),
+            (&whole.retries_allowed, state.retries_allowed),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
         for (counter, value) in [
             (&whole.retries_granted, state.retries_granted),
             (&whole.retries_refused, state.retries_refused),
@@ -290,6 +321,22 @@ impl Gauges {
                 .inc_by(*times);
         }
         self.set_endpoints(&state.endpoints);
+        self.set_certificates(&state.certificates);
+    }
+
+    /// Of several for one name the one that ends first: it needs somebody first.
+    fn set_certificates(&self, certificates: &[CertificateState<'_>]) {
+        self.certificates.reset();
+        for it in certificates {
+            let others = certificates
+                .iter()
+                .filter(|other| (other.listener, other.name) == (it.listener, it.name));
+            let first = others.map(|other| other.not_after).min();
+            let labels = [it.listener, it.name];
+            self.certificates
+                .with_label_values(&labels)
+                .set(first.unwrap_or(it.not_after));
+        }
     }
 
     fn set_endpoints(&self, endpoints: &[EndpointState<'_>]) {

@@ -3,11 +3,13 @@
 use crate::support::answers::{
     ask, ask_stream, begins, delta, finish, open_text, refuses, says, start, streams,
 };
-use crate::support::client::Request;
+use crate::support::client::{Client, Request};
 use crate::support::eventually;
+use crate::support::keys::{by, held};
 use crate::support::proxy::Proxy;
 use crate::support::script::Gate;
 use crate::support::setup::{Provider, Setup};
+use crate::support::tls::Authority;
 use crate::support::upstream::Upstream;
 
 async fn scrape(proxy: &Proxy) -> String {
@@ -65,6 +67,9 @@ async fn requests_attempts_tokens_and_states_are_counted() {
         "pointsman_provider_up{provider=\"a\"} 0",
         "pointsman_keys{provider=\"b\",state=\"ready\"} 1",
         "pointsman_time_to_first_content_seconds_count{provider=\"b\"} 3",
+        "pointsman_connections_refused_total{listener=\"edge\",reason=\"max_connections\"} 0",
+        "pointsman_sign_ins_refused_total{reason=\"wrong\"} 0",
+        "pointsman_retry_budget_used 0",
         "pointsman_config_generation 0",
         "pointsman_config_refused 0",
     ] {
@@ -86,6 +91,12 @@ async fn requests_attempts_tokens_and_states_are_counted() {
     };
     assert!(0 < count("pointsman_tokens_total{kind=\"input\",provider=\"b\"}"));
     assert!(0 < count("pointsman_tokens_total{kind=\"output\",provider=\"b\"}"));
+    // When a connection is back in the pool is a matter of moments; each attempt has one.
+    let all = text.lines().filter(|it| {
+        it.starts_with("pointsman_upstream_connections_total") && it.contains("provider=\"b\"")
+    });
+    let used = all.map(|it| it.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+    assert_eq!(used.sum::<u64>(), 3, "{text}");
 }
 
 #[tokio::test]
@@ -113,10 +124,9 @@ async fn silences_inside_a_stream_are_told_and_names_of_clients_are_not() {
     let strange = ask("hi").replace("claude-sonnet-4-5", "stranger-than-fiction");
     proxy.ask(Request::messages(strange)).await;
     let text = scrape(&proxy).await;
-    tells(
-        &text,
-        "pointsman_stream_gap_seconds_count{provider=\"a\"} 2",
-    );
+    // What is sent at once may come in pieces.
+    let gaps = value(&text, "pointsman_stream_gap_seconds_count{provider=\"a\"}");
+    assert!(2.0 <= gaps, "{text}");
     assert!(!text.contains("stranger"), "{text}");
 }
 
@@ -131,4 +141,158 @@ async fn only_operators_read_them() {
     let known =
         Request::get("/metrics").header("authorization", "Bearer sk-canary-admin-0123456789");
     assert_eq!(proxy.ask(known).await.status, 200);
+}
+
+/// Waits until all of these are told.
+async fn told(proxy: &Proxy, lines: &[&str]) -> String {
+    for line in lines {
+        eventually(line, || async {
+            let text = scrape(proxy).await;
+            text.lines().any(|it| it == *line).then_some(())
+        })
+        .await;
+    }
+    scrape(proxy).await
+}
+
+fn value(text: &str, name: &str) -> f64 {
+    let line = text.lines().find(|it| it.starts_with(name));
+    let line = line.unwrap_or_else(|| panic!("{name}\n{text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn money_is_counted_and_who_may_not_sign_in() {
+    let upstream = Upstream::always(says("a")).await;
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())]);
+    let holders = [
+        ("alice", "team: red, daily_usd: 2, monthly_usd: 40"),
+        ("bob", "rpm: 9"),
+        ("carol", "revoked: true"),
+    ];
+    let proxy = Proxy::start(held(setup, &holders)).await;
+    for holder in ["alice", "alice", "bob"] {
+        let reply = proxy.ask(by(holder, Request::messages(ask("hi")))).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let strange = ask("hi").replace("claude-sonnet-4-5", "stranger-than-fiction");
+    proxy.ask(by("bob", Request::messages(strange))).await;
+    let hello = || Request::messages(ask("hi"));
+    let refused = [
+        hello(),
+        hello().header("x-api-key", "sk-canary-of-a-stranger"),
+        by("carol", hello()),
+        Request::get("/providers").header("x-forwarded-for", "203.0.113.9"),
+    ];
+    for (request, status) in refused.into_iter().zip([401, 401, 401, 403]) {
+        assert_eq!(proxy.ask(request).await.status, status);
+    }
+
+    let text = told(
+        &proxy,
+        &[
+            "pointsman_unpriced_answers_total{provider=\"a\"} 1",
+            "pointsman_sign_ins_refused_total{reason=\"missing\"} 1",
+            "pointsman_sign_ins_refused_total{reason=\"wrong\"} 1",
+            "pointsman_sign_ins_refused_total{reason=\"expired\"} 1",
+            "pointsman_sign_ins_refused_total{reason=\"elsewhere\"} 1",
+            "pointsman_sign_ins_refused_total{reason=\"locked_out\"} 0",
+            "pointsman_key_budget_dollars{key=\"alice\",span=\"daily\"} 2",
+            "pointsman_key_budget_dollars{key=\"alice\",span=\"monthly\"} 40",
+        ],
+    )
+    .await;
+    let used = value(
+        &text,
+        "pointsman_key_budget_used_dollars{key=\"alice\",span=\"daily\"}",
+    );
+    let alice = value(
+        &text,
+        "pointsman_key_cost_dollars_total{key=\"alice\",team=\"red\"}",
+    );
+    let bob = value(
+        &text,
+        "pointsman_key_cost_dollars_total{key=\"bob\",team=\"none\"}",
+    );
+    let all = value(&text, "pointsman_cost_dollars_total{provider=\"a\"}");
+    assert!(0.0 < used && (used - alice).abs() < 1e-9, "{text}");
+    assert!((alice - 2.0 * bob).abs() < 1e-9, "{text}");
+    assert!((all - alice - bob).abs() < 1e-9, "{text}");
+    // Who has no budget has none that could be used up, and who may not call is no series.
+    assert!(!text.contains("budget_dollars{key=\"bob\""), "{text}");
+    assert!(!text.contains("carol"), "{text}");
+}
+
+#[tokio::test]
+async fn handshakes_connections_and_the_end_of_certificates_are_told() {
+    const NAME: &str = "gateway.example";
+    let upstream = Upstream::silent().await;
+    let authority = Authority::new();
+    let pair = authority.server("a", &[NAME]);
+    let tls = format!("tls: {{certificates: [{}]}}", pair.yaml());
+    let encrypted = format!("{{address: \"127.0.0.1:0\", {tls}}}");
+    let announced = "{address: \"127.0.0.1:0\", proxy_protocol: true}";
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .listening(&["{address: \"127.0.0.1:0\"}", &encrypted, announced])
+        .setting("client_read_timeout: 700ms")
+        .setting("max_connections_per_address: 8")
+        .gateway_key("sk-canary-gateway-0123456789");
+    let mut proxy = Proxy::start(setup).await;
+    let addresses = proxy.addresses().await;
+    let (encrypted, announced) = (addresses[1], addresses[2]);
+
+    let dialler = authority.trusted();
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut client = dialler.http1(encrypted, NAME).await;
+        assert_eq!(client.ask(Request::get("/livez")).await.status, 200);
+        open.push(client);
+    }
+    // One that does not trust the certificate, one that speaks plain HTTP, one that says nothing, one that leaves.
+    let stranger = Authority::new().trusted();
+    assert!(stranger.dial(encrypted, NAME, &[]).await.is_err());
+    let mut plain = Client::connect(encrypted).await;
+    assert_eq!(plain.ask(Request::get("/livez")).await.status, 400);
+    let mut silent = Client::connect(encrypted).await;
+    assert!(silent.closed().await.is_empty());
+    let mut leaving = Client::connect(encrypted).await;
+    leaving.send(b"\x16\x03\x01\x00\x40").await;
+    drop(leaving);
+    let mut nobody = Client::connect(announced).await;
+    nobody.send(Request::get("/livez").bytes()).await;
+    assert!(nobody.closed().await.is_empty());
+    let text = told(
+        &proxy,
+        &[
+            "pointsman_tls_handshakes_total{listener=\"listeners[1]\",outcome=\"ok\"} 2",
+            "pointsman_tls_handshakes_total{listener=\"listeners[1]\",outcome=\"refused_by_client\"} 1",
+            "pointsman_tls_handshakes_total{listener=\"listeners[1]\",outcome=\"not_tls\"} 1",
+            "pointsman_tls_handshakes_total{listener=\"listeners[1]\",outcome=\"timeout\"} 1",
+            "pointsman_tls_handshakes_total{listener=\"listeners[1]\",outcome=\"left\"} 1",
+            "pointsman_tls_handshakes_total{listener=\"listeners[1]\",outcome=\"client_certificate\"} 0",
+            "pointsman_connections{listener=\"listeners[1]\"} 2",
+            "pointsman_connections_refused_total{listener=\"listeners[2]\",reason=\"proxy_protocol\"} 1",
+        ],
+    )
+    .await;
+    // Only where there is TLS is there something to count.
+    assert!(!text.contains("tls_handshakes_total{listener=\"listeners[0]\""));
+    let ends = "pointsman_certificate_expiry_timestamp_seconds{listener=\"listeners[1]\",name=\"gateway.example\"}";
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    assert!(now.unwrap().as_secs_f64() < value(&text, ends), "{text}");
+
+    while open.len() < 8 {
+        open.push(dialler.http1(encrypted, NAME).await);
+    }
+    let mut ninth = Client::connect(encrypted).await;
+    assert!(ninth.closed().await.starts_with(b"HTTP/1.1 503 "));
+    drop(open);
+    told(
+        &proxy,
+        &[
+            "pointsman_connections_refused_total{listener=\"listeners[1]\",reason=\"max_connections_per_address\"} 1",
+            "pointsman_connections{listener=\"listeners[1]\"} 0",
+        ],
+    )
+    .await;
 }
