@@ -1,5 +1,7 @@
 //! Named keys: what each may use, how a client is told that it is too much, and that holders never meet.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
@@ -12,6 +14,7 @@ use crate::support::answers::refuses;
 use crate::support::answers::says;
 use crate::support::answers::streams;
 use crate::support::client::Client;
+use crate::support::client::Ending;
 use crate::support::client::Reply;
 use crate::support::client::Request;
 use crate::support::keys::by;
@@ -454,4 +457,97 @@ async fn a_key_made_at_the_command_line_opens_the_gateway_after_a_reload() {
     assert_eq!(number(&reply, "anthropic-ratelimit-requests-limit"), 5);
     assert!(!proxy.console().contains(key) && !proxy.log_file().contains(key));
     assert_ne!(key, key_of_holder("carol"));
+}
+
+/// Everything that is told to who administers, again and again, until `done`: each answer is whole and of one moment.
+async fn look_around(proxy: &Proxy, done: &Cell<bool>) -> usize {
+    let mut looks = 0;
+    while !done.get() {
+        for path in [
+            "/providers",
+            "/health",
+            "/admin/requests",
+            "/admin/usage?by=key",
+        ] {
+            let reply = proxy.ask(Request::get(path)).await;
+            assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+            assert_eq!(reply.ending, Ending::Complete, "{path}");
+            assert!(reply.json().is_object(), "{path}: {}", reply.text());
+        }
+        let metrics = proxy.ask(Request::get("/metrics")).await;
+        assert_eq!(metrics.ending, Ending::Complete);
+        let metrics = metrics.text();
+        let keys = |name: &str| -> BTreeSet<String> {
+            let lines = metrics.lines().filter(|it| it.starts_with(name));
+            let keys = lines.filter_map(|it| it.split('"').nth(1));
+            keys.map(str::to_owned).collect()
+        };
+        let limited = keys("pointsman_key_budget_dollars{");
+        assert_eq!(limited, keys("pointsman_key_budget_used_dollars{"));
+        looks += 1;
+    }
+    looks
+}
+
+#[tokio::test]
+async fn keys_made_and_revoked_at_once_are_all_there_and_nobody_sees_half_of_it() {
+    const EACH: usize = 6;
+    let upstream = Upstream::always(says("a")).await;
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("usage.db");
+    let setup = Setup::of([Provider::anthropic("a", &upstream.url())])
+        .section(&format!("ledger: {{path: {}}}", ledger.display()))
+        .setting("watch_config: 50ms")
+        .gateway_key("sk-canary-gateway-0123456789")
+        .section("keys: []");
+    let proxy = Proxy::start(setup).await;
+    let first = messages("0").header("x-api-key", "sk-canary-gateway-0123456789");
+    assert_eq!(proxy.ask(first).await.status, 200);
+    crate::support::eventually("the ledger", || async {
+        let reply = proxy.ask(Request::get("/admin/usage?by=key")).await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    let done = Cell::new(false);
+    let writer = async |who: &str| {
+        let mut made = Vec::new();
+        for number in 0..EACH {
+            let name = format!("{who}{number}");
+            let create = ["keys", "create", &name, "--daily-usd", "3", "--write"];
+            let (code, said) = proxy.elsewhere(&create).await;
+            assert_eq!(code, Some(0), "{said}");
+            let key = said.split_whitespace().find(|it| it.starts_with("pmk-"));
+            made.push((name.clone(), key.unwrap().to_owned()));
+            if number % 2 == 1 {
+                let revoke = ["keys", "revoke", &name, "--write"];
+                let (code, said) = proxy.elsewhere(&revoke).await;
+                assert_eq!(code, Some(0), "{said}");
+            }
+        }
+        made
+    };
+    let writers = async {
+        let made = tokio::join!(writer("alice"), writer("bob"));
+        done.set(true);
+        [made.0, made.1].concat()
+    };
+    let (made, looks) = tokio::join!(writers, look_around(&proxy, &done));
+    assert!(0 < looks);
+
+    let (listed, code) = proxy.command(&["keys", "list", "--json"]);
+    assert_eq!(code, Some(0), "{listed}");
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 2 * EACH);
+    for (index, (name, key)) in made.iter().enumerate() {
+        let expected = if index % 2 == 1 { 401 } else { 200 };
+        crate::support::eventually(name, || async {
+            let shown = messages("1").header("x-api-key", key);
+            let reply = proxy.ask(shown).await;
+            // A revoked one is known by its name, one that is not there is not.
+            let named = expected == 200 || reply.text().contains("was revoked");
+            (reply.status == expected && named).then_some(())
+        })
+        .await;
+        assert!(!proxy.console().contains(key.as_str()));
+    }
 }
