@@ -124,6 +124,8 @@ pub enum FaultKind {
     UpstreamBadAnswer,
     /// No connection: DNS, refused, TLS.
     UpstreamUnreachable,
+    /// The egress proxy on the way to the provider does not let us through.
+    UpstreamEgress,
     /// A pooled connection was dead before a byte of the answer came.
     UpstreamStaleConnection,
     /// A limit of time was passed.
@@ -231,6 +233,7 @@ impl FaultKind {
             | UpstreamStatus { .. }
             | UpstreamBadAnswer
             | UpstreamUnreachable
+            | UpstreamEgress
             | UpstreamStaleConnection
             | UpstreamTimeout(_)
             | NoEndpoint
@@ -270,6 +273,7 @@ impl FaultKind {
             | UpstreamStatus { .. }
             | UpstreamBadAnswer
             | UpstreamUnreachable
+            | UpstreamEgress
             | UpstreamTimeout(_) => Retry::NextEndpoint,
             UpstreamOverloaded { .. } => Retry::NextProvider,
         }
@@ -305,6 +309,7 @@ impl FaultKind {
             UpstreamStatus { .. } => "upstream_status",
             UpstreamBadAnswer => "upstream_bad_answer",
             UpstreamUnreachable => "upstream_unreachable",
+            UpstreamEgress => "egress_proxy",
             UpstreamStaleConnection => "upstream_stale_connection",
             UpstreamTimeout(Timer::Connect) => "connect_timeout",
             UpstreamTimeout(Timer::FirstByte) => "first_byte_timeout",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{EgressScheme, Provider, RouteCandidate};
+use crate::config::{EgressProxy, Provider, RouteCandidate};
 use crate::credential::{KeyView, TokenView};
 use crate::health::{BreakerState, BudgetView, EndpointView};
 use crate::routing::Resolution;
@@ -61,7 +61,8 @@ fn provider(snapshot: &Snapshot, calibration: &Calibration, index: usize, now: I
         "vendor": provider.vendor.map(|vendor| vendor.name),
         "base_url": provider.base_url,
         "enabled": provider.enabled,
-        "proxy": proxy_text(provider),
+        "proxy": proxy_of(provider).map(ToString::to_string),
+        "proxy_from": proxy_of(provider).and_then(|it| it.variable),
         "models": models_of(snapshot, index),
         "token_estimates": estimates(&calibration.view(&provider.name)),
     });
@@ -306,19 +307,9 @@ pub(super) fn circuit_name(state: BreakerState) -> &'static str {
     }
 }
 
-fn proxy_text(provider: &Provider) -> Option<String> {
-    provider.proxy.as_ref().map(|proxy| {
-        let scheme = match proxy.scheme {
-            EgressScheme::Http => "http",
-            EgressScheme::Socks5 => "socks5",
-        };
-        let credentials = if proxy.credentials.is_some() {
-            "***@"
-        } else {
-            ""
-        };
-        format!("{scheme}://{credentials}{}:{}", proxy.host, proxy.port)
-    })
+/// The proxy on the way to a provider.
+fn proxy_of(provider: &Provider) -> Option<&EgressProxy> {
+    provider.way.proxy_to(provider.target.as_ref()?)
 }
 
 pub(super) fn epoch(at: SystemTime) -> f64 {

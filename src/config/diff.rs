@@ -32,7 +32,7 @@ fn changed_secrets(old: &Config, new: &Config) -> Vec<String> {
         let parts = [
             ("api_keys", before.keys != after.keys),
             ("headers", before.headers != after.headers),
-            ("proxy", before.proxy != after.proxy),
+            ("proxy", before.way.via != after.way.via),
             (
                 "service_account",
                 before.service_account != after.service_account,

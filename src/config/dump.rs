@@ -5,16 +5,17 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::classes::{Classes, Condition};
+use crate::config::egress::Way;
 use crate::config::listeners::{ListenAddress, Listener};
 use crate::config::model::{
     AffinitySettings, CacheMode, CacheSettings, Capture, Config, Cors, DeclaredPrice,
-    Deduplication, EgressProxy, EgressScheme, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts,
-    PerAddress, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule,
-    Settings, Sharing, Stalls, Target, Timeouts, TokenCounting, Tracing,
+    Deduplication, Http2, KeyEntry, KeyStrategy, LogLevel, ModelFacts, PerAddress, Probe, ProbeAsk,
+    Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Stalls, Target,
+    Timeouts, TokenCounting, Tracing,
 };
 use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
-use crate::config::tls::{Certificate, Tls};
+use crate::config::tls::{Certificate, Tls, fingerprint};
 use crate::config::zed_terms::{Billing, ModeTerms, Zed, ZedMode};
 use crate::types::calendar::rfc3339;
 use crate::types::quirks::{Said, ThinkingStyle};
@@ -143,7 +144,8 @@ fn provider(it: &Provider) -> Value {
         "enabled": it.enabled,
         "inactive": it.inactive,
         "headers": headers,
-        "proxy": it.proxy.as_ref().map(proxy),
+        "proxy": proxy(&it.way, it.target.as_ref()),
+        "ca": authorities(&it.way),
         "timeouts": timeouts(it.timeouts),
         "http2": http2(it.http2),
         "max_in_flight": it.max_in_flight,
@@ -269,7 +271,8 @@ fn oauth_profile(it: &OAuthProfile) -> Value {
         "authorize_params": named(&it.authorize_params),
         "token_params": named(&it.token_params),
         "upstream_headers": named(&it.upstream_headers),
-        "proxy": it.proxy.as_ref().map(proxy),
+        "proxy": proxy(&it.way, Some(&it.token_target)),
+        "ca": authorities(&it.way),
         "refresh_lead": seconds(it.refresh_lead),
     })
 }
@@ -562,13 +565,22 @@ fn stalls(it: Stalls) -> Map<String, Value> {
     said.collect()
 }
 
-fn proxy(it: &EgressProxy) -> String {
-    let scheme = match it.scheme {
-        EgressScheme::Http => "http",
-        EgressScheme::Socks5 => "socks5",
-    };
-    let who = if it.credentials.is_some() { "***@" } else { "" };
-    format!("{scheme}://{who}{}:{}", it.host, it.port)
+/// The proxy on the way to `target`, and the variable that names it.
+fn proxy(way: &Way, target: Option<&Target>) -> Option<String> {
+    let proxy = way.proxy_to(target?)?;
+    Some(match proxy.variable {
+        Some(variable) => format!("{proxy} ({variable})"),
+        None => proxy.to_string(),
+    })
+}
+
+/// Whose certificates are believed besides, or instead.
+fn authorities(it: &Way) -> Value {
+    let of = it.authorities.as_ref();
+    of.map_or(Value::Null, |it| {
+        let shown: Vec<String> = it.certificates.iter().map(fingerprint).collect();
+        json!({"files": it.files, "only": it.only, "fingerprints": shown})
+    })
 }
 
 fn probe(it: &Probe) -> Value {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::config::access;
 use crate::config::classes;
 use crate::config::edge;
+use crate::config::egress::{self, Ways};
 use crate::config::env::Env;
 use crate::config::expand::Sources;
 use crate::config::fault::{ConfigFault, Report};
@@ -248,8 +249,11 @@ fn resolve(
     observe::observe(&mut settings, &section, (env, &overrides), report);
     settings.classes = classes::classes(&top, &section, report);
     let timeouts = settings::timeouts(&section, overrides.request_timeout, report);
-    let oauth = oauth::oauth(&top, &section, report);
-    let mut providers = read_providers(&top, &source, env, (timeouts, &oauth), report);
+    let ways = Ways::new(env, dir);
+    let oauth = oauth::oauth(&top, &section, &ways, report);
+    let given = (timeouts, &oauth, &ways);
+    let mut providers = read_providers(&top, &source, env, given, report);
+    egress::explain(&providers, &oauth, report);
     zed::terms(&top, &section, &mut providers, report);
     if let Some(strategy) = overrides.key_strategy {
         for provider in &mut providers {
@@ -366,7 +370,7 @@ fn read_providers(
     top: &Reader<'_>,
     source: &Source,
     env: &Env,
-    (timeouts, oauth): (Timeouts, &OAuthSettings),
+    (timeouts, oauth, ways): (Timeouts, &OAuthSettings, &Ways<'_>),
     report: &mut Report,
 ) -> Vec<Provider> {
     if top.has("providers") {
@@ -377,9 +381,9 @@ fn read_providers(
                 "is an empty list; add a provider (see conf/minimal.yaml)",
             );
         }
-        return provider::providers(&readers, timeouts, &oauth.profiles, report);
+        return provider::providers(&readers, timeouts, (&oauth.profiles, ways), report);
     }
-    let providers = vendors::providers(env, timeouts);
+    let providers = vendors::providers(env, timeouts, ways);
     let none =
         "is missing and the environment holds no provider's key either: nothing can be served";
     match source {

@@ -12,6 +12,7 @@ mod diff;
 mod dump;
 mod edge;
 mod edit;
+mod egress;
 mod env;
 mod expand;
 mod facts;
@@ -53,6 +54,7 @@ pub use edit::{
     Document, DocumentKind, EditError, Edited, NewUpstream, Update, Upstream, add_key, remove_key,
     revoke_key,
 };
+pub use egress::{Authorities, EgressProxy, EgressScheme, ProxyEnvironment, Via, Way};
 pub use env::Env;
 pub use fault::ConfigFault;
 pub use import::{Imported, is_kind, to_yaml};
@@ -60,10 +62,10 @@ pub use listeners::{ListenAddress, Listener, Surface};
 pub use load::{LoadOptions, Loaded, from_text, load, load_with_files, locate};
 pub use model::{
     AccessLog, Admin, AffinitySettings, Auth, CacheMode, CacheSettings, CallPath, Capture, Config,
-    Cors, DeclaredPrice, Deduplication, EgressProxy, EgressScheme, HealthPage, Http2, KeyEntry,
-    KeyStrategy, LedgerSettings, LogLevel, LogSettings, Mode, ModelFacts, Note, OnLoss, PerAddress,
-    Platform, Probe, ProbeAsk, Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings,
-    Sharing, Source, Stalls, Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When, Wish,
+    Cors, DeclaredPrice, Deduplication, HealthPage, Http2, KeyEntry, KeyStrategy, LedgerSettings,
+    LogLevel, LogSettings, Mode, ModelFacts, Note, OnLoss, PerAddress, Platform, Probe, ProbeAsk,
+    Provider, ProviderAuth, Route, RouteCandidate, RouteRule, Settings, Sharing, Source, Stalls,
+    Strategy, Target, Terms, Timeouts, TokenCounting, Tracing, When, Wish,
 };
 pub use oauth::{OAuthProfile, OAuthSettings, OAuthStore};
 pub use schema::schema;

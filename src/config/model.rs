@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use crate::config::classes::Classes;
+use crate::config::egress::Way;
 use crate::config::listeners::Listener;
 use crate::config::oauth::{OAuthProfile, OAuthSettings};
 use crate::config::service_account::ServiceAccount;
@@ -105,8 +106,8 @@ pub struct Provider {
     pub inactive: Option<String>,
     /// Headers added to every request: lower-case names, and values that are often credentials.
     pub headers: Vec<(String, Secret)>,
-    /// Egress proxy.
-    pub proxy: Option<EgressProxy>,
+    /// How it is reached.
+    pub way: Way,
     /// Limits of time, the settings already applied.
     pub timeouts: Timeouts,
     /// HTTP version towards the provider.
@@ -261,28 +262,6 @@ pub enum KeyStrategy {
     Random,
     /// The first usable one in file order.
     Failover,
-}
-
-/// An egress proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EgressProxy {
-    /// How it is spoken to.
-    pub scheme: EgressScheme,
-    /// Its host name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Name and password.
-    pub credentials: Option<(String, Secret)>,
-}
-
-/// How an egress proxy is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EgressScheme {
-    /// `CONNECT` in the clear.
-    Http,
-    /// SOCKS5, names resolved by the proxy.
-    Socks5,
 }
 
 /// HTTP version towards a provider.

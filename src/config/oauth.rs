@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::access::is_loopback;
+use crate::config::egress::{Via, Way, Ways};
 use crate::config::fault::Report;
-use crate::config::model::{EgressProxy, ProviderAuth, Target};
+use crate::config::model::{ProviderAuth, Target};
 use crate::config::near::hint;
 use crate::config::provider;
 use crate::config::read::Reader;
@@ -106,24 +107,29 @@ pub struct OAuthProfile {
     pub token_params: Vec<(String, Secret)>,
     /// Headers for providers; lists such as `anthropic-beta` are added to.
     pub upstream_headers: Vec<(String, Secret)>,
-    /// The way out for these calls.
-    pub proxy: Option<EgressProxy>,
+    /// How it is reached.
+    pub way: Way,
     /// Time before its end at which a token is refreshed.
     pub refresh_lead: Duration,
 }
 
 /// Reads `oauth` at the top and in `settings`.
-pub(super) fn oauth(top: &Reader<'_>, settings: &Reader<'_>, report: &mut Report) -> OAuthSettings {
+pub(super) fn oauth(
+    top: &Reader<'_>,
+    settings: &Reader<'_>,
+    ways: &Ways<'_>,
+    report: &mut Report,
+) -> OAuthSettings {
     let (section, old) = (top.section("oauth"), settings.section("oauth"));
     let store = section.section("store");
     let keeps = old.boolean("enable_persistence").unwrap_or(true);
     let path = store.text("path").unwrap_or(DEFAULT_PATH);
-    let fallback = proxy(&old, report);
+    let fallback = ways.read(&old, report).via;
     let profiles = section.named("profiles");
     OAuthSettings {
         profiles: profiles
             .iter()
-            .filter_map(|(name, reader)| profile(name, reader, fallback.as_ref(), report))
+            .filter_map(|(name, reader)| profile(name, reader, (ways, &fallback), report))
             .collect(),
         store: OAuthStore {
             path: keeps.then(|| PathBuf::from(path)),
@@ -152,15 +158,10 @@ fn key(store: &Reader<'_>, report: &mut Report) -> Option<Secret> {
     Some(Secret::new(text.to_owned()))
 }
 
-fn proxy(reader: &Reader<'_>, report: &mut Report) -> Option<EgressProxy> {
-    let text = reader.text("proxy").filter(|it| !it.is_empty())?;
-    provider::egress(reader, text, report)
-}
-
 fn profile(
     name: &str,
     reader: &Reader<'_>,
-    fallback: Option<&EgressProxy>,
+    (ways, fallback): (&Ways<'_>, &Via),
     report: &mut Report,
 ) -> Option<OAuthProfile> {
     let token = called(reader, "token_url", report);
@@ -190,7 +191,7 @@ fn profile(
         authorize_params: params(reader, "authorize_params", OWN_AUTHORIZE, report),
         token_params: params(reader, "token_params", OWN_TOKEN, report),
         upstream_headers: provider::headers(reader, "upstream_headers", report),
-        proxy: proxy(reader, report).or_else(|| fallback.cloned()),
+        way: ways.read_or(reader, fallback, report),
         refresh_lead: reader.duration("refresh_lead").unwrap_or(DEFAULT_LEAD),
     })
 }

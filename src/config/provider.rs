@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::config::egress::Ways;
 use crate::config::facts;
 use crate::config::fault::Report;
 use crate::config::model::{
-    EgressProxy, EgressScheme, Http2, KeyStrategy, Platform, Probe, ProbeAsk, Provider,
-    ProviderAuth, Target, Timeouts,
+    Http2, KeyStrategy, Platform, Probe, ProbeAsk, Provider, ProviderAuth, Target, Timeouts,
 };
 use crate::config::oauth::{self, OAuthProfile};
 use crate::config::read::Reader;
@@ -43,7 +43,7 @@ const OWN_HEADERS: &[&str] = &[
 pub(super) fn providers(
     readers: &[Reader<'_>],
     base: Timeouts,
-    profiles: &[OAuthProfile],
+    (profiles, ways): (&[OAuthProfile], &Ways<'_>),
     report: &mut Report,
 ) -> Vec<Provider> {
     let mut seen = BTreeSet::new();
@@ -52,7 +52,7 @@ pub(super) fn providers(
         let enabled = reader.boolean("enabled").unwrap_or(true);
         let mut unheard = Report::new("");
         let judge = if enabled { &mut *report } else { &mut unheard };
-        let provider = provider(reader, enabled, base, profiles, judge);
+        let provider = provider(reader, enabled, base, (profiles, ways), judge);
         if !provider.name.is_empty() && !seen.insert(provider.id.clone()) {
             report.fault_at(
                 reader.at("name"),
@@ -69,7 +69,7 @@ fn provider(
     reader: &Reader<'_>,
     enabled: bool,
     base: Timeouts,
-    profiles: &[OAuthProfile],
+    (profiles, ways): (&[OAuthProfile], &Ways<'_>),
     report: &mut Report,
 ) -> Provider {
     let name = name(reader, report);
@@ -137,10 +137,7 @@ fn provider(
         enabled,
         inactive,
         headers: headers(reader, "headers", report),
-        proxy: reader
-            .text("proxy")
-            .filter(|it| !it.is_empty())
-            .and_then(|it| egress(reader, it, report)),
+        way: ways.read(reader, report),
         timeouts,
         http2: match reader.choice("http2") {
             Some("on") => Http2::On,
@@ -431,65 +428,6 @@ pub(super) fn headers(
         }
     }
     headers
-}
-
-/// The egress proxy at `text`, which stands under `proxy`.
-pub(super) fn egress(reader: &Reader<'_>, text: &str, report: &mut Report) -> Option<EgressProxy> {
-    let path = reader.at("proxy");
-    if text
-        .get(..8)
-        .is_some_and(|it| it.eq_ignore_ascii_case("https://"))
-    {
-        let remedy = "is an egress proxy inside TLS, which is not supported yet; use its http:// or socks5:// address";
-        report.fault_at(path, &masked(text), remedy);
-        return None;
-    }
-    let schemes = ["http", "socks5", "socks5h"];
-    let address = match Address::parse(text, &schemes) {
-        Ok(address) if address.path.is_empty() && address.query.is_none() => address,
-        Ok(_) => {
-            report.fault_at(
-                path,
-                &masked(text),
-                "has a path or query; a proxy has neither",
-            );
-            return None;
-        }
-        Err(remedy) => {
-            report.fault_at(path, &masked(text), remedy);
-            return None;
-        }
-    };
-    let credentials = address.userinfo.as_deref().map(|it| {
-        let (name, password) = it.split_once(':').unwrap_or((it, ""));
-        (unescape(name), Secret::new(unescape(password)))
-    });
-    Some(EgressProxy {
-        scheme: match address.scheme {
-            "http" => EgressScheme::Http,
-            _ => EgressScheme::Socks5,
-        },
-        port: address.effective_port(),
-        host: address.host,
-        credentials,
-    })
-}
-
-/// Undoes `%40` and the like; what is no escape stays.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = after.get(..2).filter(|_| *first == b'%').and_then(|it| {
-            let hex = std::str::from_utf8(it).ok()?;
-            u8::from_str_radix(hex, 16).ok()
-        });
-        bytes.push(escaped.unwrap_or(*first));
-        rest = after
-            .get(if escaped.is_some() { 2 } else { 0 }..)
-            .unwrap_or_default();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn probe(reader: &Reader<'_>, target: Option<&Target>, report: &mut Report) -> Option<Probe> {

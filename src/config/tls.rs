@@ -1,7 +1,7 @@
 //! `tls` of a listener → certificates that belong to their keys, and what is asked of clients. The files are read and
 //! tried here, so that a pair which does not work is refused with the configuration it is in, and never met by a client.
 
-mod pem;
+pub(super) mod pem;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

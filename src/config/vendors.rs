@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::egress::{Way, Ways};
 use crate::config::env::Env;
 use crate::config::model::{
     Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route, RouteCandidate, Terms, Timeouts,
@@ -20,7 +21,7 @@ pub(super) fn of_host(host: &str) -> Option<&'static Vendor> {
 }
 
 /// Providers for the keys in the environment.
-pub(super) fn providers(env: &Env, timeouts: Timeouts) -> Vec<Provider> {
+pub(super) fn providers(env: &Env, timeouts: Timeouts, ways: &Ways<'_>) -> Vec<Provider> {
     VENDORS
         .iter()
         .filter_map(|vendor| {
@@ -29,12 +30,12 @@ pub(super) fn providers(env: &Env, timeouts: Timeouts) -> Vec<Provider> {
                 .iter()
                 .find_map(|it| env.filled(it))
                 .and_then(|it| secrets::secret(it.trim()).ok())?;
-            provider(vendor, key, timeouts)
+            provider(vendor, key, timeouts, ways.unsaid())
         })
         .collect()
 }
 
-fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider> {
+fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts, way: Way) -> Option<Provider> {
     let address = Address::parse_base(vendor.base_url).ok()?;
     Some(Provider {
         id: EndpointId::new(vendor.name, None),
@@ -56,7 +57,7 @@ fn provider(vendor: &Vendor, key: Secret, timeouts: Timeouts) -> Option<Provider
         enabled: true,
         inactive: None,
         headers: Vec::new(),
-        proxy: None,
+        way,
         timeouts,
         http2: Http2::default(),
         max_in_flight: None,

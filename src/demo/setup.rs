@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::config::{
     Billing, CallPath, Config, Http2, KeyStrategy, Platform, Provider, ProviderAuth, Route,
-    RouteCandidate, Target, Terms, Timeouts, Wish,
+    RouteCandidate, Target, Terms, Timeouts, Way, Wish,
 };
 use crate::demo::openai;
 use crate::demo::providers::Addresses;
@@ -78,7 +78,7 @@ fn provider(dialect: Dialect, address: SocketAddr) -> Provider {
         enabled: true,
         inactive: None,
         headers: Vec::new(),
-        proxy: None,
+        way: Way::default(),
         timeouts: Timeouts::default(),
         http2: Http2::Off,
         max_in_flight: None,

@@ -15,7 +15,8 @@ use thiserror::Error;
 
 use super::peer::{PeerError, PeerFactory};
 use super::resolve::Resolver;
-use crate::config::{EgressProxy, Target};
+use super::trust::Trusts;
+use crate::config::{Target, Way};
 
 /// Largest body of an answer, bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -36,8 +37,8 @@ pub struct Call<'a> {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body of a `POST`.
     pub body: Bytes,
-    /// The way out.
-    pub proxy: Option<&'a EgressProxy>,
+    /// How the target is reached; `None` is directly.
+    pub way: Option<&'a Way>,
     /// For all of it, from the name's resolution to the last byte.
     pub timeout: Duration,
 }
@@ -96,14 +97,21 @@ pub struct Client {
     /// Made at the first call: it reads the system's certificates.
     connector: OnceLock<Connector>,
     resolver: Arc<Resolver>,
+    trusts: Arc<Trusts>,
 }
 
 impl Client {
     /// A client that looks names up in `resolver`.
     pub fn new(resolver: Arc<Resolver>) -> Self {
+        Client::sharing(resolver, Arc::default())
+    }
+
+    /// The same, with authorities that others look at, too.
+    pub fn sharing(resolver: Arc<Resolver>, trusts: Arc<Trusts>) -> Self {
         Client {
             connector: OnceLock::new(),
             resolver,
+            trusts,
         }
     }
 
@@ -126,7 +134,7 @@ impl Client {
         target: &Target,
         path: &str,
         form: Bytes,
-        proxy: Option<&EgressProxy>,
+        way: &Way,
         timeout: Duration,
     ) -> Result<Answer, CallError> {
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -136,7 +144,7 @@ impl Client {
             path,
             headers: vec![(header::CONTENT_TYPE, kind)],
             body: form,
-            proxy,
+            way: Some(way),
             timeout,
         })
         .await
@@ -177,8 +185,8 @@ impl Client {
 
     async fn connect(&self, call: &Call<'_>) -> Result<HttpSession, CallError> {
         let connector = self.connector.get_or_init(|| Connector::new(None));
-        let (target, proxy) = (call.target.clone(), call.proxy.cloned());
-        let peers = PeerFactory::for_calls(target, proxy, Arc::clone(&self.resolver));
+        let (target, resolver) = (call.target.clone(), Arc::clone(&self.resolver));
+        let peers = PeerFactory::for_calls(target, call.way, resolver, &self.trusts);
         let mut tried = 0;
         loop {
             let peer: Box<HttpPeer> = peers.peer(0).await?;
@@ -187,15 +195,12 @@ impl Client {
                 Err(error) => error,
             };
             tried += 1;
-            let another = peer
-                ._address
-                .as_inet()
-                .is_some_and(|it| peers.connect_failed(*it));
-            if !another || MAX_ADDRESSES <= tried {
-                return Err(CallError::Connect {
-                    host: call.target.host.clone(),
-                    why: error.etype().as_str().to_owned(),
-                });
+            let failure = peers.connect_failed(&peer, &error);
+            if !failure.another || MAX_ADDRESSES <= tried {
+                let why = failure.way;
+                let why = why.unwrap_or_else(|| error.etype().as_str().to_owned());
+                let host = call.target.host.clone();
+                return Err(CallError::Connect { host, why });
             }
         }
     }

@@ -80,7 +80,7 @@ async fn send(
         path: &path,
         headers,
         body,
-        proxy: profile.proxy.as_ref(),
+        way: Some(&profile.way),
         timeout: PATIENCE,
     };
     client.send(call).await.map_err(|error| {

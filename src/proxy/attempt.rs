@@ -109,32 +109,30 @@ impl Attempt {
 
     /// `fail_to_connect`: another address of the same host may do.
     pub fn connect_failed(&self, peer: &HttpPeer, mut error: Box<Error>) -> Box<Error> {
-        if is_out_of_files(&error) {
+        let failure = self.endpoint.peers.connect_failed(peer, &error);
+        if failure.out_of_files {
             log::error!("no file descriptor is left for a connection: raise the limit (ulimit -n)");
             let text = "too many connections at once; try again shortly";
             self.incoming
                 .lock()
                 .fail(Fault::new(FaultKind::Overloaded, text).with_source("no file descriptor"));
-            error.set_retry(false);
-            return error;
-        }
-        let another = match peer._address.as_inet() {
-            Some(address) => self.endpoint.peers.connect_failed(*address),
-            None => false,
-        };
-        if !another {
-            let kind = match error.etype() {
-                ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => {
+        } else if !failure.another {
+            let word = error.etype().as_str().to_owned();
+            let kind = match (&failure.way, error.etype()) {
+                (Some(_), _) => FaultKind::UpstreamEgress,
+                (None, ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout) => {
                     FaultKind::UpstreamTimeout(Timer::Connect)
                 }
-                _ => FaultKind::UpstreamUnreachable,
+                (None, _) => FaultKind::UpstreamUnreachable,
             };
-            let fault = Fault::new(kind, "the provider cannot be reached");
-            self.incoming
-                .lock()
-                .fail(fault.with_source(error.etype().as_str()));
+            let text = match kind {
+                FaultKind::UpstreamEgress => "the proxy on the way to the provider fails",
+                _ => "the provider cannot be reached",
+            };
+            let fault = Fault::new(kind, text).with_source(failure.way.unwrap_or(word));
+            self.incoming.lock().fail(fault);
         }
-        error.set_retry(another);
+        error.set_retry(failure.another);
         error
     }
 
@@ -318,16 +316,6 @@ impl Running {
             }
         }
     }
-}
-
-/// Whether a connection was not even tried because this process, or its machine, has no file descriptor left. No
-/// provider is to blame for that, and the next one could not be reached either.
-fn is_out_of_files(error: &Error) -> bool {
-    /// `ENFILE` and `EMFILE`, the same on all systems that are served.
-    const NO_FILES: [i32; 2] = [23, 24];
-    let cause = error.root_cause().downcast_ref::<std::io::Error>();
-    let code = cause.and_then(std::io::Error::raw_os_error);
-    code.is_some_and(|code| NO_FILES.contains(&code))
 }
 
 /// Type and context of an error of Pingora's; its full chain may quote headers.

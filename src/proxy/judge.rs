@@ -183,6 +183,7 @@ pub fn judge(case: &Case<'_>, fault: &Fault) -> Retry {
         FaultKind::UpstreamStatus { .. }
         | FaultKind::UpstreamBadAnswer
         | FaultKind::UpstreamUnreachable
+        | FaultKind::UpstreamEgress
         | FaultKind::UpstreamTimeout(_) => count(case, now, fault),
         FaultKind::UpstreamRejected { .. } | FaultKind::UpstreamContextTooLong => {}
         FaultKind::InvalidRequest

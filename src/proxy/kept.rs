@@ -60,9 +60,7 @@ fn secrets(snapshot: &Snapshot) -> Vec<Secret> {
     let mut all: Vec<Secret> = snapshot.active().flat_map(|it| it.secrets()).collect();
     for provider in &config.providers {
         all.extend(provider.keys.iter().cloned());
-        let proxy = provider.proxy.as_ref();
-        let credentials = proxy.and_then(|it| it.credentials.as_ref());
-        all.extend(credentials.map(|(_, password)| password.clone()));
+        all.extend(provider.way.secrets().into_iter().cloned());
     }
     let added = config.providers.iter().flat_map(|it| &it.headers);
     let traced = config.settings.tracing.iter().flat_map(|it| &it.headers);

@@ -14,7 +14,7 @@ use crate::access::limits::{AddressLimits, Rate};
 use crate::config::{Config, PerAddress, Provider, Settings};
 use crate::credential::{KeyPool, Pace};
 use crate::health::{BreakerPolicy, HealthRegistry};
-use crate::net::{Client, PeerFactory, Resolver};
+use crate::net::{Client, PeerFactory, Resolver, Trusts};
 use crate::oauth::Accounts;
 use crate::routing::{Pattern, StrategyState, Table};
 use crate::types::{Clock, EndpointId};
@@ -39,6 +39,7 @@ pub struct Live {
 struct Lasting {
     health: HealthRegistry,
     resolver: Arc<Resolver>,
+    trusts: Arc<Trusts>,
     client: Arc<Client>,
     accounts: Arc<Accounts>,
 }
@@ -47,12 +48,14 @@ impl Live {
     /// Puts the first configuration in force.
     pub fn new(config: Config) -> Result<Self, SnapshotError> {
         let resolver = Arc::new(Resolver::new());
-        let client = Arc::new(Client::new(Arc::clone(&resolver)));
+        let trusts = Arc::new(Trusts::new());
+        let client = Arc::new(Client::sharing(Arc::clone(&resolver), Arc::clone(&trusts)));
         let lasting = Lasting {
             health: HealthRegistry::new(),
             accounts: Arc::new(Accounts::new(Arc::clone(&client), Clock::system())),
             client,
             resolver,
+            trusts,
         };
         let written = config.clone();
         let first = build(config, &lasting, None)?;
@@ -143,7 +146,12 @@ fn build(
             keys,
             tokens: tokens::source(provider, &lasting.client, &lasting.accounts, old),
             hosting: tokens::hosting(provider, &lasting.client, old),
-            peers: PeerFactory::new(provider, &target, Arc::clone(&lasting.resolver)),
+            peers: PeerFactory::new(
+                provider,
+                &target,
+                Arc::clone(&lasting.resolver),
+                &lasting.trusts,
+            ),
             target,
             provider: provider.clone(),
         }))

@@ -10,7 +10,7 @@ use http::header::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::{Endpoint, Snapshot};
-use crate::config::{EgressProxy, Provider, Target, Zed};
+use crate::config::{Provider, Target, Way, Zed};
 use crate::credential::{Answer, PostForm, ServiceAccountMint, TokenSource};
 use crate::net::{Call, Client};
 use crate::oauth::Accounts;
@@ -38,15 +38,15 @@ pub(super) fn source(
     let before = old.and_then(|old| old.active().find(|it| it.id() == &provider.id));
     let same = before.filter(|it| {
         let before = &it.provider;
-        before.service_account.as_ref() == Some(account) && before.proxy == provider.proxy
+        before.service_account.as_ref() == Some(account) && before.way == provider.way
     });
     if let Some(tokens) = same.and_then(|it| it.tokens.as_ref()) {
         return Some(Arc::clone(tokens));
     }
     let clock = Clock::system();
-    let way = Arc::new(Way {
+    let way = Arc::new(WayOut {
         client: Arc::clone(client),
-        proxy: provider.proxy.clone(),
+        way: provider.way.clone(),
     });
     let mint = ServiceAccountMint::new(account.clone(), way, clock.clone());
     let name = provider.id.to_string();
@@ -116,9 +116,7 @@ fn same_place<'o>(provider: &Provider, old: Option<&'o Snapshot>) -> Option<&'o 
     let mut active = old?.active();
     active.find(|it| {
         let before = &it.provider;
-        it.id() == &provider.id
-            && before.target == provider.target
-            && before.proxy == provider.proxy
+        it.id() == &provider.id && before.target == provider.target && before.way == provider.way
     })
 }
 
@@ -132,7 +130,7 @@ fn way(provider: &Provider, client: &Arc<Client>) -> Option<Arc<dyn Calls>> {
     Some(Arc::new(WayThere {
         client: Arc::clone(client),
         target: provider.target.clone()?,
-        proxy: provider.proxy.clone(),
+        way: provider.way.clone(),
     }))
 }
 
@@ -140,7 +138,7 @@ fn way(provider: &Provider, client: &Arc<Client>) -> Option<Arc<dyn Calls>> {
 struct WayThere {
     client: Arc<Client>,
     target: Target,
-    proxy: Option<EgressProxy>,
+    way: Way,
 }
 
 #[async_trait]
@@ -164,7 +162,7 @@ impl Calls for WayThere {
             path: &ask.path,
             headers,
             body,
-            proxy: self.proxy.as_ref(),
+            way: Some(&self.way),
             timeout: PATIENCE,
         };
         match self.client.send(call).await {
@@ -178,19 +176,19 @@ impl Calls for WayThere {
 }
 
 /// The provider's way out, for calls of our own.
-struct Way {
+struct WayOut {
     client: Arc<Client>,
-    proxy: Option<EgressProxy>,
+    way: Way,
 }
 
 #[async_trait]
-impl PostForm for Way {
+impl PostForm for WayOut {
     async fn post_form(&self, to: &Target, form: Zeroizing<String>) -> Result<Answer, String> {
         let path = to.inference.of("", false);
         let form = Bytes::copy_from_slice(form.as_bytes());
         let answered = self
             .client
-            .post_form(to, &path, form, self.proxy.as_ref(), PATIENCE)
+            .post_form(to, &path, form, &self.way, PATIENCE)
             .await;
         match answered {
             Ok(answer) => Ok(Answer {

@@ -171,6 +171,7 @@ mod tests {
             key: "k".into(),
             names: vec!["a.example".to_owned()],
             expires: expires.to_owned(),
+            not_after: 0,
             fingerprint: String::new(),
         };
         let now = Day::parse("2026-11-20").unwrap().start();

@@ -107,7 +107,19 @@ const OAUTH_PROFILE: Table = &[
         "proxy",
         Secret,
         "",
-        "way out for token calls: http:// or socks5://",
+        "way out for token calls, as that of a provider",
+    ),
+    row(
+        "ca",
+        Texts,
+        "",
+        "file or files with authorities to believe besides those of the system, as PEM",
+    ),
+    row(
+        "ca_only",
+        Bool,
+        "false",
+        "believe those of `ca` and nobody else",
     ),
     row(
         "refresh_lead",

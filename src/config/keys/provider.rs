@@ -9,6 +9,7 @@ use crate::types::vendor::VENDORS;
 
 use Kind::{
     Bool, Choice, Choices, Count, Duration, Headers, Named, Number, One, Secret, Secrets, Text,
+    Texts,
 };
 
 pub(super) const ALWAYS_PASSED_ON: &str = "streams are always passed on as they come";
@@ -153,7 +154,19 @@ pub(super) const PROVIDER: Table = &[
         "proxy",
         Secret,
         "",
-        "way out: http://, https:// or socks5://, with user:password if needed",
+        "way out: http://, https:// or socks5://, with user:password if needed; none; absent: HTTPS_PROXY and so on",
+    ),
+    row(
+        "ca",
+        Texts,
+        "",
+        "file or files with authorities to believe besides those of the system, as PEM",
+    ),
+    row(
+        "ca_only",
+        Bool,
+        "false",
+        "believe those of `ca` and nobody else",
     ),
     row("headers", Headers, "", "headers added to every request"),
     row(

@@ -227,7 +227,8 @@ fn every_vendor_has_a_good_address() {
     let env: Env = keyed()
         .map(|it| (it.variables[0].to_owned(), KEY.to_owned()))
         .collect();
-    let found = crate::config::vendors::providers(&env, Timeouts::default());
+    let ways = crate::config::egress::Ways::new(&env, std::path::Path::new(""));
+    let found = crate::config::vendors::providers(&env, Timeouts::default(), &ways);
     assert_eq!(found.len(), keyed().count());
     assert!(found.iter().all(Provider::is_active));
     let gemini = found.iter().find(|it| it.name == "gemini").unwrap();
@@ -717,8 +718,8 @@ fn nothing_prints_a_secret() {
          proxy: 'http://u:{KEY}@p:1'}}]\nauth: {{api_key: {KEY}}}\nadmin: {{key: {KEY}}}\n"
     );
     let config = loaded(&text, []).unwrap();
-    let proxy = config.providers[0].proxy.clone().unwrap();
-    assert_eq!(proxy.credentials.unwrap().1.expose(), KEY);
+    let secrets = config.providers[0].way.secrets();
+    assert_eq!(secrets[0].expose(), KEY);
     for shown in [format!("{config:?}"), dump(&config)] {
         assert!(!shown.contains("0123456789"), "{shown}");
     }

@@ -95,7 +95,9 @@ fn the_seeds_switches_work() {
     );
     let config = loaded(&text, []).unwrap();
     assert!(config.oauth.store.path.is_none() && !config.oauth.auto_refresh);
-    assert_eq!(config.oauth.profiles[0].proxy.as_ref().unwrap().port, 1);
+    let profile = &config.oauth.profiles[0];
+    let proxy = profile.way.proxy_to(&profile.token_target);
+    assert_eq!(proxy.unwrap().port, 1);
     assert!(note(&config, "settings.oauth.service_name").is_some());
 }
 

@@ -145,8 +145,16 @@ const PROVIDER: &[(&str, &str)] = &[
         "c.yaml: providers[0].proxy = ftp://p:1: must start with http://",
     ),
     (
-        "proxy: 'HTTPS://u:sk-secret@p:1'",
-        "c.yaml: providers[0].proxy = HTTPS://***@p:1: is an egress proxy inside TLS, which is not supported yet",
+        "proxy: 'HTTPS://u:sk-secret@p:1/x'",
+        "c.yaml: providers[0].proxy = HTTPS://***@p:1/x: has a path or query",
+    ),
+    (
+        "ca: /does/not/exist.pem",
+        "c.yaml: providers[0].ca = /does/not/exist.pem: cannot be read",
+    ),
+    (
+        "ca_only: true",
+        "c.yaml: providers[0].ca_only: leaves nobody to believe",
     ),
     (
         "proxy: 'http://u:sk-secret@p:0'",

@@ -43,7 +43,7 @@ async fn exchange(answer: Vec<u8>, body: &'static str) -> (Result<Answer, CallEr
         path: "/token?x=1",
         headers: vec![(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"))],
         body: Bytes::from_static(body.as_bytes()),
-        proxy: None,
+        way: None,
         timeout: Duration::from_secs(5),
     };
     tokio::join!(client.send(call), served)
@@ -115,7 +115,8 @@ async fn a_cut_answer_is_an_error() {
 
 async fn ask(target: &Target, timeout: Duration) -> CallError {
     let client = Client::new(Arc::new(Resolver::new()));
-    let asked = client.post_form(target, "/", Bytes::from_static(b"a=b"), None, timeout);
+    let (form, way) = (Bytes::from_static(b"a=b"), Way::default());
+    let asked = client.post_form(target, "/", form, &way, timeout);
     asked.await.unwrap_err()
 }
 
@@ -136,7 +137,7 @@ async fn silence_ends_in_time_and_a_closed_port_at_once() {
 #[tokio::test]
 async fn certificates_are_checked() {
     let (of, resolver) = (target(1, true), Arc::new(Resolver::new()));
-    let peer = PeerFactory::for_calls(of, None, resolver)
+    let peer = PeerFactory::for_calls(of, None, resolver, &Trusts::new())
         .peer(0)
         .await
         .unwrap();

@@ -35,7 +35,9 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str) {
         UpstreamOverloaded { .. } => (529, "overloaded_error"),
         UpstreamContextTooLong => (400, "invalid_request_error"),
         UpstreamStatus { status } => (*status, type_for_status(*status)),
-        UpstreamBadAnswer | UpstreamUnreachable | UpstreamStaleConnection => (502, "api_error"),
+        UpstreamBadAnswer | UpstreamUnreachable | UpstreamEgress | UpstreamStaleConnection => {
+            (502, "api_error")
+        }
         UpstreamTimeout(_) => (504, "timeout_error"),
         Internal => (500, "api_error"),
     }

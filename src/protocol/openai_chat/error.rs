@@ -167,7 +167,7 @@ pub fn status_and_type(kind: &FaultKind) -> (u16, &'static str, Option<&'static 
         UpstreamOverloaded { .. } => (503, "server_error", Some("server_is_overloaded")),
         UpstreamContextTooLong => (400, bad, Some("context_length_exceeded")),
         UpstreamStatus { status } => (*status, "server_error", None),
-        UpstreamBadAnswer | UpstreamUnreachable | UpstreamStaleConnection => {
+        UpstreamBadAnswer | UpstreamUnreachable | UpstreamEgress | UpstreamStaleConnection => {
             (502, "server_error", None)
         }
         UpstreamTimeout(_) => (504, "server_error", None),

@@ -114,7 +114,7 @@ impl TraceExporter {
             path: &path,
             headers,
             body: Bytes::from(export_request(&resource, batch)),
-            proxy: None,
+            way: None,
             timeout: settings.timeout,
         };
         match self.client.send(call).await {

@@ -6,6 +6,7 @@ pub mod authority;
 pub mod client;
 #[cfg(test)]
 mod direct;
+pub mod egress;
 pub mod frames;
 pub mod h2c;
 pub mod keys;

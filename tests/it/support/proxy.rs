@@ -167,9 +167,15 @@ impl Proxy {
 
     /// Runs another command on the same configuration: its output and exit code.
     pub fn command(&self, arguments: &[&str]) -> (String, Option<i32>) {
+        self.command_in(arguments, &[])
+    }
+
+    /// The same with a further environment.
+    pub fn command_in(&self, arguments: &[&str], env: &[(&str, &str)]) -> (String, Option<i32>) {
         let mut command = Command::new(PROGRAM);
         let output = settled(&mut command, &self.config_path())
             .args(arguments)
+            .envs(env.iter().copied())
             .output();
         let output = output.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
