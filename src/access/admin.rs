@@ -7,9 +7,12 @@
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use http::header::FORWARDED;
 use http::header::HOST;
 use http::header::ORIGIN;
@@ -17,6 +20,7 @@ use http::header::VIA;
 use subtle::Choice;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::access::extract;
 use crate::access::key::digest;
@@ -84,7 +88,7 @@ impl AdminGate {
     /// local, nobody may have forwarded the request, and no page of another origin may have sent it.
     pub fn allows(&self, headers: &HeaderMap, host: Option<&str>) -> Result<(), AdminRefusal> {
         if let Some(known) = &self.digest {
-            return if has_key(headers, known) {
+            return if has_key(headers, known) || has_password(headers, host, known) {
                 Ok(())
             } else {
                 Err(AdminRefusal::Key)
@@ -126,6 +130,42 @@ fn has_key(headers: &HeaderMap, known: &[u8; 32]) -> bool {
             found | known.ct_eq(&digest(line.token))
         })
         .into()
+}
+
+/// Whether a browser shows the key as the password of any name (RFC 7617). It does so with every request that any page
+/// makes it send, so that it counts for our own pages only.
+fn has_password(headers: &HeaderMap, host: Option<&str>, known: &[u8; 32]) -> bool {
+    if is_foreign_page(headers, host) {
+        return false;
+    }
+    let passwords = headers
+        .get_all(AUTHORIZATION)
+        .into_iter()
+        .filter_map(password);
+    passwords
+        .fold(Choice::from(0), |found, password| {
+            found | known.ct_eq(&digest(&password))
+        })
+        .into()
+}
+
+fn password(line: &HeaderValue) -> Option<Zeroizing<Vec<u8>>> {
+    const SCHEME: &[u8] = b"basic ";
+    let (scheme, coded) = line.as_bytes().split_at_checked(SCHEME.len())?;
+    let pair = STANDARD
+        .decode(coded.trim_ascii())
+        .ok()
+        .map(Zeroizing::new)?;
+    let colon = pair.iter().position(|it| *it == b':')?;
+    let password = pair.get(colon + 1..).filter(|it| !it.is_empty())?;
+    let is_basic = scheme.eq_ignore_ascii_case(SCHEME);
+    is_basic.then(|| Zeroizing::new(password.to_vec()))
+}
+
+/// Whether a request shows a credential of any kind.
+pub fn shows_credential(headers: &HeaderMap) -> bool {
+    let own = extract::lines(headers, ADMIN_KEY);
+    extract::credentials(headers).chain(own).next().is_some()
 }
 
 fn names_this_machine(headers: &HeaderMap, host: Option<&str>) -> bool {
@@ -303,6 +343,38 @@ mod tests {
         let empty = AdminGate::new(Some(&Secret::new(String::new())), true);
         let refused = empty.allows(&headers(&[("x-api-key", "")]), Some("localhost"));
         assert_eq!(refused, Err(AdminRefusal::Key));
+    }
+
+    #[test]
+    fn a_browser_may_show_the_key_as_a_password_on_our_own_pages() {
+        let gate = AdminGate::new(Some(&Secret::new("admin:é".to_owned())), false);
+        let key = Err(AdminRefusal::Key);
+        // `anybody:admin:é`, `:admin:é`, `admin:é` (a name and a password), `anybody:`
+        for (line, outcome) in [
+            ("Basic YW55Ym9keTphZG1pbjrDqQ==", Ok(())),
+            ("bAsIc OmFkbWluOsOp", Ok(())),
+            ("Basic YWRtaW46w6k=", key),
+            ("Basic YW55Ym9keTo=", key),
+            ("Basic %%%", key),
+            ("Basic", key),
+        ] {
+            let shown = ("authorization", line);
+            assert_eq!(gate.allows(&headers(&[shown]), None), outcome, "{line}");
+            for page in [
+                ("origin", "https://evil.example"),
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-site", "same-site"),
+            ] {
+                let with = headers(&[("host", "gateway.example"), shown, page]);
+                assert_eq!(gate.allows(&with, None), key, "{line} {page:?}");
+            }
+            let own = [
+                ("host", "gateway.example"),
+                shown,
+                ("origin", "https://gateway.example"),
+            ];
+            assert_eq!(gate.allows(&headers(&own), None), outcome, "{line}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub mod limits;
 mod mint;
 
 pub use address::client_address;
-pub use admin::{AdminGate, AdminRefusal, admit_page};
+pub use admin::{AdminGate, AdminRefusal, admit_page, shows_credential};
 pub use holder::Holder;
 pub use key::{Access, GatewayKeys, Verdict};
 pub use mint::NewKey;

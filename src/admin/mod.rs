@@ -7,6 +7,7 @@ mod oauth;
 mod openapi;
 mod requests;
 mod status;
+pub mod status_page;
 mod worker;
 pub mod zed;
 

@@ -188,6 +188,12 @@ pub fn certificate_of(session: &Session) -> Option<ClientCertificate> {
     tls.extension.get::<ClientCertificate>().cloned()
 }
 
+/// Whether the client speaks TLS with us.
+pub fn is_encrypted(session: &Session) -> bool {
+    let digest = session.as_ref().digest();
+    digest.is_some_and(|it| it.ssl_digest.is_some())
+}
+
 /// Whether it came through a Unix socket: the supervisor's, since a listener with TLS is none.
 fn is_private(stream: &Stream) -> bool {
     let digest = stream.get_socket_digest();

@@ -13,8 +13,9 @@ use super::downstream::Downstream;
 use super::receive::{self, Call};
 use super::request::Arrival;
 use super::service::Edge;
-use super::{refuse, usage};
+use super::{page, refuse, usage};
 use crate::access::Holder;
+use crate::admin::status_page::POLICY;
 use crate::admin::{self, Filter};
 use crate::config::Mode;
 use crate::error::{Fault, FaultKind};
@@ -100,6 +101,10 @@ async fn reply(
             let answered = usage::answer(snapshot, &query).await;
             answered.map(|(kind, text)| (StatusCode::OK, Content::Usage(kind, text)))
         }
+        Call::Page(page) => {
+            let (kind, body) = page::answer(edge, snapshot, session, page).await;
+            Ok((StatusCode::OK, Content::Page(kind, body)))
+        }
         _ => answer(edge, snapshot, &asked),
     };
     let mut client = Downstream::new(session, arrival);
@@ -122,6 +127,14 @@ async fn reply(
         }
         Content::Usage(content_type, text) => {
             let _ = head.insert_header("content-type", content_type);
+            text
+        }
+        Content::Page(content_type, text) => {
+            let _ = head.insert_header("content-type", content_type);
+            let _ = head.insert_header("content-security-policy", POLICY);
+            let _ = head.insert_header("x-content-type-options", "nosniff");
+            let _ = head.insert_header("referrer-policy", "no-referrer");
+            let _ = head.insert_header("vary", "accept");
             text
         }
         Content::Nothing => Bytes::new(),
@@ -161,6 +174,8 @@ enum Content {
     Metrics(Bytes),
     /// A content type and a text of it.
     Usage(&'static str, Bytes),
+    /// The same of the status page.
+    Page(&'static str, Bytes),
 }
 
 /// What an answer of ours depends on.
@@ -238,6 +253,7 @@ fn answer(edge: &Edge, snapshot: &Snapshot, asked: &Asked<'_>) -> Answer {
         | Call::CountTokens
         | Call::CountInput
         | Call::OAuth(_)
+        | Call::Page(_)
         | Call::Usage => Err(Fault::internal("a call was answered in the wrong place")),
     }
 }

@@ -18,8 +18,8 @@
 //! | error | `trail`, `refuse` | – | – |
 //! | end | `finish`, `traced`, `kept`, `estimate`, `bill` | – | access line, spans, bodies that are kept, losses, how far estimates were off, row in the ledger |
 //!
-//! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local`, `oauth` and
-//! `usage`, token counts in `count`;
+//! `closing` is how requests hear of the end of the process. Calls that need no provider are answered in `local`, `oauth`, `page`
+//! and `usage`, token counts in `count`;
 //! `probe` asks endpoints without a client, `trial` for people who look for what is wrong.
 
 mod announced;
@@ -51,6 +51,7 @@ mod kept;
 mod local;
 mod losses;
 mod oauth;
+mod page;
 mod patience;
 mod prepare;
 mod probe;

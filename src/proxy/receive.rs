@@ -12,6 +12,7 @@ use pingora::Error;
 use pingora::proxy::Session;
 
 use super::coding::{Coding, Inflate};
+use super::page::PageCall;
 use crate::config::Settings;
 use crate::error::{Fault, FaultKind};
 use crate::types::Dialect;
@@ -84,6 +85,8 @@ pub enum Call {
     ZedCosts,
     /// Below `/oauth/`.
     OAuth(OAuthCall),
+    /// The status page and its files.
+    Page(PageCall),
 }
 
 /// What may be called of OAuth.
@@ -137,6 +140,11 @@ impl Call {
             "/zed/cost-analysis" => (Call::ZedCosts, GET),
             "/admin/cache/purge" => (Call::PurgeCache, POST),
             "/cleanup" => (Call::CleanUp, POST),
+            "/admin/status" => (Call::Page(PageCall::Whole), GET),
+            "/admin/status/live" => (Call::Page(PageCall::Live), GET),
+            "/admin/status/page.css" => (Call::Page(PageCall::Style), GET),
+            "/admin/status/page.js" => (Call::Page(PageCall::Script), GET),
+            "/admin/status/icon.svg" => (Call::Page(PageCall::Icon), GET),
             "/oauth/authorize" => (Call::OAuth(OAuthCall::Authorize), ONLY_GET),
             "/oauth/callback" => (Call::OAuth(OAuthCall::Callback), ONLY_GET),
             "/oauth/generate-url" => (Call::OAuth(OAuthCall::GenerateUrl), ONLY_GET),
@@ -180,6 +188,7 @@ impl Call {
                 | Call::CleanUp
                 | Call::ZedThreads
                 | Call::ZedCosts
+                | Call::Page(_)
         )
     }
 
@@ -194,6 +203,7 @@ impl Call {
                 | Call::Live
                 | Call::Ready
                 | Call::Metrics
+                | Call::Page(_)
         )
     }
 

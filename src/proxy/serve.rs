@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
+use super::page::{self, PageCall};
 use super::receive::{self, Call};
 use super::request::{Arrival, Request};
 use super::service::{Edge, InFlight};
@@ -58,7 +59,8 @@ pub async fn serve(edge: &Edge, session: &mut Session) -> Afterwards {
     let (call, access, _place) = match admitted {
         Ok(admitted) => admitted,
         Err(fault) => {
-            refuse::early(edge, session, &arrival, fault).await;
+            let marks = page::challenge(&arrival.path, &fault);
+            refuse::early_with(edge, session, &arrival, &fault, marks).await;
             return Afterwards::Usable;
         }
     };
@@ -90,7 +92,7 @@ fn admit(
 ) -> Result<(Call, Access, Option<Place>), Fault> {
     let (head, snapshot) = (session.req_header(), &arrival.snapshot);
     let path = receive::known_path(&arrival.path, &snapshot.config.settings);
-    let call = Call::of(&head.method, path)?;
+    let mut call = Call::of(&head.method, path)?;
     let hidden = match edge.surface {
         Surface::All => false,
         Surface::Traffic => call.is_admin(),
@@ -103,6 +105,9 @@ fn admit(
         ));
     }
     let door = Door::of(edge, arrival);
+    if call == Call::Root && page::is_wanted(&head.headers) && door.shows_page(session) {
+        call = Call::Page(PageCall::Whole);
+    }
     let place = if call.needs_key() {
         door.enter()?
     } else {
@@ -131,17 +136,7 @@ fn admit(
         good.inspect_err(|_| door.refused(SignIn::Expired))?;
     }
     if call.is_admin() {
-        let host = head.uri.authority().map(http::uri::Authority::as_str);
-        let gate = AdminGate::new(snapshot.config.admin.key.as_ref(), edge.is_loopback);
-        gate.allows(&head.headers, host).map_err(|refusal| {
-            if refusal == AdminRefusal::Key {
-                door.failed();
-                door.refused(SignIn::Wrong);
-            } else {
-                door.refused(SignIn::Elsewhere);
-            }
-            Fault::from(refusal)
-        })?;
+        door.administers(session)?;
     }
     Ok((call, access, place))
 }
@@ -185,6 +180,39 @@ impl<'a> Door<'a> {
     /// Counts somebody who could not sign in.
     fn refused(&self, reason: SignIn) {
         self.edge.shared.metrics.sign_in_refused(reason);
+    }
+
+    /// Whether it may administer.
+    fn administers(&self, session: &Session) -> Result<(), Fault> {
+        let (head, admin) = (session.req_header(), &self.arrival.snapshot.config.admin);
+        let host = head.uri.authority().map(http::uri::Authority::as_str);
+        let gate = AdminGate::new(admin.key.as_ref(), self.edge.is_loopback);
+        gate.allows(&head.headers, host).map_err(|refusal| {
+            // A browser comes to the page without a key first: it is told to ask for it.
+            let guesses =
+                !page::is_of_page(&self.arrival.path) || access::shows_credential(&head.headers);
+            match refusal {
+                AdminRefusal::Key if guesses => {
+                    self.failed();
+                    self.refused(SignIn::Wrong);
+                }
+                // Whoever asks for `/` from elsewhere is shown what everybody is.
+                AdminRefusal::Key => {}
+                _ if self.arrival.path == "/" => {}
+                _ => self.refused(SignIn::Elsewhere),
+            }
+            Fault::from(refusal)
+        })
+    }
+
+    /// Whether the status page stands at `/` for whoever asks. A key that is wrong counts there, too: who is shown
+    /// something else instead would else be told for free.
+    fn shows_page(&self, session: &Session) -> bool {
+        let head = session.req_header();
+        let hidden = self.edge.surface == Surface::Traffic;
+        let keyed = self.arrival.snapshot.config.admin.key.is_some();
+        let blank = keyed && !access::shows_credential(&head.headers);
+        !hidden && !blank && self.may_sign_in().is_ok() && self.administers(session).is_ok()
     }
 
     fn failed(&self) {

@@ -24,6 +24,7 @@ use super::count::Rests;
 use super::ctx::Ctx;
 use super::estimate::Samples;
 use super::losses::LossCounts;
+use super::page::CountedToday;
 use super::receive::BodyMemory;
 use super::serve::{self, Afterwards};
 use crate::access::limits::{Addresses, Counters, Spent};
@@ -111,6 +112,8 @@ pub struct Shared {
     pub ledger: Arc<Ledger>,
     /// Threads of conversations, where a service keeps such.
     pub threads: Threads,
+    /// What the ledger has counted today, for the status page.
+    pub today: CountedToday,
     /// What limits and budgets go by.
     pub clock: Clock,
     budget: Mutex<Budget>,
@@ -154,6 +157,7 @@ impl Shared {
             addresses: Arc::default(),
             ledger: Arc::default(),
             threads: Threads::new(new_id),
+            today: CountedToday::default(),
             clock: Clock::system(),
             budget: Mutex::new(Budget::new(Instant::now())),
             app: OnceLock::new(),

@@ -97,6 +97,7 @@ fn with_certificates(text: &str, directory: &Path) -> String {
     for (file, pem) in [
         ("fullchain.pem", made.cert.pem()),
         ("clients.pem", made.cert.pem()),
+        ("corporate-ca.pem", made.cert.pem()),
         ("privkey.pem", made.key_pair.serialize_pem()),
     ] {
         std::fs::write(directory.join(file), pem).unwrap();

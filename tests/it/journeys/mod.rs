@@ -49,6 +49,7 @@ mod secrets;
 mod sharing;
 mod sharing_ends;
 mod stale;
+mod status_page;
 mod stopping;
 mod strategies;
 mod teams;
