@@ -188,7 +188,7 @@ async fn afterwards(proxy: &Proxy, traces: &[Trace]) -> (Value, Vec<Value>) {
         let mut requests = traces.iter().flat_map(|it| &it.requests);
         let told = |id: &String| {
             log.contains(&format!(
-                r#""message":"request finished","request.id":"{id}""#
+                r#""message":"request finished","request_id":"{id}""#
             ))
         };
         requests.all(told).then_some(log)
