@@ -305,3 +305,31 @@ fn every_file_says_what_it_is_for() {
     };
     assert!(silent.is_empty(), "no module documentation in {silent:?}");
 }
+
+#[test]
+fn links_of_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("README.zh-CN.md")];
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        pages.push(entry.unwrap().path());
+    }
+    pages.retain(|it| it.extension().is_some_and(|it| it == "md"));
+    let mut count = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|it| it.split(')').next())
+        {
+            let file = target.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let there = page.parent().unwrap().join(file);
+            assert!(there.exists(), "{}: {target}", page.display());
+            count += 1;
+        }
+    }
+    assert!(30 < count, "{count} links");
+}
