@@ -50,10 +50,14 @@ async fn requests_attempts_tokens_and_states_are_counted() {
     assert_eq!(proxy.ask(Request::messages("{")).await.status, 400);
 
     // What is counted of a request may follow the last byte of its answer.
-    let refused = "pointsman_rejections_total{reason=\"invalid_request\"} 1";
-    let text = eventually(refused, || async {
+    let last = [
+        "pointsman_rejections_total{reason=\"invalid_request\"} 1",
+        "pointsman_attempts_total{outcome=\"served\",provider=\"b\"} 3",
+    ];
+    let text = eventually("the counts of all four", || async {
         let text = scrape(&proxy).await;
-        text.lines().any(|it| it == refused).then_some(text)
+        let told = |line: &&str| text.lines().any(|it| it == *line);
+        last.iter().all(told).then_some(text)
     })
     .await;
     for line in [
