@@ -71,11 +71,10 @@ struct Call<'r> {
 
 fn call<'r>(candidate: &Candidate, request: &'r Request) -> Option<Call<'r>> {
     let (endpoint, model) = (&candidate.endpoint, candidate.model.as_str());
-    let body = &request.head.without_wish(&request.body.bytes);
     if candidate.spoken.dialect == request.dialect {
         let body = request
             .head
-            .rewritten(body, &vertex::model(endpoint, model));
+            .rewritten(&request.body.bytes, &vertex::model(endpoint, model));
         return Some(Call {
             body: vertex::body(endpoint, body, vertex::Call::Count, &request.headers).ok()?,
             origin: Origin::Client(&request.headers),
@@ -89,7 +88,8 @@ fn call<'r>(candidate: &Candidate, request: &'r Request) -> Option<Call<'r>> {
         model,
         profile: &profile,
     };
-    let call = translate::count_call(body, context).ok()??;
+    let body = request.head.without_wish(&request.body.bytes);
+    let call = translate::count_call(&body, context).ok()??;
     let mut headers = Vec::with_capacity(call.headers.len());
     for (name, value) in call.headers {
         let value = HeaderValue::from_str(&value).ok()?;
