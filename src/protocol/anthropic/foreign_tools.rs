@@ -19,6 +19,8 @@ use crate::protocol::splice::Splice;
 
 /// What every tool in the other shape holds.
 const MARK: &[u8] = b"\"function\"";
+/// Most tools that are put into other words; no provider takes as many, and each new text needs memory of its own.
+const MAX_TOOLS: usize = 4096;
 /// The schema of a tool without arguments.
 const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 
@@ -57,7 +59,7 @@ pub(super) fn translated(
     let mut splice = Splice::default();
     if let Some(tools) = tools.filter(|it| memmem::find(text(it), MARK).is_some()) {
         let (all, _) = scan::elements(body, tools.start).ok()?;
-        for tool in all {
+        for tool in all.into_iter().take(MAX_TOOLS) {
             if let Some(new) = tool_of(text(&tool)) {
                 splice.replace(tool, new);
             }
