@@ -94,6 +94,15 @@ impl AccountMint {
         }
     }
 
+    /// An organisation that was found may be gone: the next time it is looked for again.
+    fn reconsider(&self, error: &MintError) {
+        if matches!(error, MintError::Refused { .. }) {
+            self.organization
+                .lock()
+                .clone_from(&self.terms.organization_id);
+        }
+    }
+
     /// Who pays; services that know of no organisations are not told of one.
     async fn organization(&self) -> Result<Option<String>, MintError> {
         let known = self.organization.lock().clone();
@@ -122,7 +131,8 @@ impl Mint for AccountMint {
         };
         let answer = self
             .ask("/client/llm_tokens", Some(body.to_string()))
-            .await?;
+            .await
+            .inspect_err(|error| self.reconsider(error))?;
         let granted: Granted = serde_json::from_slice(&answer.body)
             .map_err(|_| MintError::Malformed("something other than JSON"))?;
         let token = Secret::new(granted.token.ok_or(MintError::Malformed("no token"))?);

@@ -95,6 +95,8 @@ pub(super) struct Thread {
     /// Results of tools in the conversation when it began, and now.
     results_before: u64,
     results: u64,
+    /// Those of the last request that was answered.
+    results_answered: u64,
     /// The service has said that there may be no more calls of tools.
     limited: bool,
     pub requests: u64,
@@ -120,6 +122,7 @@ impl Thread {
             began_full: false,
             results_before: asking.tool_results,
             results: asking.tool_results,
+            results_answered: 0,
             limited: false,
             requests: 0,
             prompts: 0,
@@ -147,7 +150,9 @@ impl Thread {
         if let Some(reason) = rotated {
             self.rotate(reason, ids(), now);
         }
-        let new_prompt = rotated.is_some() || !asking.continues || self.requests == 0;
+        // Who goes on brings a result that was not there before; the same one again is a prompt of its own.
+        let goes_on = asking.continues && self.results_answered < asking.tool_results;
+        let new_prompt = rotated.is_some() || !goes_on || self.requests == 0;
         if new_prompt {
             self.prompt = ids();
         }
@@ -177,6 +182,7 @@ impl Thread {
             // Another request has begun another thread meanwhile.
             return;
         }
+        self.results_answered = self.results;
         self.limited |= limited;
         if let Some(context) = context {
             self.context = context;
@@ -295,6 +301,14 @@ mod tests {
         });
         assert_eq!(second.prompt_id, first.prompt_id);
         assert!(first.new_prompt && !second.new_prompt);
+        // The same result again is no step of the same prompt: each of them would be free.
+        told.answer(&second, 10);
+        let again = told.ask(Asking {
+            continues: true,
+            tool_results: 1,
+            ..asking()
+        });
+        assert!(again.new_prompt);
         let third = told.ask(asking());
         assert_ne!(third.prompt_id, first.prompt_id);
         assert_eq!(third.thread_id, first.thread_id);
@@ -376,7 +390,7 @@ mod tests {
 
     proptest! {
         /// Whatever comes in whatever order: a thread has another name exactly when there is a reason for it, a prompt
-        /// when a person asks or the thread is new, and nothing is counted of a thread before it began.
+        /// when a person asks, no new result has come, or the thread is new, and nothing is counted of a thread before it began.
         #[test]
         fn names_change_for_a_reason_and_only_then(
             asked in prop::collection::vec((0_u64..60, any::<bool>(), 0_u64..1200, any::<bool>(), 0_u64..7200), 1..30),
@@ -384,19 +398,21 @@ mod tests {
         ) {
             let mut told = Told::new();
             let mut before: Option<Turn> = None;
-            let mut rotations = 0;
+            let (mut rotations, mut answered) = (0, 0);
             for (tool_results, continues, context, limited, seconds) in asked {
                 told.now += Duration::from_secs(seconds);
                 let turn = told.ask(Asking { continues, tool_results, auto_rotate, ..asking() });
                 if let Some(before) = before {
                     prop_assert_eq!(turn.thread_id != before.thread_id, turn.rotated.is_some());
                     prop_assert_eq!(turn.prompt_id != before.prompt_id, turn.new_prompt);
-                    prop_assert_eq!(turn.new_prompt, turn.rotated.is_some() || !continues);
+                    let goes_on = continues && answered < tool_results;
+                    prop_assert_eq!(turn.new_prompt, turn.rotated.is_some() || !goes_on);
                 }
                 rotations += u64::from(turn.rotated.is_some());
                 prop_assert_eq!(told.thread.rotations, rotations);
                 prop_assert!(told.thread.tool_calls() <= tool_results);
                 told.thread.answered(Some(context), limited, &turn, told.now);
+                answered = tool_results;
                 before = Some(turn);
             }
         }

@@ -132,7 +132,7 @@ pub(super) struct Parts {
 pub(super) fn of_parts(parts: Parts) -> UpstreamError {
     let status = match &parts.code {
         Some(code) => status_of(code, parts.upstream_status, parts.status),
-        None => parts.upstream_status.or(parts.status),
+        None => parts.upstream_status.filter(plausible).or(parts.status),
     };
     let after = parts.retry_after.filter(|it| 0.0 <= *it && *it <= MAX_WAIT);
     let read = ErrorParts {
@@ -147,11 +147,15 @@ pub(super) fn of_parts(parts: Parts) -> UpstreamError {
     read.into_error()
 }
 
+/// A status that an error may have.
+fn plausible(status: &u16) -> bool {
+    (400..600).contains(status)
+}
+
 fn status_of(code: &str, upstream: Option<u16>, own: Option<u16>) -> Option<u16> {
     let Some(rest) = code.strip_prefix(UPSTREAM) else {
         return own;
     };
-    let plausible = |it: &u16| (400..600).contains(it);
     if let Some(told) = upstream.filter(plausible) {
         return Some(told);
     }
@@ -198,6 +202,11 @@ mod tests {
                 500,
                 r#"{"code":"upstream_http_529","message":"busy"}"#,
                 FaultKind::UpstreamOverloaded { after: None },
+            ),
+            (
+                500,
+                r#"{"message":"a refusal is no success","upstream_status":200}"#,
+                FaultKind::UpstreamStatus { status: 500 },
             ),
             (
                 502,
