@@ -85,10 +85,10 @@ pub fn change(
     if fs::read(&real).map_err(NotChanged::System)? != old {
         return Err(NotChanged::Moved);
     }
-    let backup = shift(&real, kept).map_err(NotChanged::System)?;
+    // First the file: an edit that fails must not use up the versions that are kept.
     draft.become_file(&real).map_err(NotChanged::System)?;
     Ok(Changed {
-        backup: Some(backup),
+        backup: shift(&real, kept).ok(),
         unfinished,
     })
 }
@@ -102,14 +102,16 @@ fn create(
 ) -> Result<Changed, NotChanged> {
     let new = edit(fresh).map_err(NotChanged::Edit)?;
     let unfinished = judge(file, (None, &new), May::default(), options)?;
-    let draft = Draft::write(file, ".new", new.as_bytes(), None)?;
+    // There is nothing to lock yet: each has a draft of its own.
+    let ending = format!(".new.{}", std::process::id());
+    let draft = Draft::write(file, &ending, new.as_bytes(), None)?;
     match fs::hard_link(&draft.path, file) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(NotChanged::Moved),
         Err(error) => return Err(NotChanged::System(error)),
     }
     drop(draft);
-    sync_dir(file).map_err(NotChanged::System)?;
+    sync_dir(file);
     Ok(Changed {
         backup: None,
         unfinished,
@@ -120,7 +122,11 @@ fn create(
 fn turn(file: &Path) -> Result<File, NotChanged> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let open = File::open(file).map_err(NotChanged::System)?;
+        // Over NFS only who may write may lock.
+        let writing = OpenOptions::new().read(true).write(true).open(file);
+        let open = writing
+            .or_else(|_| File::open(file))
+            .map_err(NotChanged::System)?;
         match open.try_lock() {
             Ok(()) => {
                 let same =
@@ -135,7 +141,7 @@ fn turn(file: &Path) -> Result<File, NotChanged> {
                 return Err(NotChanged::Busy);
             }
             Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
-            // Some file systems know no locks; the comparison before the end still holds.
+            // Some file systems know no locks; what somebody has saved meanwhile is still seen before the end.
             Err(TryLockError::Error(_)) => return Ok(open),
         }
     }
@@ -243,7 +249,8 @@ impl Draft {
     fn become_file(mut self, file: &Path) -> io::Result<()> {
         fs::rename(&self.path, file)?;
         self.done = true;
-        sync_dir(file)
+        sync_dir(file);
+        Ok(())
     }
 }
 
@@ -273,9 +280,9 @@ fn shift(file: &Path, kept: Draft) -> io::Result<PathBuf> {
     Ok(last)
 }
 
-/// Names must outlive a crash, too.
-fn sync_dir(file: &Path) -> io::Result<()> {
-    File::open(dir_of(file))?.sync_all()
+/// Names are to outlive a crash, too. Some file systems cannot promise it; what was written stands all the same.
+fn sync_dir(file: &Path) {
+    let _ = File::open(dir_of(file)).and_then(|it| it.sync_all());
 }
 
 fn dir_of(file: &Path) -> &Path {

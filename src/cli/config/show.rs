@@ -12,8 +12,9 @@ use crate::types::Secret;
 
 /// A key as people may see it; a reference to the environment or to a file is no secret.
 pub(super) fn masked(key: &str) -> String {
-    let is_reference = key.starts_with("${") && key.ends_with('}') && !key.contains(":-");
-    if is_reference {
+    let inside = key.strip_prefix("${").and_then(|it| it.strip_suffix('}'));
+    // Of several references what stands between them is a part of the key.
+    if inside.is_some_and(|it| !it.contains('}') && !it.contains(":-")) {
         key.to_owned()
     } else {
         Secret::new(key.to_owned()).masked()

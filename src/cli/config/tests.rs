@@ -105,5 +105,6 @@ fn the_language_is_asked_for_or_the_environments() {
 fn references_are_shown_and_keys_are_not() {
     assert_eq!(masked("${OPENAI_API_KEY}"), "${OPENAI_API_KEY}");
     assert_eq!(masked("${K:-sk-0123456789abcdef}"), "${K:…def}");
+    assert!(!masked("${A}sk-0123456789abcdef${B}").contains("0123456789"));
     assert_eq!(masked("sk-short"), "***");
 }

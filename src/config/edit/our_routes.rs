@@ -119,10 +119,12 @@ pub(super) fn make_current(root: &Node, wanted: &Upstream) -> (Vec<Change>, Vec<
     let mut changes = Vec::new();
     let mut others = Vec::new();
     for route in &routes {
+        // The one that is asked first of those it has there.
         let named = route
             .candidates
             .iter()
-            .find(|it| it.provider == wanted.name);
+            .filter(|it| it.provider == wanted.name)
+            .min_by_key(|it| (!it.enabled, it.priority));
         match (named, route.candidates.as_slice()) {
             (Some(first), all) => changes.extend(first_of(first, all)),
             (None, [only]) if route.pattern == ALL && only.keeps_name => {

@@ -100,7 +100,13 @@ pub(super) fn remove(root: &Node, index: usize) -> Vec<Change> {
     } else {
         current.min(left.saturating_sub(1))
     };
-    let by_name = root.get("currentUpstream").and_then(units::text).is_some();
+    let by_name = root
+        .get("currentUpstream")
+        .and_then(units::text)
+        .is_some_and(|name| {
+            let mut all = items_of(root, "upstream").iter();
+            all.any(|it| text_of(it, "name").as_deref() == Some(name))
+        });
     if (by_name && index == current) || (!by_name && new != current) {
         changes.push(Change::Set(way!["currentUpstream"], number(new)));
     }
