@@ -67,12 +67,16 @@ fn write(path: &Path, text: &str, permissions: Option<Permissions>) -> io::Resul
 }
 
 fn draw_up(path: &Path, text: &str, permissions: Option<Permissions>) -> io::Result<()> {
+    // What a crash has left behind, or somebody has put there: a link in a repository would lead keys elsewhere.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ONLY);
     let mut file = options.open(path)?;
-    // A draft that was left behind may be anybody's.
     file.set_permissions(permissions.unwrap_or_else(|| Permissions::from_mode(OWNER_ONLY)))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
@@ -110,6 +114,18 @@ mod tests {
         replace(&link, "new").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_link_where_the_draft_goes_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("file"), dir.path().join("other"));
+        fs::write(&other, "tracked").unwrap();
+        std::os::unix::fs::symlink(&other, beside(&file, ".new")).unwrap();
+        replace(&file, "secret").unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "tracked");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "secret");
+        assert!(!fs::symlink_metadata(&file).unwrap().is_symlink());
     }
 
     #[test]

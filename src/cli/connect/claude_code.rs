@@ -10,10 +10,12 @@ use super::gateway::{ANYTHING, Gateway};
 use super::json;
 use super::{Change, Copy, How, Note, read};
 use crate::cli::files;
-use crate::config::{Env, LoadOptions};
+use crate::config::{Env, LoadOptions, masked_address};
 use crate::types::Secret;
 
 /// The section of its settings that is its environment.
+/// Settings of one person for one project.
+const OF_A_PROJECT: &str = ".claude/settings.local.json";
 const SECTION: &str = "env";
 /// Where it calls.
 const URL: &str = "ANTHROPIC_BASE_URL";
@@ -34,7 +36,7 @@ const MANAGED: [&str; 2] = [
 /// Which of its files.
 #[derive(Debug, Default, Args)]
 pub struct ClaudeCode {
-    /// Only for the project in this directory: .claude/settings.local.json, which belongs to nobody's repository
+    /// Only for the project in this directory: .claude/settings.local.json, which is not to be committed
     #[arg(long)]
     project: bool,
     #[command(flatten)]
@@ -53,7 +55,7 @@ impl ClaudeCode {
     /// The file of settings to change.
     pub(super) fn file(&self, options: &LoadOptions) -> Result<PathBuf, String> {
         if self.project {
-            return Ok(options.dir.join(".claude/settings.local.json"));
+            return Ok(options.dir.join(OF_A_PROJECT));
         }
         let home = home(&options.env).ok_or("neither HOME nor CLAUDE_CONFIG_DIR is set")?;
         Ok(home.join("settings.json"))
@@ -89,7 +91,7 @@ impl Settings {
     pub fn in_force(env: &Env, dir: &Path) -> Option<Settings> {
         let own = home(env)?;
         let files = [
-            dir.join(".claude/settings.local.json"),
+            dir.join(OF_A_PROJECT),
             dir.join(".claude/settings.json"),
             own.join("settings.json"),
         ];
@@ -131,12 +133,8 @@ pub(super) fn connect(
     let (old, kept) = read(&file)?;
     let text = old.clone().unwrap_or_default();
     let new = with(&text, gateway).map_err(|error| format!("{} {error}", file.display()))?;
-    // A file that was connected before: what it was before that is kept already.
-    let address = |it: &str| json::get(it, SECTION, URL);
-    let was_ours = kept.is_some_and(|kept| {
-        let now = address(&text);
-        now != address(&kept) && now.is_some_and(|it| is_here(&it) || it == gateway.url)
-    });
+    // A copy that is there is of the time before; taking back is what removes it.
+    let is_kept = kept.is_some();
     let mut notes = rivals(&file, &new, gateway, options);
     if gateway.key.is_some() && files::is_read_by_others(&file) {
         notes.push(Note {
@@ -147,11 +145,19 @@ pub(super) fn connect(
             ),
         });
     }
+    if gateway.key.is_some() && file.ends_with(OF_A_PROJECT) {
+        notes.push(Note {
+            wins: false,
+            text: format!(
+                "keep {OF_A_PROJECT}* out of the repository: it holds the key now, and so may the copy beside it"
+            ),
+        });
+    }
     Ok(Change {
         file,
         old,
         new: Some(new),
-        copy: if was_ours { Copy::Stay } else { Copy::Make },
+        copy: if is_kept { Copy::Stay } else { Copy::Make },
         notes,
         next: vec![
             "start `claude` anew; /status there shows the address".to_owned(),
@@ -182,7 +188,7 @@ pub(super) fn undo(file: PathBuf) -> Result<Change, String> {
     if kept.is_none() && !url.as_deref().is_some_and(is_here) {
         let now = url.map_or_else(
             || "it sets no address".to_owned(),
-            |url| format!("its address is {url}"),
+            |url| format!("its address is {}", masked_address(&url)),
         );
         return Err(format!(
             "{} is not connected to a Pointsman of this machine ({now}), and there is no copy of how it was before",
@@ -235,7 +241,7 @@ fn rivals(file: &Path, new: &str, gateway: &Gateway, options: &LoadOptions) -> V
     let mut notes = Vec::new();
     let mut note = |wins: bool, text: String| notes.push(Note { wins, text });
     let higher = MANAGED.iter().map(PathBuf::from).chain([
-        options.dir.join(".claude/settings.local.json"),
+        options.dir.join(OF_A_PROJECT),
         options.dir.join(".claude/settings.json"),
     ]);
     // Those behind it in this list win over nothing.
