@@ -26,7 +26,12 @@ impl Session<'_> {
         let mut saved = Vec::new();
         let keyed = self.wants_gateway_key(&host)?;
         if keyed {
-            saved.push((GATEWAY_VARIABLE.to_owned(), new_gateway_key()?));
+            // One that is in use stays: clients have it.
+            match variables.key(self.options, &[GATEWAY_VARIABLE.to_owned()]) {
+                None => saved.push((GATEWAY_VARIABLE.to_owned(), new_gateway_key()?)),
+                Some(found) if found.place == Place::EnvFile => {}
+                Some(found) => saved.push((GATEWAY_VARIABLE.to_owned(), found.secret)),
+            }
         }
         let uses = |it: &&FoundKey| {
             services

@@ -331,7 +331,8 @@ impl Session<'_> {
             }
             let question =
                 "\nConnect Claude Code? Its settings are changed, what would change is shown first";
-            if !self.ask.yes(question, true)? {
+            // Everything is written by now: who leaves here has what was asked for.
+            if !self.ask.yes(question, true).unwrap_or(false) {
                 return Ok(false);
             }
         }
