@@ -72,6 +72,7 @@ pub use schema::schema;
 pub use service_account::ServiceAccount;
 pub use teams::expiry;
 pub use tls::{Certificate, ClientAuth, Tls, cryptography, fingerprint};
+pub use url::masked as masked_address;
 pub use zed_terms::{
     Billing, DEFAULT_CONTEXT, Generation, ModeTerms, ThreadTerms, Trigger, Zed, ZedAccount, ZedMode,
 };

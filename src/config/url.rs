@@ -224,7 +224,7 @@ impl Address {
 }
 
 /// An address fit to be shown: without name and password, query and fragment.
-pub(super) fn masked(text: &str) -> String {
+pub fn masked(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let (head, tail) = text.split_at(end);
     let tail = if tail.is_empty() { "" } else { "?***" };

@@ -20,6 +20,10 @@ use crate::types::Dialect;
 
 /// Longest wait for one call: a large model may take its time for one token.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for tokens that are being refreshed.
+const REFRESH: Duration = Duration::from_secs(40);
+/// Between two looks at them.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Providers that can be asked.
 pub struct Trials {
@@ -93,6 +97,17 @@ impl Trials {
                 }
             })
             .collect()
+    }
+
+    /// Waits for tokens that are being refreshed: one that is granted and not written down is lost for good.
+    pub async fn settle(&self) {
+        let accounts = self.shared.live.accounts();
+        let settled = async {
+            while 0 < accounts.under_way() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let _ = tokio::time::timeout(REFRESH, settled).await;
     }
 
     /// How far one gets on the way to it.

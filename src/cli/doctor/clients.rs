@@ -2,7 +2,7 @@
 
 use super::report::Finding;
 use crate::cli::connect::{Settings, accepts, addresses, codex_settings};
-use crate::config::{Config, LoadOptions};
+use crate::config::{Config, LoadOptions, masked_address};
 use crate::types::Secret;
 
 /// Every client that is known.
@@ -28,7 +28,10 @@ fn claude_code(config: &Config, options: &LoadOptions, ours: &[String]) -> Findi
     };
     if !is_one_of(url, ours) {
         return Finding::doubtful(
-            format!("Claude Code calls {url} ({file}), not this Pointsman"),
+            format!(
+                "Claude Code calls {} ({file}), not this Pointsman",
+                masked_address(url)
+            ),
             connect,
         );
     }
@@ -66,6 +69,7 @@ fn codex(config: &Config, options: &LoadOptions, ours: &[String]) -> Finding {
         return Finding::note(format!("Codex is not connected ({file})")).with(connect);
     };
     if !is_one_of(url.trim_end_matches("/v1"), ours) {
+        let url = masked_address(url);
         return Finding::note(format!("Codex calls {url} ({file}), not this Pointsman"))
             .with(connect);
     }

@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::report::Finding;
 use crate::cli::files;
-use crate::config::{Config, LoadOptions, Source};
+use crate::config::{Config, LoadOptions, Source, masked_address};
 
 /// A clock that is off by more is told; by more than the second, tokens and certificates may be refused. Seconds.
 const CLOCK: (i64, i64) = (30, 300);
@@ -252,21 +252,13 @@ pub fn environment(options: &LoadOptions) -> Vec<Finding> {
     if let Some(own) = env.filled("ANTHROPIC_BASE_URL") {
         found.push(Finding::note(format!(
             "ANTHROPIC_BASE_URL is {} here: what Claude Code started in this shell uses unless its settings say otherwise",
-            without_credentials(own)
+            masked_address(own)
         )));
     }
     if found.is_empty() {
         found.push(Finding::good("no variable goes before the file"));
     }
     found
-}
-
-/// An address without a name and password in it.
-fn without_credentials(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
-        _ => url.to_owned(),
-    }
 }
 
 /// An amount of bytes for people.

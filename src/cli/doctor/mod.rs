@@ -1,5 +1,5 @@
 //! `pointsman doctor`: looks at everything that can be wrong, from the file to the last token, and says what to do. It
-//! changes nothing; what it calls costs a token a key.
+//! changes nothing, but for tokens of accounts that are due to be refreshed; what it calls costs a token a key.
 
 mod clients;
 mod keys;
@@ -131,6 +131,7 @@ fn providers(config: &Config, args: &Doctor, options: &LoadOptions, report: &mut
     };
     let found = runtime.block_on(together(patients.iter().map(one).collect()));
     drop(progress);
+    runtime.block_on(trials.settle());
     // Calls that were given up may still resolve names on threads of their own.
     runtime.shutdown_background();
     let mut ways: Vec<Finding> = found
@@ -195,6 +196,7 @@ pub fn try_keys(
     };
     let found = runtime.block_on(together(patients.iter().map(one).collect()));
     drop(progress);
+    runtime.block_on(trials.settle());
     runtime.shutdown_background();
     Ok(found.into_iter().flatten().collect())
 }

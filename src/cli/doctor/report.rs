@@ -56,7 +56,7 @@ impl Finding {
     pub fn good(text: impl Into<String>) -> Finding {
         Finding {
             level: Level::Good,
-            text: text.into(),
+            text: visible(text.into()),
             remedy: None,
         }
     }
@@ -73,8 +73,7 @@ impl Finding {
     pub fn doubtful(text: impl Into<String>, remedy: impl Into<String>) -> Finding {
         Finding {
             level: Level::Doubtful,
-            text: text.into(),
-            remedy: Some(remedy.into()),
+            ..Finding::good(text).with(remedy)
         }
     }
 
@@ -107,8 +106,20 @@ impl Finding {
 
     /// The same with a way out.
     pub fn with(mut self, remedy: impl Into<String>) -> Finding {
-        self.remedy = Some(remedy.into());
+        self.remedy = Some(visible(remedy.into()));
         self
+    }
+}
+
+/// Words of providers get here; a terminal must not take them for orders.
+fn visible(text: String) -> String {
+    let hidden = |it: char| {
+        it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.contains(hidden) {
+        text.replace(hidden, "?")
+    } else {
+        text
     }
 }
 
