@@ -11,6 +11,8 @@ const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 const known = new Map();
 let timer = 0;
 let asking = false;
+// The key is not accepted any more: asking again with it would look like guessing.
+let over = false;
 
 // Moments come in UTC and are shown as this place has them.
 function localise(root) {
@@ -44,7 +46,7 @@ function show(text) {
 }
 
 async function refresh() {
-  if (asking || document.hidden) {
+  if (over || asking || document.hidden) {
     return;
   }
   asking = true;
@@ -52,7 +54,7 @@ async function refresh() {
   try {
     const answer = await fetch("/admin/status/live", { cache: "no-store", headers: { accept: "text/html" } });
     if (answer.status === 401 || answer.status === 403) {
-      // Asking again with the same key would look like guessing.
+      over = true;
       pulse.textContent = "the key is not accepted any more; reload this page to sign in";
       pulse.classList.add("lost");
       return;
@@ -82,6 +84,9 @@ for (const part of live.querySelectorAll("[data-part]")) {
 localise(live);
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
+  if (over) {
+    return;
+  }
   if (document.hidden) {
     pulse.textContent = "paused";
   } else {

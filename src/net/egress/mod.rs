@@ -88,7 +88,12 @@ impl Tunnel {
     }
 
     fn fault(&self, what: What) -> EgressFault {
-        let is_about_the_address = matches!(what, What::Unreachable(_) | What::Silent(_));
+        let is_about_the_address = match &what {
+            // Our own lack of descriptors says nothing of the address.
+            What::Unreachable(error) => !matches!(error.raw_os_error(), Some(23 | 24)),
+            What::Silent(_) => true,
+            _ => false,
+        };
         EgressFault {
             proxy: self.proxy.to_string(),
             what,
