@@ -50,7 +50,7 @@ pub enum Command {
     Key {
         /// The upstream, what to do, and the keys; `-` reads keys from standard input, one on a line. A key is removed
         /// by its text or by its place in the list
-        #[arg(required = true, num_args = 1.., allow_hyphen_values = true, value_name = "UPSTREAM|add|list|remove|KEY")]
+        #[arg(required = true, num_args = 1.., value_name = "UPSTREAM|add|list|remove|KEY")]
         words: Vec<String>,
     },
     /// Let all requests go to an upstream first

@@ -187,7 +187,7 @@ impl Session<'_> {
         let options = self.options_for(&file);
         // Once more as it will be read: from the disk.
         let config = load(&options).map_err(|faults| faults_text(&faults, self.style))?;
-        let connected = self.connect(&options)?;
+        let connected = self.connect(&options);
         self.next_steps(&config, &file, connected);
         Ok(Done {
             file,
@@ -321,31 +321,31 @@ impl Session<'_> {
         }
     }
 
-    fn connect(&mut self, options: &LoadOptions) -> Result<bool, End> {
+    fn connect(&mut self, options: &LoadOptions) -> bool {
         if self.args.yes && !self.args.connect {
-            return Ok(false);
+            return false;
         }
         if !self.args.connect {
             if !connect::has_claude_code(&options.env) {
-                return Ok(false);
+                return false;
             }
             let question =
                 "\nConnect Claude Code? Its settings are changed, what would change is shown first";
             // Everything is written by now: who leaves here has what was asked for.
             if !self.ask.yes(question, true).unwrap_or(false) {
-                return Ok(false);
+                return false;
             }
         }
         let done = connect::claude_code(options, self.ask, self.args.yes, self.style);
         match done {
-            Ok(connected) => Ok(connected),
+            Ok(connected) => connected,
             // The configuration is written: that stays.
             Err(why) => {
                 self.say(&format!(
                     "{} Claude Code is not connected: {why}\n",
                     self.style.yellow("!")
                 ));
-                Ok(false)
+                false
             }
         }
     }

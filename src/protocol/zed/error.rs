@@ -132,7 +132,10 @@ pub(super) struct Parts {
 pub(super) fn of_parts(parts: Parts) -> UpstreamError {
     let status = match &parts.code {
         Some(code) => status_of(code, parts.upstream_status, parts.status),
-        None => parts.upstream_status.filter(plausible).or(parts.status),
+        None => parts
+            .upstream_status
+            .filter(|it| plausible(*it))
+            .or(parts.status),
     };
     let after = parts.retry_after.filter(|it| 0.0 <= *it && *it <= MAX_WAIT);
     let read = ErrorParts {
@@ -148,23 +151,23 @@ pub(super) fn of_parts(parts: Parts) -> UpstreamError {
 }
 
 /// A status that an error may have.
-fn plausible(status: &u16) -> bool {
-    (400..600).contains(status)
+fn plausible(status: u16) -> bool {
+    (400..600).contains(&status)
 }
 
 fn status_of(code: &str, upstream: Option<u16>, own: Option<u16>) -> Option<u16> {
     let Some(rest) = code.strip_prefix(UPSTREAM) else {
         return own;
     };
-    if let Some(told) = upstream.filter(plausible) {
+    if let Some(told) = upstream.filter(|it| plausible(*it)) {
         return Some(told);
     }
     // Inside a stream there is no other word for it: the maker's service is at fault.
-    let without = own.filter(plausible).or(Some(502));
+    let without = own.filter(|it| plausible(*it)).or(Some(502));
     if rest.ends_with("error") {
         return without;
     }
-    rest.parse().ok().filter(plausible).or(without)
+    rest.parse().ok().filter(|it| plausible(*it)).or(without)
 }
 
 #[cfg(test)]

@@ -196,6 +196,15 @@ fn the_documented_lines_work_on_either_file() {
 }
 
 #[test]
+fn options_behind_keys_are_no_keys() {
+    let desk = Desk::with("config.yaml", GOOD);
+    let said = desk.types("config key a add sk-2 --lang zh");
+    assert!(said.contains("已添加"), "{said}");
+    assert!(!desk.text("config.yaml").contains("--lang"));
+    desk.fails("config key a add sk-3 --wrong", 2);
+}
+
+#[test]
 fn what_goes_wrong_has_a_name_a_remedy_and_a_code() {
     let desk = Desk::with("config.yaml", GOOD);
     for (line, code, says) in [
